@@ -1,0 +1,43 @@
+"""The shell's face: `classlab COMMAND`. Every command is a thin call; the heavy imports wait until one runs."""
+
+import os
+import sys
+
+import typer
+
+from classlab.cli import data, inspect
+from classlab.errors import Refused, UserError
+
+app = typer.Typer(
+    name="classlab",
+    help="A laboratory for small image classifiers.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(inspect.inspect)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line. Exit 0: done; 1: an honest no; 2: bad input, told in one sentence; 130: Ctrl-C."""
+    try:
+        app()
+    except UserError as error:
+        print(f"classlab: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Refused as error:
+        print(f"classlab: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("classlab: stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader closed the pipe, as `classlab runs | head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,411 @@
+"""Experiment: a declaration of what to train. The YAML file and the Python object are the same thing."""
+
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import pydantic
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+
+from classlab import lookup
+from classlab.errors import UserError, did_you_mean, listing
+
+MAX_FILE_BYTES = 1_000_000
+
+
+class Choice(pydantic.BaseModel):
+    """Something chosen by name with its options: `{name: rotate, degrees: 10}`; a bare string is short for the name."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="allow")
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options without the name."""
+        return dict(self.model_extra or {})
+
+    def call(self, kind: str, **handed_over: Any) -> Any:
+        """Call what this means, with its options and what it asks for of `handed_over`."""
+        return lookup.call(kind, self.name, self.options, **handed_over)
+
+    def __str__(self) -> str:
+        options = ", ".join(f"{key} {value}" for key, value in self.options.items() if value is not None)
+        return f"{self.name} ({options})" if options else self.name
+
+
+class _Of:
+    """Marks a Choice with the kind of thing it names; checks the name and its options and fills in the defaults."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic_core import core_schema
+
+        checked = core_schema.no_info_after_validator_function(self.resolve, handler(source))
+        return core_schema.no_info_before_validator_function(_spell_out, checked)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """A name, or an object with the name and that name's own options."""
+        own_code = {"type": "string", "pattern": ".+:.+"}
+        forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, own_code]
+        for name in lookup.names(self.kind):
+            options = lookup.options_model(self.kind, lookup.find(self.kind, name)).model_json_schema()
+            forms.append(
+                {
+                    "type": "object",
+                    "properties": {"name": {"const": name}, **options.get("properties", {})},
+                    "required": ["name", *options.get("required", [])],
+                    "additionalProperties": False,
+                }
+            )
+        forms.append({"type": "object", "properties": {"name": own_code}, "required": ["name"]})
+        return {"anyOf": forms}
+
+    def resolve(self, choice: Choice) -> Choice:
+        try:
+            options = lookup.check_options(self.kind, choice.name, choice.options)
+        except pydantic.ValidationError as error:
+            known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
+            raise UserError(f"{self.kind} {choice.name}: {_sentence(error, known, 'it')}") from None
+        return Choice.model_construct(**{"name": choice.name, **options})
+
+
+def _spell_out(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Normalise(_Section):
+    """The fixed shift and scale of the inputs, per channel, on the 0…1 scale: (x - mean) / std."""
+
+    mean: list[float]
+    std: list[Annotated[float, Field(gt=0)]]
+
+
+class Data(_Section):
+    """What to train on."""
+
+    dataset: Annotated[Choice, _Of("dataset")]
+    val_size: Annotated[int, Field(ge=0)] | Fraction = Field(
+        default=0, description="images held out of the training set for validation: a number, or a fraction of it"
+    )
+    stratified: bool = Field(default=False, description="hold out the same share of every class")
+    split_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="which images are held out")
+    normalise: Normalise | None = Field(default=None, description="null: the mean and std known for the dataset")
+    augmentations: list[Annotated[Choice, _Of("augmentation")]] = []
+
+
+class EarlyStopping(_Section):
+    """End the training when the validation metric has not improved for `patience` epochs."""
+
+    patience: Annotated[int, Field(ge=1)]
+
+
+class Training(_Section):
+    """How to train."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch_size: Annotated[int, Field(ge=1)]
+    loss: Annotated[Choice, _Of("loss")] = Choice(name="cross_entropy")
+    optimizer: Annotated[Choice, _Of("optimizer")]
+    schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")
+    initialise: Annotated[Choice, _Of("initialisation")] = Choice(name="default")
+    early_stopping: EarlyStopping | None = None
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        default="auto", description="auto: bf16 where the processor computes in it and it pays, else fp32"
+    )
+
+
+class Protocol(_Section):
+    """What may be looked at, and when."""
+
+    validate_on: Literal["val", "test", "none"] = Field(
+        default="val", description="what is evaluated after each epoch; test is what some reports did and is marked"
+    )
+    select: Literal["last", "best"] = Field(
+        default="last", description="which epoch's weights are the result; best by accuracy on validate_on"
+    )
+    test_each_epoch: bool = Field(default=False, description="also the test curve; never used for selection")
+    train_metrics: Literal["running", "re-evaluated"] = Field(
+        default="running", description="train accuracy as met while training, or evaluated at the epoch's end"
+    )
+    augment: Literal["train", "all"] = Field(default="train", description="which splits the augmentations change")
+
+
+class Contract(_Section):
+    """Limits that a run must keep. Every limit is inclusive."""
+
+    max_parameters: Annotated[int, Field(ge=1)] | None = None
+    max_epochs: Annotated[int, Field(ge=1)] | None = None
+    min_val_accuracy_percent: Percent | None = None
+    min_test_accuracy_percent: Percent | None = None
+    max_seconds: Annotated[float, Field(gt=0)] | None = None
+
+
+class Experiment(_Section):
+    """A declaration of what to train: data, model, training, protocol and contract."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    description: str = ""
+    data: Data
+    model: Annotated[Choice, _Of("model")]
+    training: Training
+    protocol: Protocol = Protocol()
+    contract: Contract = Contract()
+
+    @pydantic.model_validator(mode="after")
+    def _check_together(self) -> Self:
+        problem = None
+        validates = self.protocol.validate_on != "none"
+        if self.protocol.validate_on == "val" and self.data.val_size == 0:
+            if "validate_on" in self.protocol.model_fields_set:
+                problem = "protocol.validate_on is val but data.val_size is 0: hold out some images, or validate_on none"
+            validates = False
+        if problem is None and not validates:
+            if self.protocol.select == "best":
+                problem = "protocol.select best needs validation images: set data.val_size, or select last"
+            elif self.training.early_stopping:
+                problem = "training.early_stopping needs validation images: set data.val_size, or leave it out"
+            elif self.contract.min_val_accuracy_percent is not None:
+                problem = "contract.min_val_accuracy_percent needs validation images: set data.val_size"
+        if problem:
+            raise ValueError(problem)
+        if not validates and self.protocol.validate_on == "val":
+            object.__setattr__(self, "protocol", self.protocol.model_copy(update={"validate_on": "none"}))
+        return self
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except pydantic.ValidationError as error:
+            raise UserError(_sentence(error, self.__class__, "an experiment")) from None
+
+    def to_yaml(self) -> str:
+        """Return the resolved experiment, every default spelled out, as YAML that loads to an equal object."""
+        stream = io.StringIO()
+        writer = YAML()
+        writer.default_flow_style = False
+        writer.representer.ignore_aliases = lambda *_: True
+        writer.dump(self.model_dump(mode="json"), stream)
+        return stream.getvalue()
+
+    def digest(self, *more: str) -> str:
+        """Return 8 hexadecimal digits that stand for the resolved experiment (and for anything else that decides it)."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"description"}), sort_keys=True)
+        return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<details open><summary><b>{escape(self.name)}</b></summary><pre>{escape(self.to_yaml())}</pre></details>"
+
+
+def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment that a shipped name, a YAML file, a mapping or an experiment means.
+
+    `overrides` are `key=value` with a dotted key, as for `--set`: "training.epochs=3", "data.augmentations.0.degrees=5".
+    Raises UserError.
+    """
+    if isinstance(source, Experiment):
+        if not overrides:
+            return source
+        fields = source.model_dump(mode="json")
+    elif isinstance(source, Mapping):
+        fields = json.loads(json.dumps(source))
+    else:
+        fields = read_yaml(_file(source))
+    if not isinstance(fields, dict):
+        raise UserError(f"{source} must hold an experiment (name, data, model, training), got {_shown(fields)}")
+    for override in overrides:
+        set_value(fields, override)
+    return Experiment(**{str(key): value for key, value in fields.items()})
+
+
+def _file(source: "str | Path") -> Path:
+    text = str(source)
+    if Path(text).suffix in {".yaml", ".yml"} or "/" in text or "\\" in text:
+        if not Path(text).is_file():
+            stems = lookup.names("experiment")
+            raise UserError(f"there is no experiment file {text}{did_you_mean(Path(text).stem, stems)}")
+        return Path(text)
+    return lookup.path("experiment", text)
+
+
+def read_yaml(file: Path) -> Any:
+    """Read one YAML 1.2 document. 1e-3 is a float; 052, yes and 2001-01-01 are text; a key given twice is refused."""
+    try:
+        if file.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{file} is larger than {MAX_FILE_BYTES:,} bytes; that is no experiment file")
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not a text file in UTF-8") from None
+    return parse_yaml(text, str(file))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Parse YAML text; `where` names it in the sentence of the UserError that broken YAML raises."""
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = _Constructor
+    try:
+        return reader.load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        key = re.search(r'duplicate key "([^"]*)"', str(error))
+        raise UserError(f"{where}, line {line}: the key {key.group(1) if key else ''} is given twice") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{where}{place}: this is not YAML ({problem})") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: this is not YAML ({error})") from None
+
+
+class _Constructor(SafeConstructor):
+    """YAML 1.2's core schema, except that a whole number with leading zeros is text, so that a roll number stays whole."""
+
+    def construct_yaml_int(self, node: Any) -> Any:
+        value = self.construct_scalar(node)
+        if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+", value):
+            return super().construct_yaml_int(node)
+        return value
+
+    def construct_yaml_float(self, node: Any) -> Any:
+        value = self.construct_scalar(node)
+        if "_" in value or ":" in value or re.match(r"[-+]?0[0-9]", value):
+            return value
+        return super().construct_yaml_float(node)
+
+    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
+        return self.construct_scalar(node)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
+_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
+
+
+def set_value(fields: dict[str, Any], override: str) -> None:
+    """Set one `key=value` in place. The key is dotted and reaches into lists by number; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    steps = key.strip().split(".")
+    if not equals or not all(steps):
+        raise UserError(f"--set takes key=value, for example training.epochs=3; got {override!r}")
+    value = parse_yaml(text, f"--set {key}")
+    place: Any = fields
+    for depth, step in enumerate(steps):
+        last = depth == len(steps) - 1
+        if isinstance(place, list):
+            if not step.isdigit() or int(step) >= len(place):
+                where = ".".join(steps[:depth])
+                raise UserError(f"--set {key}: {where} is a list of {len(place)}; count from 0, got {step!r}")
+            step = int(step)
+        elif not isinstance(place, dict):
+            raise UserError(f"--set {key}: {'.'.join(steps[:depth])} is {_shown(place)} and has nothing inside it")
+        if last:
+            place[step] = value
+            return
+        if isinstance(place, dict) and place.get(step) is None:
+            place[step] = {}
+        if isinstance(place[step], str):
+            place[step] = {"name": place[step]}
+        place = place[step]
+
+
+def _sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
+    """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
+    problem = error.errors(include_url=False)[0]
+    place = [str(step) for step in problem["loc"] if _is_key(step)]
+    where = ".".join(place)
+    given = problem.get("input")
+    limits = problem.get("ctx", {})
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        parent = ".".join(place[:-1])
+        allowed = _settings(model, place[:-1])
+        meant = did_you_mean(place[-1], allowed)
+        meant = meant.replace("did you mean ", f"did you mean {parent}." if parent else "did you mean ")
+        return f"{where} is not a setting{meant or ';'} {parent or whole} has: {listing(allowed) or 'none'}"
+    if kind == "missing":
+        return f"{where} is required and was not given"
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", limits["expected"])
+        return f"{where} must be one of {listing(allowed)}; got {_shown(given)}{did_you_mean(str(given), allowed)}"
+    if kind == "value_error":
+        return f"{where}: {limits['error']}" if where else str(limits["error"])
+    if kind == "string_pattern_mismatch":
+        return f"{where} may hold letters, digits, '.', '_' and '-', up to 100 of them; got {_shown(given)}"
+    return f"{where or whole} {_rule(kind, limits, problem['msg'])}; got {_shown(given)}"
+
+
+def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
+    if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
+        word = {"greater_than": "more than", "less_than": "less than"}.get(kind)
+        word = word or ("at least" if kind == "greater_than_equal" else "at most")
+        return f"must be {word} {next(iter(limits.values()))}"
+    wanted = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "string": "text",
+        "list": "a list",
+        "tuple": "a list",
+        "model": "a group of settings",
+        "dict": "a group of settings",
+    }
+    stem = kind.split("_")[0]
+    if kind.endswith(("_type", "_parsing")) and stem in wanted:
+        return f"must be {wanted[stem]}"
+    if kind == "finite_number":
+        return "must be a finite number"
+    return "is not allowed: " + otherwise[0].lower() + otherwise[1:]
+
+
+def _is_key(step: int | str) -> bool:
+    """Pydantic's location also names the branches of a union and its own validators; a reader has no use for those."""
+    return isinstance(step, int) or re.fullmatch(r"[A-Za-z_][\w-]*", step) is not None and step not in _UNION_BRANCHES
+
+
+_UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}
+
+
+def _settings(model: type[pydantic.BaseModel], place: Sequence[str]) -> list[str]:
+    """Return the settings known in the section at `place`."""
+    for step in place:
+        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        for part in (annotation, *get_args(annotation)):
+            if isinstance(part, type) and issubclass(part, _Section):
+                model = part
+    return list(model.model_fields)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of an experiment file, for editors."""
+    fields = Experiment.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab experiment"}
