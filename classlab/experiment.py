@@ -35,7 +35,7 @@ class Choice(pydantic.BaseModel):
 
     def call(self, kind: str, **handed_over: Any) -> Any:
         """Call what this means, with its options and what it asks for of `handed_over`."""
-        return lookup.call(kind, self.name, self.options, **handed_over)
+        return lookup.bind(kind, self.name, self.options)(**handed_over)
 
     def __str__(self) -> str:
         options = ", ".join(f"{key} {value}" for key, value in self.options.items() if value is not None)

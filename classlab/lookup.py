@@ -118,12 +118,16 @@ def options_model(kind: str, function: Callable[..., Any], *, strict: bool = Fal
     return pydantic.create_model(f"Options of {kind}", __config__=config, **fields)
 
 
-def call(kind: str, name: str, options: Mapping[str, Any], **handed_over: Any) -> Any:
-    """Call what `name` means with its options and those of `handed_over` that it asks for by name."""
+def bind(kind: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return what `name` means with its options filled in; it takes what classlab hands over, by keyword."""
     function = find(kind, name)
     parameters = inspect.signature(function).parameters
-    wanted = {key: value for key, value in handed_over.items() if key in parameters}
-    return function(**wanted, **options)
+    wanted = [key for key in HANDED_OVER[kind] if key in parameters]
+
+    def bound(**handed_over: Any) -> Any:
+        return function(**{key: handed_over[key] for key in wanted}, **options)
+
+    return bound
 
 
 def _readers_own(kind: str, name: str) -> Callable[..., Any]:

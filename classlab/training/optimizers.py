@@ -1,0 +1,55 @@
+"""Optimizers. Every public function is one: it returns a torch.optim.Optimizer over the parameters."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+Rate = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def sgd(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: Rate,
+    momentum: Share = 0.0,
+    nesterov: bool = False,
+    weight_decay: Rate = 0.0,
+) -> torch.optim.Optimizer:
+    """Stochastic gradient descent. Nesterov's form needs momentum."""
+    return torch.optim.SGD(
+        parameters,
+        lr=learning_rate,
+        momentum=momentum,
+        nesterov=nesterov and momentum > 0,
+        weight_decay=weight_decay,
+        fused=True,
+    )
+
+
+def adam(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: Rate = 0.001,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    weight_decay: Rate = 0.0,
+) -> torch.optim.Optimizer:
+    """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
+    return torch.optim.Adam(
+        parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True
+    )
+
+
+def adamw(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: Rate = 0.001,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    weight_decay: Rate = 0.01,
+) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not pass through the gradient."""
+    return torch.optim.AdamW(
+        parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True
+    )
