@@ -15,3 +15,8 @@ def cross_entropy(
 ) -> Tensor:
     """-log softmax(outputs)[target]; smoothing spreads that share of the target evenly over all classes."""
     return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+
+def nll(outputs: Tensor, targets: Tensor) -> Tensor:
+    """-outputs[target], for a network that ends in log-softmax; then it is the cross-entropy."""
+    return F.nll_loss(outputs, targets)
