@@ -46,7 +46,7 @@ HANDED_OVER = {
     "initialisation": ("module", "generator"),
     "loss": ("outputs", "targets"),
     "optimizer": ("parameters",),
-    "schedule": ("step", "steps", "steps_per_epoch", "learning_rate"),
+    "schedule": ("step", "steps", "steps_per_epoch"),
 }
 
 

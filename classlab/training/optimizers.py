@@ -7,6 +7,8 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from classlab.errors import UserError
+
 Rate = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -18,12 +20,14 @@ def sgd(
     nesterov: bool = False,
     weight_decay: Rate = 0.0,
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent. Nesterov's form needs momentum."""
+    """Stochastic gradient descent. Raises UserError for Nesterov's form without momentum."""
+    if nesterov and momentum == 0:
+        raise UserError("optimizer sgd: nesterov needs momentum above 0, got 0")
     return torch.optim.SGD(
         parameters,
         lr=learning_rate,
         momentum=momentum,
-        nesterov=nesterov and momentum > 0,
+        nesterov=nesterov,
         weight_decay=weight_decay,
         fused=True,
     )

@@ -1,0 +1,148 @@
+"""THE LOOP. One function, read from top to bottom; it yields after every epoch and knows nothing of files."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from classlab.data.augment import bind
+from classlab.experiment import Experiment
+from classlab.training.device import Settings, isolated
+from classlab.training.evaluate import Images, evaluate
+from classlab.training.random import generator, number
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave.
+
+    row: the metrics of this epoch, by the names of metrics.csv. state: everything the next epoch needs.
+    improved: whether this is the best epoch so far by the protocol's metric. diverged: the loss is not finite.
+    """
+
+    row: dict[str, float]
+    state: State
+    improved: bool
+    diverged: bool
+
+
+def train(
+    model: nn.Module,
+    splits: dict[str, Images],
+    experiment: Experiment,
+    seed: int,
+    settings: Settings,
+    state: State | None = None,
+    on_batch: Callable[[int], Any] = lambda count: None,
+) -> Iterator[Epoch]:
+    """Train `model` in place and yield an Epoch after each epoch; a `state` from an earlier one goes on from there.
+
+    splits: "train", and "val" and "test" where the protocol looks at them. `on_batch` is told how many images each
+    batch held. The same arguments give the same bits, from the start or from any state.
+    """
+    plan, protocol = experiment.training, experiment.protocol
+    images = splits["train"]
+    augmentations = bind(experiment.data.augmentations)
+    loss_function = plan.loss.bind("loss")
+    schedule = plan.schedule.bind("schedule")
+    optimizer = plan.optimizer.call("optimizer", parameters=list(model.parameters()))
+    peak_rates = [group["lr"] for group in optimizer.param_groups]
+    steps_per_epoch = math.ceil(len(images) / plan.batch_size)
+    done, best, best_epoch = 0, -math.inf, 0
+    if state is not None:
+        done, best, best_epoch = restore(model, optimizer, state)
+
+    for epoch in range(done + 1, plan.epochs + 1):
+        if plan.early_stopping and epoch > 1 and epoch - 1 - best_epoch >= plan.early_stopping.patience:
+            return
+        started = time.perf_counter()
+        with isolated(settings):
+            torch.manual_seed(number(seed, epoch, "modules"))  # for dropout and the like inside the network
+            order = torch.randperm(len(images), generator=generator(seed, epoch, "shuffle")).to(settings.device)
+            random = generator(seed, epoch, "augment", settings.device)
+            total_loss = torch.zeros((), device=settings.device, dtype=torch.float64)
+            total_correct = torch.zeros((), device=settings.device, dtype=torch.int64)
+            model.train()
+            for batch, index in enumerate(order.split(plan.batch_size)):
+                step = (epoch - 1) * steps_per_epoch + batch
+                factor = schedule(step=step, steps=plan.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch)
+                for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
+                    group["lr"] = peak * factor
+
+                inputs, targets = images.batch(index, augmentations, random), images.labels[index]
+                if settings.channels_last:
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
+                with torch.autocast(settings.device.split(":")[0], torch.bfloat16, settings.precision == "bf16"):
+                    outputs = model(inputs)
+                outputs = outputs.float()
+                loss = loss_function(outputs=outputs, targets=targets)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+
+                total_loss += loss.detach() * len(index)
+                total_correct += (outputs.detach().argmax(1) == targets).sum()
+                on_batch(len(index))
+
+            row: dict[str, float] = {
+                "epoch": epoch,
+                "train_loss": float(total_loss) / len(images),
+                "train_accuracy": int(total_correct) / len(images),
+                "learning_rate": optimizer.param_groups[0]["lr"],
+            }
+            # Once an epoch: evaluate what the protocol looks at.
+            looked_at = {protocol.validate_on} - {"none"}
+            if protocol.test_each_epoch:
+                looked_at.add("test")
+            if protocol.train_metrics == "re-evaluated":
+                looked_at.add("train")
+            for name in sorted(looked_at):
+                everywhere = augmentations if protocol.augment == "all" or name == "train" else []
+                drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
+                measured = evaluate(model, splits[name], loss_function, everywhere, drawn)
+                row[f"{name}_loss"], row[f"{name}_accuracy"] = measured.loss, measured.accuracy
+
+        watched = row.get(f"{protocol.validate_on}_accuracy")
+        improved = watched is not None and watched > best
+        if improved:
+            best, best_epoch = watched, epoch
+        row["seconds"] = time.perf_counter() - started
+        diverged = not all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
+        yield Epoch(row, capture(model, optimizer, epoch, best, best_epoch), improved, diverged)
+        if diverged:
+            return
+
+
+def capture(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, best: float, best_epoch: int) -> State:
+    """Return copies of the weights, the optimizer's tensors and the counters, under flat names."""
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
+    for number_, slots in optimizer.state_dict()["state"].items():
+        for slot, value in slots.items():
+            if value is not None:
+                state[f"optimizer.{number_}.{slot}"] = torch.as_tensor(value)
+    state["counters"] = torch.tensor([epoch, best_epoch, best], dtype=torch.float64)
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+
+
+def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> tuple[int, float, int]:
+    """Put a captured state back in place; return (epochs done, best metric, best epoch)."""
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    model.load_state_dict(weights)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in state.items():
+        if name.startswith("optimizer."):
+            _, place, slot = name.split(".", 2)
+            # A fused update walks weights and slots side by side, so a slot must lie in memory as its weights do.
+            like = parameters[int(place)]
+            value = torch.empty_like(like).copy_(value) if value.shape == like.shape else value.clone()
+            slots.setdefault(int(place), {})[slot] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    epoch, best_epoch, best = state["counters"].tolist()
+    return int(epoch), best, int(best_epoch)
