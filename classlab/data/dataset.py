@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # images, labels, test images, test labels
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -13,6 +15,7 @@ class Dataset:
     images, test_images: uint8, (count, channels, height, width).
     labels, test_labels: int64, (count,), each in 0 … len(class_names) - 1.
     mean, std: of the training images, per channel, on the 0…1 scale.
+    source: where the arrays came from, in words.
     """
 
     name: str
@@ -45,5 +48,5 @@ def digest(*arrays: np.ndarray) -> str:
     for array in arrays:
         plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         sha.update(f"{plain.shape} {plain.dtype.str};".encode())
-        sha.update(plain.tobytes())
+        sha.update(plain.data)  # the array's own memory, no copy
     return sha.hexdigest()

@@ -1,0 +1,138 @@
+"""A published dataset's arrays from the first source that gives them, whatever its form: one digest decides."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from classlab.data import cache
+from classlab.data.dataset import Arrays, digest
+from classlab.data.origins import Origin, OriginFailed
+from classlab.data.reading import BadFile
+from classlab.errors import UserError
+
+
+def obtain(
+    name: str,
+    known_digest: str,
+    decode: Callable[[Path], Arrays],
+    sources: Sequence[Origin],
+    folder: str | None = None,
+) -> tuple[Arrays, str]:
+    """Return the images, labels, test images and test labels of a published dataset, and where they came from.
+
+    Tried in turn: `folder` where the reader names one, the cache, then each of `sources`. What fails is told in one
+    line on standard error and the next is tried. Arrays whose SHA-256 is not `known_digest` are never taken.
+    Raises UserError when nothing gave the dataset.
+    """
+    if folder is not None:
+        try:
+            return checked(decode(Path(folder).expanduser()), known_digest, folder), folder
+        except BadFile as error:
+            _say(f"{name}: {error}; trying the cache next")
+    places = cache.folders()
+    cached = _from_cache(name, known_digest, places)
+    if cached:
+        return cached
+    home = places[-1]
+    with cache.locked(home, name):
+        if cache.file(home, name).is_file():  # another process was faster, or it is damaged and was told
+            cached = _from_cache(name, known_digest, [home], quiet=True)
+            if cached:
+                return cached
+        arrays, source = _fetch(name, known_digest, decode, sources, home)
+        cache.write(cache.file(home, name), arrays, source)
+    return arrays, source
+
+
+def checked(arrays: Arrays, known_digest: str, source: str) -> Arrays:
+    """Return `arrays` when their SHA-256 is the known one. Raises BadFile otherwise."""
+    if digest(*arrays) != known_digest:
+        raise BadFile(f"{source} holds other images or labels than the known ones (their SHA-256 differs)")
+    return arrays
+
+
+def _from_cache(
+    name: str, known_digest: str, folders: Sequence[Path], quiet: bool = False
+) -> tuple[Arrays, str] | None:
+    for path in (cache.file(folder, name) for folder in folders):
+        if path.is_file():
+            try:
+                arrays, _ = cache.read(path, known_digest)
+                return arrays, f"cache {path}"
+            except BadFile as error:
+                if not quiet:
+                    _say(f"{name}: {error}; fetching it again")
+    return None
+
+
+def _fetch(
+    name: str, known_digest: str, decode: Callable[[Path], Arrays], sources: Sequence[Origin], home: Path
+) -> tuple[Arrays, str]:
+    """Try each source in a private folder beside the cache. The caller holds the lock: old leftovers are nobody's."""
+    import shutil
+
+    for leftover in home.glob(f".fetching-{name}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    failures = []
+    for source in sources:
+        with TemporaryDirectory(prefix=f".fetching-{name}-", dir=home, ignore_cleanup_errors=True) as private:
+            try:
+                with _progress(f"{name} from {source}", Path(private), source.bytes):
+                    files = source.get(Path(private))
+                arrays = checked(decode(files), known_digest, str(source))
+            except (OriginFailed, BadFile) as error:
+                reason = str(error).replace(f"{private}/", "")
+                failures.append(f"{source}: {reason}")
+                _say(
+                    f"{name}: {source} failed ({reason})"
+                    + (", trying the next source" if source != sources[-1] else "")
+                )
+                continue
+        _say(f"{name}: fetched from {source}")
+        return arrays, str(source)
+    raise UserError(
+        f"{name} could not be fetched from any of its {len(sources)} sources ({'; '.join(failures)}); "
+        f"a folder that holds its files can be named with data.dataset.folder"
+    )
+
+
+@contextmanager
+def _progress(description: str, folder: Path, total: int) -> Iterator[None]:
+    """Show how many bytes have come into `folder`, with the rate: the one measure that every kind of source shares."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
+    done = threading.Event()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(description, total=total)
+
+        def watch() -> None:
+            while not done.wait(0.1):
+                bars.update(task, completed=min(total, _bytes_in(folder)))
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size if path.is_file() else 0
+        except OSError:  # gone again between the listing and the look
+            continue
+    return total
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
