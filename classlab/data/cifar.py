@@ -1,0 +1,118 @@
+"""The forms CIFAR-10 comes in: the original archive of Python pickles, that archive unpacked, and lossless PNG sheets.
+
+Source of the forms: Krizhevsky, "Learning multiple layers of features from tiny images", and its home page.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from classlab.data.dataset import Arrays
+from classlab.data.pickles import read_pickle
+from classlab.data.reading import BadFile, find, read_bytes, read_tar
+
+BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
+SHEETS = tuple(f"{name}.png" for name in BATCHES)
+SHEET_LABELS = ("train_lables.json", "test_lables.json")  # the package's own spelling
+ARCHIVE = "cifar-10-python.tar.gz"
+PER_BATCH, SIDE, CLASSES = 10_000, 32, 10
+PIXELS = SIDE * SIDE
+MAX_BYTES = 40_000_000
+
+
+def read_folder(folder: Path) -> Arrays:
+    """Return the arrays of CIFAR-10 from a folder that holds any of its forms, also in torchvision's layout.
+
+    Raises BadFile when none is there, or the first one that is there is damaged.
+    """
+    for subfolder in ("cifar-10-batches-py", "."):
+        if (folder / subfolder / BATCHES[0]).is_file():
+            paths = [find(folder / subfolder, (".",), (name,)) for name in BATCHES]
+            return read_batches({path.name: read_bytes(path, MAX_BYTES) for path in paths})
+    if (folder / ARCHIVE).is_file():
+        batches = read_tar(folder / ARCHIVE, lambda name: name in BATCHES, MAX_BYTES, 8 * MAX_BYTES)
+        return read_batches(batches)
+    if (folder / SHEETS[0]).is_file():
+        return read_sheets(folder)
+    raise BadFile(f"{folder} holds neither cifar-10-batches-py, nor {ARCHIVE}, nor {SHEETS[0]}")
+
+
+def read_batches(batches: dict[str, bytes]) -> Arrays:
+    """Return the arrays of the six pickled batches, given by name. Raises BadFile."""
+    count = PER_BATCH * len(BATCHES)
+    images = np.empty((count, 3, SIDE, SIDE), np.uint8)
+    labels = np.empty(count, np.int64)
+    for index, name in enumerate(BATCHES):
+        if name not in batches:
+            raise BadFile(f"the CIFAR-10 archive holds no {name}")
+        batch = read_pickle(batches[name], name)
+        place = slice(index * PER_BATCH, (index + 1) * PER_BATCH)
+        images[place] = _pickled_images(batch, name).reshape(PER_BATCH, 3, SIDE, SIDE)
+        labels[place] = _labels(_entry(batch, "labels"), PER_BATCH, name)
+    return _parts(images, labels)
+
+
+def read_sheets(folder: Path) -> Arrays:
+    """Return the arrays of six PNG sheets, one row an image of 1024 RGB pixels, and their two label files.
+
+    Raises BadFile.
+    """
+    images = np.empty((PER_BATCH * len(SHEETS), 3, SIDE, SIDE), np.uint8)
+    for index, name in enumerate(SHEETS):
+        sheet = _sheet(find(folder, (".",), (name,)))
+        images[index * PER_BATCH : (index + 1) * PER_BATCH] = sheet.transpose(0, 3, 1, 2)
+    counts = (PER_BATCH * (len(SHEETS) - 1), PER_BATCH)
+    labels = [_json_labels(find(folder, (".",), (name,)), n) for name, n in zip(SHEET_LABELS, counts, strict=True)]
+    return _parts(images, np.concatenate(labels))
+
+
+def _parts(images: np.ndarray, labels: np.ndarray) -> Arrays:
+    train = len(images) - PER_BATCH
+    return images[:train], labels[:train], images[train:], labels[train:]
+
+
+def _entry(batch: Any, key: str) -> Any:
+    """Python 2 wrote these names as bytes, a reader may have written them again as text."""
+    return batch.get(key, batch.get(key.encode())) if isinstance(batch, dict) else None
+
+
+def _pickled_images(batch: Any, name: str) -> np.ndarray:
+    images = _entry(batch, "data")
+    if not isinstance(images, np.ndarray) or images.shape != (PER_BATCH, 3 * PIXELS):
+        raise BadFile(f"{name} holds no array of {PER_BATCH:,} × {3 * PIXELS:,} bytes named 'data'")
+    return images
+
+
+def _labels(given: Any, count: int, where: str | Path) -> np.ndarray:
+    if not isinstance(given, list) or len(given) != count:
+        raise BadFile(f"{where} holds no list of {count:,} labels")
+    for label in given:
+        if type(label) is not int or not 0 <= label < CLASSES:
+            shown = label if type(label) is int and abs(label) < 10**9 else type(label).__name__
+            raise BadFile(f"{where} holds the label {shown}; labels run from 0 to {CLASSES - 1}")
+    return np.array(given, np.int64)
+
+
+def _json_labels(path: Path, count: int) -> np.ndarray:
+    try:
+        given = json.loads(read_bytes(path, 1_000_000))
+    except (ValueError, RecursionError):
+        raise BadFile(f"{path} is damaged: it is not JSON") from None
+    return _labels(given, count, path)
+
+
+def _sheet(path: Path) -> np.ndarray:
+    """Return (count, 32, 32, 3) uint8. The size is checked before a pixel is unpacked."""
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=["PNG"]) as sheet:
+            if sheet.size != (PIXELS, PER_BATCH) or sheet.mode != "RGB":
+                width, height = sheet.size
+                size = f"{PIXELS} × {PER_BATCH:,} RGB"
+                raise BadFile(f"{path} should be {size} pixels; got {width} × {height} {sheet.mode}")
+            return np.asarray(sheet).reshape(PER_BATCH, SIDE, SIDE, 3)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise BadFile(f"{path} is damaged: it is no whole PNG picture ({' '.join(str(error).split())})") from None
