@@ -1,0 +1,321 @@
+"""Chart definitions: numbers in, Altair charts out. Each shows itself in a notebook; render.py puts it anywhere else.
+
+The rows that a chart draws are made apart from its drawing (`curve_rows`, `confusion_rows`), so that a page, a picture
+and a table of the same thing agree.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from classlab.drawing.palette import LIGHT, Palette
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", "DejaVu Sans", Arial, sans-serif'
+SPLITS = ("train", "val", "test")
+LABELS = {"train": "train", "val": "validation", "test": "test, not used for selection"}
+DASHES = {"train": [6, 3], "val": [1, 0], "test": [2, 3]}
+# Above this ratio between the largest and the smallest loss a linear axis shows only the largest.
+LOG_ABOVE = 1000.0
+POINTS_UP_TO = 40  # epochs; with more of them a dot at each is clutter
+LEGEND_CHARACTERS = 32  # that stand side by side in a chart as narrow as a telephone
+
+Width = int | Literal["container"]
+
+
+def curve_rows(history: "pd.DataFrame", metric: str) -> list[dict[str, Any]]:
+    """Return one row an epoch: epoch, and the metric ("loss", "accuracy") of each split that the history holds.
+
+    A value that is not finite, or was not measured, is None; which splits went wrong is told by `broken_rows`.
+    """
+    present = _splits(history, metric)
+    return [
+        {"epoch": int(row["epoch"]), **{split: _finite(row[f"{split}_{metric}"]) for split in present}}
+        for row in history.to_dict("records")
+    ]
+
+
+def broken_rows(history: "pd.DataFrame") -> list[dict[str, int]]:
+    """Return the epochs in which the train loss was not finite: that is where a run diverged."""
+    if "train_loss" not in history:
+        return []
+    return [{"epoch": int(epoch)} for epoch in history["epoch"][~np.isfinite(history["train_loss"].astype(float))]]
+
+
+def loss(
+    history: "pd.DataFrame",
+    palette: Palette = LIGHT,
+    labels: Mapping[str, str] = LABELS,
+    selected_epoch: int | None = None,
+    width: Width = 340,
+) -> "alt.LayerChart":
+    """Return the loss of each split over the epochs; a cross at the top marks an epoch whose loss is not finite.
+
+    history: columns epoch, train_loss, val_loss, test_loss as far as they exist. labels: what the legend calls them.
+    """
+    rows = curve_rows(history, "loss")
+    values = [value for row in rows for key, value in row.items() if key != "epoch" and value is not None]
+    log = bool(values) and min(values) > 0 and max(values) / min(values) > LOG_ABOVE
+    return _curves(rows, broken_rows(history), palette, labels, selected_epoch, width, "loss", log=log)
+
+
+def accuracy(
+    history: "pd.DataFrame",
+    palette: Palette = LIGHT,
+    labels: Mapping[str, str] = LABELS,
+    selected_epoch: int | None = None,
+    limit_percent: float | None = None,
+    width: Width = 340,
+) -> "alt.LayerChart":
+    """Return the accuracy of each split over the epochs, in per cent, with a line at the contract's limit if given."""
+    rows = [
+        {key: value if key == "epoch" or value is None else 100 * value for key, value in row.items()}
+        for row in curve_rows(history, "accuracy")
+    ]
+    return _curves(
+        rows, broken_rows(history), palette, labels, selected_epoch, width, "accuracy, %", limit=limit_percent
+    )
+
+
+def learning_rate(history: "pd.DataFrame", palette: Palette = LIGHT, width: Width = 340) -> "alt.LayerChart":
+    """Return the learning rate that each epoch ended with."""
+    rows = [
+        {"epoch": int(e), "train": _finite(r)} for e, r in zip(history["epoch"], history["learning_rate"], strict=True)
+    ]
+    return _curves(rows, [], palette, {"train": "learning rate"}, None, width, "learning rate")
+
+
+def curves(
+    history: "pd.DataFrame",
+    palette: Palette = LIGHT,
+    labels: Mapping[str, str] = LABELS,
+    selected_epoch: int | None = None,
+    limit_percent: float | None = None,
+) -> "alt.HConcatChart":
+    """Return loss and accuracy side by side, as for a notebook."""
+    import altair as alt
+
+    drawn = (
+        loss(history, palette, labels, selected_epoch),
+        accuracy(history, palette, labels, selected_epoch, limit_percent),
+    )
+    for chart in drawn:
+        chart.config = chart.background = alt.Undefined  # only the outermost chart may hold these
+    return alt.hconcat(*drawn, spacing=36, **_themed(palette))
+
+
+def confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return one row a cell: true, predicted, count and share (of the true class's images; 0 where it has none).
+
+    matrix: integer, (classes, classes), true classes down, predicted ones across.
+    """
+    totals = matrix.sum(axis=1)
+    return [
+        {
+            "true": actual,
+            "predicted": predicted,
+            "count": int(matrix[i, j]),
+            "share": float(matrix[i, j] / totals[i]) if totals[i] else 0.0,
+            "right": i == j,
+        }
+        for i, actual in enumerate(class_names)
+        for j, predicted in enumerate(class_names)
+    ]
+
+
+def confusion(
+    matrix: np.ndarray, class_names: Sequence[str], palette: Palette = LIGHT, width: Width = 420
+) -> "alt.LayerChart":
+    """Return the confusion matrix: true classes down, predicted across; darker is a larger share of the true class.
+
+    matrix: integer, (classes, classes). With more than 20 classes the counts are left to the tooltip. Mistakes are
+    tinted on their own scale, up to the most frequent one, or they would be invisible beside the right answers.
+    """
+    import altair as alt
+
+    names = list(class_names)
+    rows = confusion_rows(matrix, names)
+    worst = max((row["share"] for row in rows if not row["right"]), default=0.0)
+    for row in rows:
+        row["tint"] = row["share"] if row["right"] else 0.6 * row["share"] / worst if worst else 0.0
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X(
+            "predicted:N", sort=names, title="predicted", axis=alt.Axis(labelAngle=_label_angle(names), orient="top")
+        ),
+        y=alt.Y("true:N", sort=names, title="true", axis=alt.Axis(ticks=False, domain=False)),
+        tooltip=[
+            alt.Tooltip("true:N"),
+            alt.Tooltip("predicted:N"),
+            alt.Tooltip("count:Q", format=","),
+            alt.Tooltip("share:Q", format=".2%", title="of the true class"),
+        ],
+    )
+    colour = alt.condition("datum.right", alt.value(palette.train), alt.value(palette.val))
+    cells = base.mark_rect(stroke=palette.line, strokeWidth=1).encode(
+        fill=colour, fillOpacity=alt.FillOpacity("tint:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.9]), legend=None)
+    )
+    numbers = (
+        base.transform_filter("datum.count > 0")
+        .mark_text(fontSize=11)
+        .encode(
+            text=alt.Text("count:Q", format="d"),
+            color=alt.condition("datum.right && datum.tint > 0.5", alt.value(palette.paper), alt.value(palette.ink)),
+        )
+    )
+    layers = [cells] if len(names) > 20 else [cells, numbers]
+    side = 420 if len(names) <= 20 else 560
+    return alt.layer(*layers, width=width, height=side, **_themed(palette))
+
+
+def _curves(
+    rows: list[dict[str, Any]],
+    broken: list[dict[str, int]],
+    palette: Palette,
+    labels: Mapping[str, str],
+    selected_epoch: int | None,
+    width: Width,
+    title: str,
+    limit: float | None = None,
+    log: bool = False,
+) -> "alt.LayerChart":
+    """Draw a line a split. Vega breaks a line where a value is missing, so what is not finite is marked by hand."""
+    import altair as alt
+
+    splits = [split for split in SPLITS if any(split in row for row in rows)]
+    wide = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False), scale=_epochs(rows))
+    )
+    y_axis = alt.Axis(values=[10.0**power for power in range(-12, 39)], format=".0~e") if log else alt.Axis()
+    y_scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True)
+    long = sum(len(labels.get(split, split)) for split in splits) > LEGEND_CHARACTERS
+    key = alt.Legend(title=None, columns=1 if long else len(splits), labelExpr=_label_expression(splits, labels))
+    key = key if len(splits) > 1 else None
+    solid = alt.value([1, 0])
+    dashes = alt.Scale(domain=splits, range=[DASHES[split] for split in splits])
+    colours = alt.Scale(domain=splits, range=[getattr(palette, split) for split in splits])
+    folded = wide.transform_fold(splits, as_=["split", "value"]).encode(
+        y=alt.Y("value:Q", title=f"{title} (logarithmic)" if log else title, axis=y_axis, scale=y_scale),
+        color=alt.Color("split:N", scale=colours, legend=key),
+        strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=key) if key else solid,
+    )
+    layers: list[Any] = [folded.mark_line(strokeWidth=2)]
+    if len(rows) <= POINTS_UP_TO:
+        layers.append(folded.mark_point(size=22, filled=True, opacity=1).encode(strokeDash=solid))
+    if selected_epoch is not None and splits:
+        followed = "val" if "val" in splits else splits[-1]
+        ring = folded.transform_filter(f"datum.epoch == {selected_epoch} && datum.split == '{followed}'")
+        layers.append(ring.mark_point(size=130, filled=False, strokeWidth=2).encode(strokeDash=solid))
+    layers += _limit(limit, palette) + _broken(broken, palette)
+    layers.append(_pointer(wide, splits, labels, palette, f"nearest_in_{title.split(',')[0].replace(' ', '_')}"))
+    return alt.layer(*layers, width=width, height=250, **_themed(palette))
+
+
+def _pointer(wide: Any, splits: Sequence[str], labels: Mapping[str, str], palette: Palette, name: str) -> Any:
+    """A rule at the epoch nearest to the pointer, whose tooltip tells every curve's value there."""
+    import altair as alt
+
+    hover = alt.selection_point(
+        name=name, nearest=True, on="pointermove", clear="pointerout", fields=["epoch"], empty=False
+    )
+    told = [
+        alt.Tooltip("epoch:Q", format="d"),
+        *(alt.Tooltip(f"{s}:Q", title=labels.get(s, s), format=".5~g") for s in splits),
+    ]
+    shown = alt.when(hover).then(alt.value(0.7)).otherwise(alt.value(0))
+    return wide.mark_rule(color=palette.muted).encode(opacity=shown, tooltip=told).add_params(hover)
+
+
+def _limit(limit: float | None, palette: Palette) -> list[Any]:
+    import altair as alt
+
+    if limit is None:
+        return []
+    line = alt.Chart(alt.Data(values=[{"limit": limit, "label": f"contract: {limit:g} %"}])).encode(y=alt.Y("limit:Q"))
+    return [
+        line.mark_rule(color=palette.good, strokeWidth=1.5),
+        line.mark_text(align="left", baseline="bottom", dy=-3, color=palette.good).encode(
+            x=alt.value(4), text="label:N"
+        ),
+    ]
+
+
+def _broken(broken: list[dict[str, int]], palette: Palette) -> list[Any]:
+    import altair as alt
+
+    if not broken:
+        return []
+    marks = alt.Chart(alt.Data(values=broken)).encode(x=alt.X("epoch:Q"), y=alt.value(-10))
+    first = alt.Chart(alt.Data(values=broken[:1])).encode(x=alt.X("epoch:Q"), y=alt.value(-10))
+    return [
+        marks.mark_point(shape="cross", angle=45, size=110, filled=True, color=palette.bad, opacity=1),
+        first.mark_text(align="right", dx=-10, color=palette.bad, text="loss not finite"),
+    ]
+
+
+def _splits(history: "pd.DataFrame", metric: str) -> list[str]:
+    """Return the splits with at least one measured value (a column that is empty throughout was never measured)."""
+    columns = {split: f"{split}_{metric}" for split in SPLITS}
+    return [s for s, column in columns.items() if column in history and (s == "train" or history[column].notna().any())]
+
+
+def _finite(value: Any) -> float | None:
+    number = float("nan") if value is None else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _epochs(rows: list[dict[str, Any]]) -> "alt.Scale":
+    import altair as alt
+
+    epochs = [row["epoch"] for row in rows] or [1]
+    return alt.Scale(domain=[min(epochs), max(max(epochs), min(epochs) + 1)], nice=False)
+
+
+def _label_expression(splits: Sequence[str], labels: Mapping[str, str]) -> str:
+    import json
+
+    return f"({json.dumps({split: labels.get(split, split) for split in splits})})[datum.label]"
+
+
+def _label_angle(names: Sequence[str]) -> int:
+    return 0 if max(map(len, names), default=0) <= 3 else -40
+
+
+def _themed(palette: Palette) -> dict[str, Any]:
+    """The look that every chart shares. It is handed to the outermost chart only."""
+    import altair as alt
+
+    text = {"labelColor": palette.muted, "titleColor": palette.ink}
+    return {
+        "background": "transparent" if palette.paper.startswith("var(") else palette.paper,
+        "config": alt.Config(
+            font=FONT,
+            axis=alt.AxisConfig(
+                **text,
+                gridColor=palette.line,
+                domainColor=palette.muted,
+                tickColor=palette.muted,
+                labelFontSize=12,
+                titleFontSize=12,
+                titleFontWeight="normal",
+                titlePadding=8,
+                labelPadding=5,
+            ),
+            legend=alt.LegendConfig(
+                orient="top",
+                symbolType="stroke",
+                symbolStrokeWidth=2,
+                labelColor=palette.ink,
+                labelFontSize=12,
+                symbolSize=140,
+                labelLimit=330,
+                rowPadding=3,
+            ),
+            text=alt.MarkConfig(font=FONT, fontSize=12),
+            view=alt.ViewConfig(stroke=None),
+        ),
+    }

@@ -1,0 +1,72 @@
+"""A document as one HTML file that stands by itself: no network, light and dark, narrow and wide, on paper too."""
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classlab.drawing import grids, render, tables
+from classlab.drawing.blocks import Block, Document, Figure, Figures
+from classlab.drawing.palette import DARK, LIGHT, PAGE, css_variables
+
+if TYPE_CHECKING:
+    import jinja2
+
+HERE = Path(__file__).parent
+STILL_WIDTH = 460  # of a chart before the browser's script has drawn it to measure
+
+
+def html(document: Document) -> str:
+    """Return the document as one HTML text. The script bundle is in it once, and only if there is a chart."""
+    has_charts = any(isinstance(block, Figures) for section in document.sections for block in section.blocks)
+    text = _template().render(
+        document=document,
+        light=_markup(css_variables(LIGHT)),
+        dark=_markup(css_variables(DARK)),
+        style=_markup((HERE / "page.css").read_text(encoding="utf-8")),
+        script=_markup((HERE / "page.js").read_text(encoding="utf-8")),
+        has_charts=has_charts,
+        bundle=_markup(render.script_bundle()) if has_charts else "",
+    )
+    return text.strip() + "\n"
+
+
+@functools.cache
+def _template() -> "jinja2.Template":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
+    )
+    environment.globals.update(
+        kind_of=_kind_of,
+        shown=tables.shown,
+        css_class=tables.css_class,
+        data_uri=grids.data_uri,
+        still=_still,
+        moving=_moving,
+    )
+    return environment.get_template("page.html")
+
+
+def _kind_of(block: Block) -> str:
+    return type(block).__name__.lower()
+
+
+def _still(figure: Figure) -> Any:
+    """The chart as SVG, seen where scripts do not run; its colours are the page's variables."""
+    chart = figure.draw(PAGE).properties(width=STILL_WIDTH)
+    return _markup(render.svg(chart, figure.description))
+
+
+def _moving(figure: Figure) -> Any:
+    """The chart's definition as JSON. Escaping every "<" keeps the text from ending its script element."""
+    chart = figure.draw(PAGE).properties(width="container")
+    text = json.dumps(render.specification(chart, figure.description), allow_nan=False, separators=(",", ":"))
+    return _markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _markup(text: str) -> Any:
+    import markupsafe
+
+    return markupsafe.Markup(text)

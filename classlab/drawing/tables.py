@@ -1,0 +1,35 @@
+"""Tables: the values are numbers until here; their form is the column's."""
+
+import math
+from typing import Any
+
+from classlab.drawing.blocks import Column
+
+NUMERIC = ("count", "number", "percent")
+MINUS = "−"
+
+
+def shown(value: Any, column: Column) -> str:
+    """Return the value as its column writes it; None is a dash and a number that is not finite says so."""
+    if value is None:
+        return "–"
+    if column.form == "check":
+        return "kept" if value else "not kept"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return "not finite"
+    if column.form == "count":
+        return f"{value:,.0f}".replace("-", MINUS)
+    if column.form == "percent":
+        return f"{100 * value:.{column.digits}f} %".replace("-", MINUS)
+    if column.form == "number":
+        return f"{value:,.{column.digits}f}".replace("-", MINUS)
+    return str(value)
+
+
+def css_class(value: Any, column: Column) -> str:
+    """Return the CSS classes of a cell: num where digits are to stand below each other, good and bad for a check."""
+    if column.form == "check":
+        return "plain" if value is None else "good" if value else "bad"
+    return "num" if column.form in NUMERIC else column.form
