@@ -1,6 +1,8 @@
 """Statistics against SciPy's own tests, against simulation, and by their sentences."""
 
+import doctest
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -244,7 +246,7 @@ def test_what_is_not_different_says_how_many_seeds_would_settle_it():
     assert found.seeds_needed == seeds_needed(found.effect, math.sqrt((a_var() + b_var()) / 2), paired=False)
     assert found.sentence == (
         "wide and narrow cannot be told apart with 3 seeds each: 99.46 % against 99.43 %, a difference of 0.03 points "
-        f"(95 % interval −0.06 to 0.12; Welch's t test, 3 seeds each, p = 0.40); about {found.seeds_needed} seeds each "
+        f"(95 % interval −0.06 to 0.12; Welch's t test, p = 0.40); about {found.seeds_needed} seeds each "
         "would settle a difference of this size"
     )
 
@@ -333,3 +335,13 @@ def test_equivalence_needs_seeds_and_a_margin():
     assert alone.sentence == "whether a and b differ by less than 1.00 points cannot be said with one seed each"
     with pytest.raises(ValueError, match="margin must be above 0"):
         equivalence(numbered([0.5]), numbered([0.6]), margin=0)
+
+
+def test_the_examples_of_the_chapter_print_what_they_say():
+    lines = (Path(__file__).parents[1] / "docs/statistics.md").read_text().splitlines()
+    text = "\n".join("" if line.startswith("```") else line for line in lines)
+    examples = doctest.DocTestParser().get_doctest(text, {}, "docs/statistics.md", None, 0)
+    report: list[str] = []
+    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples, out=report.append)
+    assert results.attempted > 10
+    assert results.failed == 0, "".join(report)

@@ -271,9 +271,10 @@ def _comparison(
     means = [scale.value(fmean(values)) for values in _values_used(one, baseline)]
     gap, least, most = scale.gaps(test.effect, low, high)
     after = f", {_p(p_adjusted)} after Holm's correction for {family} comparisons" if family > 1 else ""
+    seeds = f", {_seeds(test)}" if different else ""
     evidence = (
         f"{means[0]} against {means[1]}, a difference of {gap}{scale.gap_unit} "
-        f"(95 % interval {least} to {most}; {test.name}, {_seeds(test)}, {_p(test.p)}{after})"
+        f"(95 % interval {least} to {most}; {test.name}{seeds}, {_p(test.p)}{after})"
     )
     if different:
         better = (test.effect > 0) == scale.higher_is_better
