@@ -1,0 +1,43 @@
+"""classlab: a laboratory for small image classifiers.
+
+    import classlab as cl
+    run = cl.train("mnist-20k", seed=0)
+    run.history, run.curves(), run.mistakes(), run.report()
+
+Names are loaded when they are first used, so that importing is fast.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from classlab.errors import Refused, UserError
+    from classlab.experiment import Experiment
+    from classlab.experiment import load as load_experiment
+    from classlab.runs.execute import train
+    from classlab.runs.run import Run
+    from classlab.runs.run import load as load_run
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Experiment": "classlab.experiment:Experiment",
+    "Refused": "classlab.errors:Refused",
+    "Run": "classlab.runs.run:Run",
+    "UserError": "classlab.errors:UserError",
+    "load_experiment": "classlab.experiment:load",
+    "load_run": "classlab.runs.run:load",
+    "train": "classlab.runs.execute:train",
+}
+__all__ = ["Experiment", "Refused", "Run", "UserError", "load_experiment", "load_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'classlab' has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

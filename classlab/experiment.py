@@ -5,7 +5,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -33,9 +33,13 @@ class Choice(pydantic.BaseModel):
         """The options without the name."""
         return dict(self.model_extra or {})
 
+    def bind(self, kind: str) -> Callable[..., Any]:
+        """Return what this means with its options filled in; it takes what classlab hands over, by keyword."""
+        return lookup.bind(kind, self.name, self.options)
+
     def call(self, kind: str, **handed_over: Any) -> Any:
         """Call what this means, with its options and what it asks for of `handed_over`."""
-        return lookup.bind(kind, self.name, self.options)(**handed_over)
+        return self.bind(kind)(**handed_over)
 
     def __str__(self) -> str:
         options = ", ".join(f"{key} {value}" for key, value in self.options.items() if value is not None)
@@ -85,7 +89,7 @@ def _spell_out(value: Any) -> Any:
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -107,7 +111,7 @@ class Data(_Section):
         default=0, description="images held out of the training set for validation: a number, or a fraction of it"
     )
     stratified: bool = Field(default=False, description="hold out the same share of every class")
-    split_seed: Annotated[int, Field(ge=0)] = Field(default=0, description="which images are held out")
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="which images are held out")
     normalise: Normalise | None = Field(default=None, description="null: the mean and std known for the dataset")
     augmentations: list[Annotated[Choice, _Of("augmentation")]] = []
 

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from classlab.cli import run as run_commands
 from classlab.cli import data, inspect
 from classlab.errors import Refused, UserError
 
@@ -17,6 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(run_commands.run)
+app.command()(run_commands.runs)
 app.command()(inspect.inspect)
 app.add_typer(data.app, name="data")
 

@@ -22,8 +22,8 @@ def split(
         raise UserError(f"data.val_size must leave images to train on: there are {count:,}, got {size:,}")
     if size == 0 and val_size:
         raise UserError(f"data.val_size {val_size} of {count:,} images is none; give a larger fraction")
-    random = np.random.Generator(np.random.PCG64(seed))
-    order = random.permutation(count)
+    # NumPy promises that RandomState draws the same numbers in every version.
+    order = np.random.RandomState(seed).permutation(count)
     if stratified and size:
         chosen = _stratified(labels[order], size)
         val, train = order[chosen], order[~chosen]

@@ -15,7 +15,7 @@ EVALUATION_BATCH = 1000
 class Images:
     """One split on the device.
 
-    pixels: uint8, (count, channels, height, width). labels: int64, (count,).
+    pixels: (count, channels, height, width), uint8, or float32 where the reader's own arrays are. labels: int64, (count,).
     mean, std: float32, (1, channels, 1, 1), on the 0…1 scale.
     """
 
@@ -29,7 +29,9 @@ class Images:
 
     def batch(self, index: Tensor | slice, augmentations: list[Augmentation], random: Generator | None) -> Tensor:
         """Return images `index`, augmented, then normalised: float32, (batch, channels, height, width)."""
-        images = self.pixels[index].float().div_(255)
+        images = self.pixels[index]
+        if images.dtype == torch.uint8:
+            images = images.float().div_(255)
         if augmentations and random is not None:
             images = augment(images, augmentations, random)
         return (images - self.mean) / self.std

@@ -1,0 +1,20 @@
+"""JSON as programs want it: a number that is not finite becomes null (RFC 8259 has no NaN)."""
+
+import json
+import math
+from typing import Any
+
+
+def to_json(document: Any) -> str:
+    """Return the document as indented JSON text."""
+    return json.dumps(_finite(document), indent=2, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,60 @@
+"""Make a network: build it, or take the reader's own, and draw its initial weights from the seed."""
+
+import copy
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from classlab import lookup
+from classlab.errors import UserError
+from classlab.experiment import Choice
+
+
+def make(
+    model: Choice | nn.Module | Callable[..., nn.Module],
+    initialise: Choice,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    seed: int,
+) -> nn.Module:
+    """Return a network for images of `input_shape` (channels, height, width) with its initial weights.
+
+    A module is copied, never changed; `seed` decides the weights unless `initialise` is keep. The session's random
+    state is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        generator = torch.random.default_generator.manual_seed(seed)
+        if isinstance(model, nn.Module):
+            network = copy.deepcopy(model)
+        elif isinstance(model, Choice):
+            network = model.call("model", input_shape=input_shape, classes=classes)
+        else:
+            network = model()
+        if not isinstance(network, nn.Module):
+            raise UserError(f"the model must be a torch.nn.Module, got {type(network).__name__}")
+        if initialise.name != "default" or isinstance(model, nn.Module):
+            generator.manual_seed(seed)
+            lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
+    return network
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of parameters, a shared one counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Put the weights of a checkpoint into `model`. Raises UserError where they are another network's."""
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    own = model.state_dict()
+    for name in [*own, *weights]:
+        if name not in own or name not in weights:
+            side = "the network has no" if name not in own else "the checkpoint has no"
+            raise UserError(f"{where} holds the weights of another network: {side} {name}")
+        if own[name].shape != weights[name].shape:
+            raise UserError(
+                f"{where} holds the weights of another network: {name} is {tuple(weights[name].shape)} there, "
+                f"{tuple(own[name].shape)} in the network"
+            )
+    model.load_state_dict(weights)

@@ -1,0 +1,180 @@
+"""Run: one execution of an experiment with one seed, read back from its folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classlab import experiment as experiments
+from classlab.errors import UserError
+from classlab.experiment import Experiment
+from classlab.runs import store
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
+    from torch import nn
+
+    from classlab.data.dataset import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One execution of an experiment with one seed. Everything is read from `path` when it is first asked for.
+
+    given: the module and dataset that Python handed over, for a run that its file alone cannot repeat.
+    """
+
+    path: Path
+    given_model: Any = None
+    given_data: "Dataset | None" = None
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The resolved experiment."""
+        return experiments.load(self.path / store.EXPERIMENT)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The figures of summary.json; for a run that has not ended, its status says incomplete."""
+        if (self.path / store.SUMMARY).exists():
+            return store.read_json(self.path / store.SUMMARY)
+        rows = store.read_metrics(self.path / store.METRICS)
+        return {
+            "run": str(self.path),
+            "experiment": self.experiment.name,
+            "seed": self.environment["seed"],
+            "epochs": len(rows),
+            "status": "incomplete",
+            "status_sentence": f"incomplete: {len(rows)} of {self.experiment.training.epochs} epochs are done",
+        }
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """The machine, the versions and the settings that the run was made with."""
+        return store.read_json(self.path / store.ENVIRONMENT)
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return self.environment["seed"]
+
+    @property
+    def status(self) -> str:
+        """finished, diverged, did_not_learn or incomplete."""
+        return self.summary["status"]
+
+    @cached_property
+    def history(self) -> "pandas.DataFrame":
+        """One row per epoch, the columns of metrics.csv."""
+        import pandas
+
+        rows = store.read_metrics(self.path / store.METRICS)
+        return pandas.DataFrame(rows, columns=[name for name in store.COLUMNS if any(name in row for row in rows)])
+
+    @property
+    def log(self) -> str:
+        """What was noted while the run was made."""
+        file = self.path / store.LOG
+        return file.read_text(encoding="utf-8") if file.exists() else ""
+
+    def predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the test set's logits (float32, count × classes) and labels (int64, count)."""
+        return store.read_predictions(self.path / store.PREDICTIONS)
+
+    def split(self) -> dict[str, Any]:
+        """Return the indices of the training and validation images and their digest."""
+        return store.read_json(self.path / store.SPLIT)
+
+    def dataset(self) -> "Dataset":
+        """Return the dataset the run was made with. Raises UserError where Python handed it over and it is gone."""
+        if self.given_data is not None:
+            return self.given_data
+        if "data" in self.environment["given_in_python"]:
+            raise UserError(f"{self.path} was made with arrays given in Python; they are not in its folder")
+        return self.experiment.data.dataset.call("dataset")
+
+    def model(self) -> "nn.Module":
+        """Return the network with the selected weights, in evaluation mode."""
+        from classlab.models.make import load_weights, make
+
+        model = self.given_model
+        if model is None:
+            if "model" in self.environment["given_in_python"]:
+                raise UserError(f"{self.path} was made with a module given in Python; its code is not in its folder")
+            model = self.experiment.model
+        shape, classes = tuple(self.environment["input_shape"]), self.environment["classes"]
+        network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
+        file = self.path / (store.BEST if self.experiment.protocol.select == "best" else store.LAST)
+        load_weights(network, store.read_checkpoint(file), str(file))
+        return network.eval()
+
+    def curves(self) -> "altair.TopLevelMixin":
+        """Return the loss and accuracy curves as a chart that shows itself in a notebook."""
+        from classlab.drawing import charts
+
+        return charts.curves(self.history)
+
+    def mistakes(self, count: int = 25) -> "pandas.DataFrame":
+        """Return the `count` test images the network got wrong with the most confidence, surest first.
+
+        Columns: index (in the test set), true, predicted (class names), confidence (softmax, a fraction).
+        """
+        import pandas
+        from scipy.special import softmax
+
+        logits, labels = self.predictions()
+        probabilities = softmax(logits.astype(np.float64), axis=1)
+        predicted = logits.argmax(1)
+        wrong = np.flatnonzero(predicted != labels)
+        sure = probabilities[wrong, predicted[wrong]]
+        order = np.argsort(-sure, kind="stable")[:count]
+        names = self.environment["class_names"]
+        return pandas.DataFrame(
+            {
+                "index": wrong[order],
+                "true": [names[label] for label in labels[wrong[order]]],
+                "predicted": [names[label] for label in predicted[wrong[order]]],
+                "confidence": sure[order],
+            }
+        )
+
+    def report(self, out: str | Path | None = None, **reader: str | None) -> Path:
+        """Write the report and return its path; `author`, `roll` and `course` are printed on it when given."""
+        from classlab.report import document
+
+        return document.write(self, out=out, **reader)
+
+    def __repr__(self) -> str:
+        return f"Run({self.experiment.name}, seed {self.seed}, {self.sentence()})"
+
+    def sentence(self) -> str:
+        """Return the outcome in a few words: the accuracy with its interval, or the status."""
+        accuracy, interval = self.summary.get("test_accuracy"), self.summary.get("test_interval")
+        if self.status != "finished" or accuracy is None or interval is None:
+            return self.summary["status_sentence"]
+        low, high = interval
+        return f"test accuracy {100 * accuracy:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(check['rule'])}</th><td>{escape(check['sentence'])}</td></tr>"
+            for check in self.summary.get("contract", {}).get("checks", [])
+        )
+        return (
+            f"<b>{escape(self.experiment.name)}</b>, seed {self.seed}: {escape(self.sentence())}"
+            f"<table>{rows}</table><code>{escape(str(self.path))}</code>"
+        )
+
+
+def load(path: str | Path) -> Run:
+    """Return the run in a folder. Raises UserError where there is none."""
+    path = Path(path)
+    if not (path / store.EXPERIMENT).is_file():
+        hint = "" if path.is_dir() else ", and no such folder"
+        raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")
+    return Run(path)
