@@ -19,7 +19,7 @@ def build(
     widths: list[Width] = [64, 32],  # noqa: B006 - read only, and shown as the default in the experiment
     activation: Activation | None = "relu",
 ) -> nn.Module:
-    """Return a perceptron with the hidden `widths`; the default is report 3's, 784-64-32-10 on MNIST: 52,650 parameters.
+    """Return a perceptron with the hidden `widths`; the default is report 3's, 52,650 parameters on MNIST.
 
     No widths make one linear layer. Without an activation (null) the layers collapse to one linear map.
     Input (batch, *input_shape), output logits (batch, classes).

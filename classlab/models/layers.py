@@ -1,0 +1,172 @@
+"""The layer table: what a network is made of, how large it is, how much work it does and how far it sees."""
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from classlab.errors import UserError
+from classlab.models import operations
+from classlab.models.trace import Failure, Step, trace
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer, at one place where an image meets it.
+
+    kernel, stride, padding: of convolutions and pools, a number or (vertical, horizontal). output_shape: without the
+    batch. parameters: those not counted with an earlier layer. multiply_adds: for one image, of convolutions, linear
+    layers and matrix products. receptive_field: {size, stride, global} in pixels of the image. None: there is none, or
+    it is unknown. inputs: the numbers of the layers it takes from, -1 for the image. repeated: met before.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    kernel: int | tuple[int, int] | None
+    stride: int | tuple[int, int] | None
+    padding: int | tuple[int, int] | None
+    parameters: int
+    multiply_adds: int | None
+    receptive_field: dict[str, Any] | None
+    inputs: tuple[int, ...] = ()
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The layers in the order in which an image meets them, and the totals. memory: in MiB, for one image."""
+
+    input_shape: tuple[int, int, int]
+    layers: tuple[Layer, ...]
+    parameters: int
+    trainable_parameters: int
+    multiply_adds: int | None
+    memory: dict[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as plain data."""
+        return {**vars(self), "layers": [dict(vars(layer)) for layer in self.layers]}
+
+
+def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTable:
+    """Return the layers that one image of (channels, height, width) meets in `model`, and their totals.
+
+    Raises UserError, naming the layer, when the model cannot take such images.
+    """
+    met = trace(model, input_shape)
+    if met.failed:
+        raise UserError(_misfit(met.failed, input_shape)) from met.failed.error
+    layers = [*_named(met.steps), *_unmet(model, met.steps)]
+    parameters = list(model.parameters())
+    work = [layer.multiply_adds for layer in layers]
+    return LayerTable(
+        input_shape,
+        tuple(layers),
+        sum(one.numel() for one in parameters),
+        sum(one.numel() for one in parameters if one.requires_grad),
+        None if None in work else sum(one for one in work if one is not None),
+        _memory(input_shape, met.steps, sum(one.numel() for one in parameters)),
+    )
+
+
+def check_shapes(model: nn.Module, input_shape: tuple[int, int, int], classes: int | None) -> None:
+    """Check that `model` takes images of (channels, height, width) and answers with one number per class.
+
+    classes None: it must answer with an image of the same shape, as an autoencoder does.
+    Raises UserError that names the layer and both shapes.
+    """
+    met = trace(model, input_shape)
+    if met.failed:
+        raise UserError(_misfit(met.failed, input_shape)) from met.failed.error
+    wanted = input_shape if classes is None else (classes,)
+    shape = getattr(met.output, "shape", None)
+    if shape is None:
+        raise UserError(
+            f"the model must return a tensor, {_shape(wanted)} for each image; it returns {type(met.output)}"
+        )
+    given = tuple(shape[1:])
+    last = _named(met.steps)[-1] if met.steps else None
+    by = f"its last layer {last.name} ({last.kind}) gives" if last else "it gives"
+    if shape[:1] != (2,):
+        raise UserError(f"the model must keep the images of a batch apart; of 2 images {by} {_shape(tuple(shape))}")
+    if given != wanted and not (classes is None and given == (prod(wanted),)):
+        meaning = "the images have the shape" if classes is None else f"{classes} classes need"
+        raise UserError(
+            f"the model does not fit the data: {by} {_shape(given)} for each image, {meaning} {_shape(wanted)}"
+        )
+
+
+def _named(steps: list[Step]) -> list[Layer]:
+    """Turn steps into layers; function calls of the same name get numbers, a module met again keeps its name."""
+    layers: list[Layer] = []
+    seen: dict[str, int] = {}
+    for step in steps:
+        name = step.path or step.operation.kind
+        if not step.repeated:
+            seen[name] = seen.get(name, 0) + 1
+            name = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        place = operations.window(step.operation) or {}
+        layers.append(
+            Layer(
+                name,
+                step.operation.kind,
+                step.operation.output[1:],
+                *(_one(place.get(key)) for key in ("kernel", "stride", "padding")),
+                parameters=sum(parameter.numel() for parameter in step.parameters),
+                multiply_adds=operations.multiply_adds(step.operation),
+                receptive_field=step.field.to_json() if step.field else None,
+                inputs=step.inputs,
+                repeated=step.repeated,
+            )
+        )
+    return layers
+
+
+def _unmet(model: nn.Module, steps: list[Step]) -> list[Layer]:
+    """Return a row for each parameter that no layer was seen to use, so that the column adds up."""
+    used = {id(parameter) for step in steps for parameter in step.parameters}
+    return [
+        Layer(name, "Parameter", tuple(one.shape), None, None, None, one.numel(), 0, None)
+        for name, one in model.named_parameters()
+        if id(one) not in used
+    ]
+
+
+def _memory(input_shape: tuple[int, int, int], steps: list[Step], parameters: int) -> dict[str, float]:
+    """Return MiB at 4 bytes a number, as the classic summary reckons: each layer's output kept forward and backward."""
+    outputs = sum(prod(step.operation.output[1:]) for step in steps)
+    parts = {
+        "input": prod(input_shape) * 4 / MEBIBYTE,
+        "forward_backward": 2 * outputs * 4 / MEBIBYTE,
+        "parameters": parameters * 4 / MEBIBYTE,
+    }
+    return {**parts, "total": sum(parts.values())}
+
+
+def _misfit(failure: Failure, input_shape: tuple[int, int, int]) -> str:
+    layer, given = failure.module, failure.inputs[0][1:] if failure.inputs else ()
+    names = {nn.Conv2d: "in_channels", nn.ConvTranspose2d: "in_channels", nn.BatchNorm2d: "num_features"}
+    channels = next((getattr(layer, name) for kind, name in names.items() if isinstance(layer, kind)), None)
+    if isinstance(layer, nn.Linear):
+        takes = f"takes {_shape((layer.in_features,))}"
+    elif channels is not None and (len(given) != 3 or given[0] != channels):
+        takes = f"takes ({channels}, height, width)"
+    else:
+        reason = str(failure.error).strip().splitlines() or [type(failure.error).__name__]
+        takes = f"cannot work on it ({reason[0].rstrip('.')})"
+    return (
+        f"the model does not fit images of shape {_shape(input_shape)}: "
+        f"its layer {failure.path or failure.kind} ({failure.kind}) is given {_shape(given)} and {takes}"
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"({', '.join(str(side) for side in shape)})"
+
+
+def _one(pair: tuple[int, int] | None) -> int | tuple[int, int] | None:
+    return pair[0] if pair and pair[0] == pair[1] else pair
