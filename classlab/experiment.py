@@ -81,7 +81,7 @@ class _Of:
         except pydantic.ValidationError as error:
             known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
             raise UserError(f"{self.kind} {choice.name}: {_sentence(error, known, 'it')}") from None
-        return Choice.model_construct(**{"name": choice.name, **options})
+        return Choice.model_construct(None, name=choice.name, **options)
 
 
 def _spell_out(value: Any) -> Any:
@@ -180,7 +180,9 @@ class Experiment(_Section):
         validates = self.protocol.validate_on != "none"
         if self.protocol.validate_on == "val" and self.data.val_size == 0:
             if "validate_on" in self.protocol.model_fields_set:
-                problem = "protocol.validate_on is val but data.val_size is 0: hold out some images, or validate_on none"
+                problem = (
+                    "protocol.validate_on is val but data.val_size is 0: hold out some images, or validate_on none"
+                )
             validates = False
         if problem is None and not validates:
             if self.protocol.select == "best":
@@ -218,7 +220,9 @@ class Experiment(_Section):
     def _repr_html_(self) -> str:
         from html import escape
 
-        return f"<details open><summary><b>{escape(self.name)}</b></summary><pre>{escape(self.to_yaml())}</pre></details>"
+        return (
+            f"<details open><summary><b>{escape(self.name)}</b></summary><pre>{escape(self.to_yaml())}</pre></details>"
+        )
 
 
 def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Sequence[str] = ()) -> Experiment:

@@ -1,7 +1,6 @@
 """Execute an experiment: from its declaration to a run folder that holds everything."""
 
 import datetime
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from classlab import statistics
 from classlab.data.splits import split, split_digest
 from classlab.errors import Refused, UserError
 from classlab.experiment import Experiment
-from classlab.progress import errors, progress
+from classlab.progress import errors
 from classlab.runs import store
 from classlab.runs.run import Run
+from classlab.runs.screen import screen
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
     from classlab.data.dataset import Dataset
@@ -158,7 +157,9 @@ def _refuse_before(prepared: _Prepared, path: Path) -> None:
         "contract": _contract(checks),
         "status": "refused",
     }
-    raise ContractRefused(f"{experiment.name} is refused before training, its contract cannot be met: {broken}", summary)
+    raise ContractRefused(
+        f"{experiment.name} is refused before training, its contract cannot be met: {broken}", summary
+    )
 
 
 def _settings(prepared: _Prepared, path: Path, device: str | None) -> "Settings":
@@ -223,15 +224,15 @@ def _train(prepared: _Prepared, settings: "Settings", path: Path, verbose: bool)
     about = {"experiment": prepared.digest, "seed": prepared.seed}
     _note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     try:
-        with _Screen(prepared.experiment, len(splits["train"]), done, verbose) as screen:
-            for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, screen.advance):
+        with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
+            for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
                 rows.append(epoch.row)
                 store.write_metrics(path / store.METRICS, rows)
                 if epoch.improved:
                     store.write_checkpoint(path / store.BEST, epoch.state, about)
                 store.write_checkpoint(path / store.LAST, epoch.state, about)
                 _note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
-                screen.row(epoch.row)
+                show(epoch.row)
     except KeyboardInterrupt:
         _note(path, "stopped by Ctrl-C")
         errors.print(f"stopped; {len(rows)} of {plan.epochs} epochs are kept in {path}; go on with --resume")
@@ -343,45 +344,10 @@ def _place(model: "nn.Module", settings: "Settings") -> "nn.Module":
     import torch
 
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    return model.to(device=settings.device, memory_format=layout)
+    return model.to(torch.device(settings.device)).to(memory_format=layout)
 
 
 def _note(path: Path, text: str) -> None:
     """Add a line to log.txt. A line lost to a kill costs nothing: the log is for people."""
     with (path / store.LOG).open("a", encoding="utf-8") as file:
         file.write(f"{datetime.datetime.now().isoformat(timespec='seconds')} {text}\n")
-
-
-class _Screen:
-    """A bar for the epoch at work and a line that stays for each one done, on standard error."""
-
-    def __init__(self, experiment: Experiment, images: int, done: int, verbose: bool) -> None:
-        self.total = experiment.training.epochs * images
-        self.done, self.epochs, self.verbose = done * images, experiment.training.epochs, verbose
-        self.name, self.header = experiment.name, False
-
-    def __enter__(self) -> "_Screen":
-        self.bar = progress(self.name, self.total, "images") if self.verbose else None
-        self.started = time.perf_counter()
-        self.advance: Callable[[float], None] = self.bar.__enter__() if self.bar else lambda count: None
-        self.advance(self.done)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.bar:
-            self.bar.__exit__(*error)
-
-    def row(self, row: dict[str, float]) -> None:
-        if not self.verbose:
-            return
-        shown = {"epoch": f"{row['epoch']}/{self.epochs}"}
-        for split_name in ("train", "val", "test"):
-            if f"{split_name}_loss" in row:
-                shown[f"{split_name} loss"] = f"{row[f'{split_name}_loss']:.4f}"
-                shown[f"{split_name} acc"] = f"{100 * row[f'{split_name}_accuracy']:.2f} %"
-        shown["rate"] = f"{row['learning_rate']:.2g}"
-        shown["seconds"] = f"{row['seconds']:.1f}"
-        if not self.header:
-            errors.print("".join(f"{name:>11}" for name in shown), style="bold")
-            self.header = True
-        errors.print("".join(f"{value:>11}" for value in shown.values()))

@@ -1,10 +1,11 @@
-"""Where and how the arithmetic is done: device, precision, threads. Chosen once, written into the run, kept on resume."""
+"""Where and how the arithmetic is done: device, precision, threads. Chosen once, kept with the run and on resume."""
 
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,7 +59,9 @@ def _device(given: str | None) -> str:
     if kind not in known or (number and not number.isdigit()):
         raise UserError(f"there is no device {given!r}{did_you_mean(kind, known) or ';'} known: cpu, cuda, cuda:N, mps")
     if kind == "cuda" and not (torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()):
-        raise UserError(f"device {given} is not on this machine: it has {torch.cuda.device_count()} CUDA devices; use cpu")
+        raise UserError(
+            f"device {given} is not on this machine: it has {torch.cuda.device_count()} CUDA devices; use cpu"
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps is not on this machine; use cpu")
     return given
@@ -91,7 +94,8 @@ def environment() -> dict[str, Any]:
 
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.partition(":")[2].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -41,9 +41,7 @@ def adam(
     weight_decay: Rate = 0.0,
 ) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba, 2015); weight decay is added to the gradient."""
-    return torch.optim.Adam(
-        parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
 
 
 def adamw(
@@ -54,6 +52,4 @@ def adamw(
     weight_decay: Rate = 0.01,
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not pass through the gradient."""
-    return torch.optim.AdamW(
-        parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True
-    )
+    return torch.optim.AdamW(parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)

@@ -97,7 +97,7 @@ def train(
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
             # Once an epoch: evaluate what the protocol looks at.
-            looked_at = {protocol.validate_on} - {"none"}
+            looked_at: set[str] = {protocol.validate_on} - {"none"}
             if protocol.test_each_epoch:
                 looked_at.add("test")
             if protocol.train_metrics == "re-evaluated":
