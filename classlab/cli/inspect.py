@@ -29,12 +29,13 @@ def inspect(
     from classlab.experiment import load
     from classlab.models.layers import check_shapes, layer_table
     from classlab.models.make import make
+    from classlab.training.task import reconstructs
 
     experiment = load(name, set_ or [])
     input_shape, classes = _shape_and_classes(experiment)
     model = make(experiment.model, experiment.training.initialise, input_shape, classes, seed=0)
     table = layer_table(model, input_shape)
-    check_shapes(model, input_shape, classes)
+    check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
     checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
     if json:
         print_json({"experiment": experiment.name, **table.to_json(), "checks": [vars(check) for check in checks]})

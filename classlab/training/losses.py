@@ -1,6 +1,8 @@
 """Losses. Every public function is one: the mean over a batch, as a scalar tensor.
 
 outputs: float32, (batch, classes), what the network returns. targets: int64, (batch,).
+A loss that asks for inputs and clean instead of targets is one for reconstruction; outputs then has the images' shape,
+(batch, channels, height, width), as have inputs, what the network was given, and clean, the same images without noise.
 """
 
 from typing import Annotated
@@ -20,3 +22,13 @@ def cross_entropy(
 def nll(outputs: Tensor, targets: Tensor) -> Tensor:
     """-outputs[target], for a network that ends in log-softmax; then it is the cross-entropy."""
     return F.nll_loss(outputs, targets)
+
+
+def mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Squared distance of the outputs, as they are, from 1 at the target and 0 elsewhere, mean over all of them."""
+    return F.mse_loss(outputs, F.one_hot(targets, outputs.shape[1]).to(outputs.dtype))
+
+
+def reconstruction(outputs: Tensor, inputs: Tensor, clean: Tensor, denoise: bool = False) -> Tensor:
+    """Squared difference between the output and the input, or with `denoise` the clean image, mean over all pixels."""
+    return F.mse_loss(outputs, clean if denoise else inputs)

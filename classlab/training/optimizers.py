@@ -53,3 +53,16 @@ def adamw(
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019): Adam whose weight decay does not pass through the gradient."""
     return torch.optim.AdamW(parameters, lr=learning_rate, betas=(beta1, beta2), weight_decay=weight_decay, fused=True)
+
+
+def rmsprop(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: Rate = 0.01,
+    smoothing: Share = 0.99,
+    momentum: Share = 0.0,
+    weight_decay: Rate = 0.0,
+) -> torch.optim.Optimizer:
+    """RMSprop (Hinton, lecture 6 of his 2012 course): each step divided by a running root mean square of gradients."""
+    return torch.optim.RMSprop(
+        parameters, lr=learning_rate, alpha=smoothing, momentum=momentum, weight_decay=weight_decay
+    )

@@ -1,0 +1,12 @@
+"""What a network is trained for: naming the class of an image, or drawing the image again."""
+
+import inspect
+
+from classlab import lookup
+from classlab.experiment import Choice
+
+
+def reconstructs(loss: Choice) -> bool:
+    """Say whether the loss compares the output with an image: it asks for inputs or clean, and not for targets."""
+    asked = set(inspect.signature(lookup.find("loss", loss.name)).parameters)
+    return "targets" not in asked and bool(asked & {"inputs", "clean"})
