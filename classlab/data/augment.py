@@ -5,10 +5,11 @@ import typing
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 from classlab import lookup
 from classlab.data.affine import AffineMaps, resample
+from classlab.data.draws import Draws
 from classlab.experiment import Choice
 
 Augmentation = tuple[Callable[..., Any], bool]
@@ -21,7 +22,7 @@ def bind(choices: Sequence[Choice]) -> list[Augmentation]:
     ]
 
 
-def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Generator) -> Tensor:
+def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Draws) -> Tensor:
     """Return the augmented batch.
 
     images: float32 on the 0…1 scale, (batch, channels, height, width), on the device of `generator`.
@@ -30,7 +31,7 @@ def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Ge
     for function, geometric in augmentations:
         if geometric:
             maps = function(images=images, generator=generator)
-            if maps is not None and pending is not None and maps.interpolation != pending.interpolation:
+            if maps is not None and pending is not None and not pending.composes_with(maps):
                 images, pending = resample(images, pending), None
             pending = maps if pending is None else pending if maps is None else pending.then(maps)
         else:

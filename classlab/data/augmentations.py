@@ -9,18 +9,25 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
-from classlab.data.affine import AffineMaps, Interpolation
+from classlab.data.affine import AffineMaps, Exactness, Interpolation
+from classlab.data.draws import Draws, normal, uniform
+from classlab.errors import UserError
 
 Degrees = Annotated[float, Field(ge=0, le=180)]
 Pixels = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, lt=100)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Area = Annotated[float, Field(gt=0, le=1)]
+Ratio = Annotated[float, Field(gt=0)]
+Side = Annotated[int, Field(ge=1)]
+
+ATTEMPTS = 10
 
 
 def rotate(
-    images: Tensor, generator: Generator, degrees: Degrees, interpolation: Interpolation = "bilinear"
+    images: Tensor, generator: Draws, degrees: Degrees, interpolation: Interpolation = "bilinear"
 ) -> AffineMaps | None:
     """Rotate about the centre by an angle drawn evenly from ±degrees."""
     if degrees == 0:
@@ -30,7 +37,7 @@ def rotate(
     return AffineMaps(_matrices(cos, sin, zero, -sin, cos, zero), interpolation)
 
 
-def shift(images: Tensor, generator: Generator, pixels: Pixels) -> AffineMaps | None:
+def shift(images: Tensor, generator: Draws, pixels: Pixels) -> AffineMaps | None:
     """Shift along each axis by a distance drawn evenly from ±pixels, not rounded to whole pixels."""
     if pixels == 0:
         return None
@@ -40,7 +47,7 @@ def shift(images: Tensor, generator: Generator, pixels: Pixels) -> AffineMaps | 
     return AffineMaps(_matrices(one, zero, across, zero, one, down))
 
 
-def zoom(images: Tensor, generator: Generator, percent: Percent) -> AffineMaps | None:
+def zoom(images: Tensor, generator: Draws, percent: Percent) -> AffineMaps | None:
     """Enlarge or shrink about the centre by a factor drawn evenly from 1 ± percent/100, the same along both axes."""
     if percent == 0:
         return None
@@ -49,23 +56,219 @@ def zoom(images: Tensor, generator: Generator, percent: Percent) -> AffineMaps |
     return AffineMaps(_matrices(inverse, zero, zero, zero, inverse, zero))
 
 
-def center_crop(
-    images: Tensor, generator: Generator, size: Annotated[int, Field(ge=1)], probability: Probability = 1.0
-) -> AffineMaps | None:
-    """With `probability`, cut the central size × size pixels and enlarge them to the whole image."""
+def horizontal_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
+    """With `probability`, exchange left and right."""
     if probability == 0:
         return None
-    height, width = images.shape[2:]
-    chosen = torch.rand(len(images), generator=generator, device=images.device) < probability
+    turned, one, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), exactness=Exactness.MIRROR)
+
+
+def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
+    """With `probability`, exchange top and bottom."""
+    if probability == 0:
+        return None
+    turned, one, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), exactness=Exactness.MIRROR)
+
+
+def crop(images: Tensor, generator: Draws, size: Side, interpolation: Interpolation = "bilinear") -> AffineMaps | None:
+    """Cut size × size pixels anywhere in the image, in whole pixels, and enlarge them to the whole image."""
+    height, width = _room_for("crop", images, size)
+    if size == height == width:
+        return None
+    left, top = (_whole_numbers(images, generator, side - size) for side in (width, height))
+    sides = torch.full_like(left, size)
+    return _window_maps(images, left, top, sides, sides, interpolation)
+
+
+def center_crop(
+    images: Tensor,
+    generator: Draws,
+    size: Side,
+    probability: Probability = 1.0,
+    interpolation: Interpolation = "bilinear",
+) -> AffineMaps | None:
+    """With `probability`, cut the central size × size pixels and enlarge them to the whole image."""
+    height, width = _room_for("center_crop", images, size)
+    if probability == 0 or size == height == width:
+        return None
+    chosen = _chosen(images, generator, probability)
     zero = torch.zeros(len(images), device=images.device)
     across, down = torch.where(chosen, size / width, 1.0), torch.where(chosen, size / height, 1.0)
-    return AffineMaps(_matrices(across, zero, zero, zero, down, zero))
+    return AffineMaps(_matrices(across, zero, zero, zero, down, zero), interpolation)
 
 
-def _between(images: Tensor, generator: Generator, low: float, high: float) -> Tensor:
+def pad_and_crop(images: Tensor, generator: Draws, pixels: Annotated[int, Field(ge=0)]) -> AffineMaps | None:
+    """Put `pixels` zeros around the image and cut a window of the image's size anywhere, in whole pixels."""
+    if pixels == 0:
+        return None
+    across, down = (_whole_numbers(images, generator, 2 * pixels) - pixels for _ in range(2))
+    one, zero = torch.ones_like(across), torch.zeros_like(across)
+    return AffineMaps(_matrices(one, zero, across, zero, one, down), exactness=Exactness.WHOLE_PIXELS)
+
+
+def random_resized_crop(
+    images: Tensor,
+    generator: Draws,
+    min_area: Area = 0.08,
+    max_area: Area = 1.0,
+    min_ratio: Ratio = 3 / 4,
+    max_ratio: Ratio = 4 / 3,
+    interpolation: Interpolation = "bilinear",
+) -> AffineMaps | None:
+    """Cut a window of random area (a fraction of the image's) and ratio width : height; stretch it to the whole image.
+
+    Windows are drawn as in Szegedy et al., "Going deeper with convolutions", 2015: the area evenly, the ratio evenly in
+    its logarithm, up to ten times until the window fits; after that the largest central window of an allowed ratio.
+    """
+    _in_order("random_resized_crop", min_area, max_area, min_ratio, max_ratio)
+    if min_area == max_area == min_ratio == max_ratio == 1 and images.shape[2] == images.shape[3]:
+        return None
+    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    full_height, full_width = images.shape[2:]
+    ratio = min(max(full_width / full_height, min_ratio), max_ratio)
+    width = torch.where(found, width, float(round(min(full_width, full_height * ratio))))
+    height = torch.where(found, height, float(round(min(full_height, full_width / ratio))))
+    left, top = _place(width, full_width, generator), _place(height, full_height, generator)
+    left = torch.where(found, left, (full_width - width).div(2).floor())
+    top = torch.where(found, top, (full_height - height).div(2).floor())
+    return _window_maps(images, left, top, width, height, interpolation)
+
+
+def erase(
+    images: Tensor,
+    generator: Draws,
+    probability: Probability = 0.5,
+    min_area: Area = 0.02,
+    max_area: Area = 0.33,
+    min_ratio: Ratio = 0.3,
+    max_ratio: Ratio = 3.3,
+) -> Tensor | None:
+    """With `probability`, set a window of random area and ratio width : height to zero.
+
+    Source: Zhong et al., "Random erasing data augmentation", 2020. Up to ten windows are drawn until one fits; an image
+    for which none does stays whole.
+    """
+    _in_order("erase", min_area, max_area, min_ratio, max_ratio)
+    if probability == 0:
+        return None
+    chosen = _chosen(images, generator, probability)
+    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    left, top = _place(width, images.shape[3], generator), _place(height, images.shape[2], generator)
+    hit = (chosen & found)[:, None]
+    columns, rows = (torch.arange(size, device=images.device) for size in (images.shape[3], images.shape[2]))
+    in_columns = (columns >= left[:, None]) & (columns < (left + width)[:, None]) & hit
+    in_rows = (rows >= top[:, None]) & (rows < (top + height)[:, None])
+    return images * ~(in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+
+
+def gaussian_noise(
+    images: Tensor, generator: Draws, std: Annotated[float, Field(ge=0)], clip: bool = True
+) -> Tensor | None:
+    """Add to every number its own draw from a normal distribution; `clip` keeps the sum in 0 … 1."""
+    if std == 0:
+        return None
+    noisy = normal(generator, *images.shape).mul_(std).add_(images)
+    return noisy.clamp_(0, 1) if clip else noisy
+
+
+def uniform_noise(images: Tensor, generator: Draws, high: float, low: float = 0.0, clip: bool = True) -> Tensor | None:
+    """Add to every number its own draw from low … high, on the 0…1 scale; `clip` keeps the sum in 0 … 1."""
+    if high < low:
+        raise UserError(f"uniform_noise: high must not be less than low, got low {low} and high {high}")
+    if low == high == 0:
+        return None
+    noisy = uniform(generator, *images.shape).mul_(high - low).add_(low).add_(images)
+    return noisy.clamp_(0, 1) if clip else noisy
+
+
+def brightness(images: Tensor, generator: Draws, percent: Percent) -> Tensor | None:
+    """Multiply the image by a factor drawn evenly from 1 ± percent/100, kept in 0 … 1."""
+    if percent == 0:
+        return None
+    factor = _between(images, generator, 1 - percent / 100, 1 + percent / 100)
+    return (images * factor.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def contrast(images: Tensor, generator: Draws, percent: Percent) -> Tensor | None:
+    """Multiply the distance from the image's mean grey by a factor drawn evenly from 1 ± percent/100, kept in 0 … 1.
+
+    The grey of a colour image is its luma, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601).
+    """
+    if percent == 0:
+        return None
+    factor = _between(images, generator, 1 - percent / 100, 1 + percent / 100).view(-1, 1, 1, 1)
+    means = images.mean(dim=(2, 3))
+    luma = means.new_tensor([0.299, 0.587, 0.114]) if means.shape[1] == 3 else means.new_ones(1) / means.shape[1]
+    grey = (means * luma).sum(dim=1).view(-1, 1, 1, 1)
+    return torch.addcmul(grey * (1 - factor), images, factor).clamp_(0, 1)
+
+
+def _between(images: Tensor, generator: Draws, low: float, high: float) -> Tensor:
     """Return one number per image, drawn evenly from low … high."""
-    return torch.rand(len(images), generator=generator, device=images.device) * (high - low) + low
+    return uniform(generator, len(images)) * (high - low) + low
+
+
+def _chosen(images: Tensor, generator: Draws, probability: float) -> Tensor:
+    return uniform(generator, len(images)) < probability
+
+
+def _whole_numbers(images: Tensor, generator: Draws, most: int) -> Tensor:
+    """Return one whole number per image, as float32, drawn evenly from 0, 1, … most."""
+    return (uniform(generator, len(images)) * (most + 1)).floor_().clamp_(max=most)
+
+
+def _flips(images: Tensor, generator: Draws, probability: float) -> tuple[Tensor, Tensor, Tensor]:
+    one = torch.ones(len(images), device=images.device)
+    return torch.where(_chosen(images, generator, probability), -one, one), one, torch.zeros_like(one)
+
+
+def _window_sizes(
+    images: Tensor, generator: Draws, areas: tuple[float, float], ratios: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return width and height, in whole pixels as float32, of the first window drawn that fits, and whether one did."""
+    height, width = images.shape[2:]
+    drawn = uniform(generator, len(images), 2, ATTEMPTS)
+    area = (drawn[:, 0] * (areas[1] - areas[0]) + areas[0]) * (height * width)
+    low, high = (torch.tensor(ratio).log().item() for ratio in ratios)
+    ratio = (drawn[:, 1] * (high - low) + low).exp()
+    widths, heights = (area * ratio).sqrt_().round_(), (area / ratio).sqrt_().round_()
+    fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    return widths.gather(1, first)[:, 0], heights.gather(1, first)[:, 0], fits.any(dim=1)
+
+
+def _place(side: Tensor, full: int, generator: Draws) -> Tensor:
+    """Return where windows of these sides begin: a whole number, drawn evenly from where they fit."""
+    room = (full - side).clamp(min=0)
+    return torch.minimum((uniform(generator, len(side)) * (room + 1)).floor_(), room)
+
+
+def _window_maps(
+    images: Tensor, left: Tensor, top: Tensor, width: Tensor, height: Tensor, interpolation: Interpolation
+) -> AffineMaps:
+    """Return the maps that show a window (in pixels, from the left upper corner) as the whole image."""
+    full_height, full_width = images.shape[2:]
+    across, down, zero = width / full_width, height / full_height, torch.zeros_like(width)
+    to_right, downward = left + (width - full_width) / 2, top + (height - full_height) / 2
+    return AffineMaps(_matrices(across, zero, to_right, zero, down, downward), interpolation)
 
 
 def _matrices(*rows: Tensor) -> Tensor:
     return torch.stack(rows, dim=1).reshape(-1, 2, 3)
+
+
+def _room_for(name: str, images: Tensor, size: int) -> tuple[int, int]:
+    height, width = images.shape[2:]
+    if size > min(height, width):
+        raise UserError(f"{name}: size must not exceed the image's {height} × {width} pixels, got {size}")
+    return height, width
+
+
+def _in_order(name: str, min_area: float, max_area: float, min_ratio: float, max_ratio: float) -> None:
+    if min_area > max_area or min_ratio > max_ratio:
+        raise UserError(
+            f"{name}: min_area and min_ratio must not exceed max_area and max_ratio, "
+            f"got areas {min_area} … {max_area} and ratios {min_ratio} … {max_ratio}"
+        )

@@ -1,0 +1,70 @@
+"""Random numbers for a batch of images, from either of two places.
+
+A torch Generator gives the next numbers of one stream: another batch, other numbers. ImageKeys give numbers that depend
+on a seed and on which image it is, and on nothing else, so that a copy of an image is the same copy whenever and in
+whatever company it is asked for.
+"""
+
+import math
+
+import torch
+from torch import Generator, Tensor
+
+_FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)  # as signed 32-bit numbers
+
+
+class ImageKeys:
+    """Draws that depend on (seed, image index) and on how many draws came before.
+
+    indices: int64, (batch,), which images these are; the draws are made on its device.
+    """
+
+    def __init__(self, seed: int, indices: Tensor) -> None:
+        self.device = indices.device
+        self._draws = 0
+        self._first = _mixed(indices.to(torch.int32) ^ _signed(seed))
+        self._second = _mixed(self._first + _signed(seed * 0x9E3779B1 + 0x6A09E667))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return float32 in 0 … 1 (1 excluded), of `shape`, whose first size is the batch's."""
+        count = math.prod(shape[1:])
+        self._draws += 1
+        position = torch.arange(count, dtype=torch.int32, device=self.device)
+        position = _mixed(position + _signed(self._draws * 0x85EBCA6B))
+        bits = _mixed((position[None] ^ self._first[:, None]).mul_(_FIRST).add_(self._second[:, None]))
+        return bits.bitwise_right_shift_(8).bitwise_and_(0xFFFFFF).float().mul_(2.0**-24).reshape(shape)
+
+
+Draws = Generator | ImageKeys
+
+
+def uniform(generator: Draws, *shape: int) -> Tensor:
+    """Return float32 numbers drawn evenly from 0 … 1 (1 excluded), of `shape`, on the generator's device."""
+    if isinstance(generator, ImageKeys):
+        return generator.uniform(*shape)
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def normal(generator: Draws, *shape: int) -> Tensor:
+    """Return float32 numbers of a standard normal distribution, of `shape`, on the generator's device."""
+    if isinstance(generator, ImageKeys):  # Box and Muller, 1958
+        radius = torch.log1p(-generator.uniform(*shape)).mul_(-2).sqrt_()
+        return radius * torch.cos(generator.uniform(*shape) * (2 * math.pi))
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _mixed(bits: Tensor) -> Tensor:
+    """Return int32 numbers in which every bit depends on every bit given.
+
+    The constants are those of Wellons, "Prospecting for hash functions", 2018 (lowbias32). Shifts of signed numbers
+    bring in copies of the sign, hence the masks.
+    """
+    bits = bits ^ ((bits >> 16) & 0xFFFF)
+    bits = bits.mul_(_FIRST)
+    bits = bits.bitwise_xor_((bits >> 15) & 0x1FFFF).mul_(_SECOND)
+    return bits.bitwise_xor_((bits >> 16) & 0xFFFF)
+
+
+def _signed(number: int) -> int:
+    """Return the signed 32-bit number with the lowest 32 bits of `number`."""
+    return (number + (1 << 31)) % (1 << 32) - (1 << 31)

@@ -1,0 +1,369 @@
+"""Every augmentation against Pillow or SciPy on single images, and by the properties that all of them share."""
+
+import inspect
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from scipy import ndimage, stats
+
+from classlab import lookup
+from classlab.data import augmentations
+from classlab.data.affine import AffineMaps, resample
+from classlab.data.augment import augment, bind
+from classlab.data.draws import ImageKeys
+from classlab.errors import UserError
+from classlab.experiment import Choice
+
+# name -> options at work, options of strength zero
+OPTIONS = {
+    "rotate": ({"degrees": 15.0}, {"degrees": 0.0}),
+    "shift": ({"pixels": 2.0}, {"pixels": 0.0}),
+    "zoom": ({"percent": 10.0}, {"percent": 0.0}),
+    "horizontal_flip": ({}, {"probability": 0.0}),
+    "vertical_flip": ({}, {"probability": 0.0}),
+    "crop": ({"size": 24}, {"size": 28}),
+    "center_crop": ({"size": 22, "probability": 0.5}, {"size": 22, "probability": 0.0}),
+    "pad_and_crop": ({"pixels": 4}, {"pixels": 0}),
+    "random_resized_crop": ({}, {"min_area": 1.0, "max_area": 1.0, "min_ratio": 1.0, "max_ratio": 1.0}),
+    "erase": ({}, {"probability": 0.0}),
+    "gaussian_noise": ({"std": 0.1}, {"std": 0.0}),
+    "uniform_noise": ({"high": 0.2}, {"high": 0.0}),
+    "brightness": ({"percent": 20.0}, {"percent": 0.0}),
+    "contrast": ({"percent": 20.0}, {"percent": 0.0}),
+}
+NAMES = sorted(OPTIONS)
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def random(seed=0, device="cpu"):
+    return torch.Generator(device).manual_seed(seed)
+
+
+def pictures(count=64, channels=1, size=28, seed=0):
+    """Smooth pictures, so that interpolation has something to do, with content up to the edges."""
+    noise = np.random.default_rng(seed).random((count, channels, size, size))
+    smooth = ndimage.gaussian_filter(noise, (0, 0, 1.5, 1.5))
+    low, high = smooth.min(), smooth.max()
+    return torch.tensor((smooth - low) / (high - low), dtype=torch.float32)
+
+
+def bound(name, **options):
+    return bind([Choice(name=name, **(options or OPTIONS[name][0]))])
+
+
+def call(name, images, seed=0, **options):
+    return getattr(augmentations, name)(images, random(seed), **(options or OPTIONS[name][0]))
+
+
+def seen_by_pillow(image, matrix, interpolation, nudge=(0.0, 0.0)):
+    """One channel of one image through one map, by Pillow, which counts from the corner and in corners."""
+    height, width = image.shape
+    (a, b, c), (d, e, f) = matrix.tolist()
+    c, f = c + nudge[0], f + nudge[1]
+    x, y = width / 2, height / 2
+    data = (a, b, c + x - a * x - b * y, d, e, f + y - d * x - e * y)
+    picture = Image.fromarray(image.numpy(), mode="F")
+    kind = Image.Resampling.BILINEAR if interpolation == "bilinear" else Image.Resampling.NEAREST
+    return np.asarray(picture.transform((width, height), Image.Transform.AFFINE, data, kind))
+
+
+def agree(ours, theirs, share=0.99, within=1e-4):
+    """All but the pixels that lie on the very edge between inside and outside."""
+    return np.mean(np.abs(np.asarray(ours) - theirs) <= within) >= share
+
+
+def test_every_augmentation_is_tested_here():
+    assert set(NAMES) == set(lookup.names("augmentation"))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", NAMES)
+def test_shape_type_range_and_device_are_kept_and_the_input_is_untouched(name, channels, device):
+    images = pictures(32, channels).to(device)
+    before = images.clone()
+    changed = augment(images, bound(name), random(device=device))
+    assert changed.shape == images.shape
+    assert changed.dtype == torch.float32
+    assert changed.device == images.device
+    assert torch.equal(images, before)
+    assert changed.min() >= 0
+    assert changed.max() <= 1 + 1e-6
+    assert not torch.equal(changed, images)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_batch_and_another_seed_another(name):
+    images = pictures(32)
+    first, again, other = (augment(images, bound(name), random(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_session_s_own_random_state_plays_no_part(name):
+    images = pictures(8)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = augment(images, bound(name), random())
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(augment(images, bound(name), random()), first)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_strength_zero_does_nothing_and_draws_nothing(name):
+    generator = random()
+    before = generator.get_state()
+    images = pictures(4)
+    assert getattr(augmentations, name)(images, generator, **OPTIONS[name][1]) is None
+    assert torch.equal(generator.get_state(), before)
+    assert augment(images, bound(name, **OPTIONS[name][1]), generator) is images
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_image_keys_an_image_is_changed_in_the_same_way_in_any_company(name):
+    images = pictures(16)
+    which = torch.arange(100, 116)
+    together = augment(images, bound(name), ImageKeys(7, which))
+    backwards = augment(images.flip(0), bound(name), ImageKeys(7, which.flip(0)))
+    alone = augment(images[5:6], bound(name), ImageKeys(7, which[5:6]))
+    assert torch.equal(together, backwards.flip(0))
+    assert torch.equal(together[5:6], alone)
+    assert not torch.equal(together, augment(images, bound(name), ImageKeys(8, which)))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if "AffineMaps" in str(inspect.signature(lookup.find("augmentation", n)))]
+)
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_geometric_ones_match_pillow(name, interpolation):
+    images = pictures(24)
+    options = dict(OPTIONS[name][0])
+    if "interpolation" in inspect.signature(getattr(augmentations, name)).parameters:
+        options["interpolation"] = interpolation
+    elif interpolation == "nearest":
+        pytest.skip("it does not interpolate" if "flip" in name or "pad" in name else "it is always bilinear")
+    maps = call(name, images, **options)
+    assert isinstance(maps, AffineMaps)
+    ours = resample(images, maps)
+    for index in range(len(images)):
+        # A point half way between two pixels has two nearest ones, hence the nudges.
+        nudges = [(0.0, 0.0)] if interpolation == "bilinear" else [(x, y) for x in (-1e-3, 1e-3) for y in (-1e-3, 1e-3)]
+        seen = [seen_by_pillow(images[index, 0], maps.matrices[index], interpolation, nudge) for nudge in nudges]
+        closest = np.abs(np.stack(seen) - ours[index, 0].numpy()).argmin(axis=0)
+        theirs = np.take_along_axis(np.stack(seen), closest[None], axis=0)[0]
+        assert agree(ours[index, 0], theirs)
+
+
+def test_rotate_turns_as_pillow_does_and_within_its_limit():
+    images = pictures(48)
+    maps = call("rotate", images, degrees=30.0)
+    ours, angles = resample(images, maps), []
+    for index in range(len(images)):
+        (cos, sin, _), _ = maps.matrices[index].tolist()
+        angle = math.degrees(math.atan2(sin, cos))
+        picture = Image.fromarray(images[index, 0].numpy(), mode="F")
+        assert agree(ours[index, 0], np.asarray(picture.rotate(angle, Image.Resampling.BILINEAR))) or agree(
+            ours[index, 0], np.asarray(picture.rotate(-angle, Image.Resampling.BILINEAR))
+        )
+        angles.append(angle)
+    assert max(map(abs, angles)) <= 30
+    assert stats.kstest(angles, stats.uniform(-30, 60).cdf).pvalue > 1e-3
+
+
+def test_shift_matches_scipy():
+    images = pictures(16)
+    maps = call("shift", images, pixels=3.0)
+    ours = resample(images, maps)
+    for index in range(len(images)):
+        across, down = maps.matrices[index, :, 2].tolist()
+        theirs = ndimage.shift(images[index, 0].numpy(), (-down, -across), order=1, mode="nearest")
+        assert np.abs(ours[index, 0].numpy() - theirs)[4:-4, 4:-4].max() < 1e-4
+        assert abs(across) <= 3
+        assert abs(down) <= 3
+
+
+def test_zoom_matches_scipy():
+    images = pictures(16)
+    maps = call("zoom", images, percent=20.0)
+    ours = resample(images, maps)
+    for index in range(len(images)):
+        inverse = maps.matrices[index, 0, 0].item()
+        assert 0.8 <= 1 / inverse <= 1.2
+        offset = 13.5 * (1 - inverse)
+        theirs = ndimage.affine_transform(images[index, 0].numpy(), [inverse, inverse], (offset, offset), order=1)
+        assert np.abs(ours[index, 0].numpy() - theirs)[4:-4, 4:-4].max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"), [("horizontal_flip", ImageOps.mirror), ("vertical_flip", ImageOps.flip)]
+)
+def test_flips_are_exact_and_as_frequent_as_asked(name, reference):
+    images = pictures(400)
+    ours = augment(images, bound(name, probability=0.25), random())
+    flipped = 0
+    for image, changed in zip(images[:, 0], ours[:, 0], strict=True):
+        theirs = np.asarray(reference(Image.fromarray(image.numpy(), mode="F")))
+        assert torch.equal(image, changed) or np.array_equal(changed.numpy(), theirs)
+        flipped += not torch.equal(image, changed)
+    assert stats.binomtest(flipped, 400, 0.25).pvalue > 1e-3
+
+
+def test_pad_and_crop_is_exact_and_meets_every_place():
+    images = pictures(400, channels=3, size=12)
+    maps = call("pad_and_crop", images, pixels=2)
+    ours, places = resample(images, maps), set()
+    for index, image in enumerate(images.numpy()):
+        left, top = (2 + maps.matrices[index, :, 2]).int().tolist()
+        padded = np.pad(image, ((0, 0), (2, 2), (2, 2)))
+        assert np.array_equal(ours[index].numpy(), padded[:, top : top + 12, left : left + 12])
+        places.add((left, top))
+    assert places == {(left, top) for left in range(5) for top in range(5)}
+
+
+def window(matrix, size):
+    """Left, top, width and height of the window that a map shows, in pixels."""
+    width, height = matrix[0, 0].item() * size, matrix[1, 1].item() * size
+    left = matrix[0, 2].item() + (size - width) / 2
+    top = matrix[1, 2].item() + (size - height) / 2
+    return left, top, width, height
+
+
+@pytest.mark.parametrize("name", ["crop", "center_crop", "random_resized_crop"])
+def test_crops_match_pillow_s_resize_of_the_same_window(name):
+    images = pictures(48)
+    maps = call(name, images)
+    ours = resample(images, maps)
+    for index in range(len(images)):
+        left, top, width, height = window(maps.matrices[index], 28)
+        box = (left, top, left + width, top + height)
+        box = tuple(min(28.0, max(0.0, round(edge, 3))) for edge in box)
+        picture = Image.fromarray(images[index, 0].numpy(), mode="F")
+        theirs = np.asarray(picture.resize((28, 28), Image.Resampling.BILINEAR, box=box))
+        assert np.abs(ours[index, 0].numpy() - theirs).max() < 1e-3
+
+
+def test_crop_meets_every_place_and_center_crop_is_as_frequent_as_asked():
+    images = pictures(600)
+    places = {window(matrix, 28)[:2] for matrix in call("crop", images, size=25).matrices}
+    assert {(round(left, 3), round(top, 3)) for left, top in places} == {(x, y) for x in range(4) for y in range(4)}
+    cut = (call("center_crop", images, size=22, probability=0.1).matrices[:, 0, 0] < 1).sum().item()
+    assert stats.binomtest(cut, 600, 0.1).pvalue > 1e-3
+
+
+def test_random_resized_crop_keeps_its_limits():
+    windows = [window(matrix, 32) for matrix in call("random_resized_crop", pictures(500, size=32)).matrices]
+    for left, top, width, height in windows:
+        assert left > -1e-3
+        assert top > -1e-3
+        assert left + width < 32 + 1e-3
+        assert top + height < 32 + 1e-3
+        assert 0.07 <= width * height / 1024 <= 1.001
+        assert 0.65 <= width / height <= 1.5
+    assert np.std([width * height for _, _, width, height in windows]) > 100
+    wide = call("random_resized_crop", pictures(8, size=32), min_ratio=4.0, max_ratio=4.0, min_area=0.9)
+    assert all(round(width / height) == 4 for *_, width, height in (window(matrix, 32) for matrix in wide.matrices))
+
+
+def test_erase_zeroes_one_window_of_the_area_and_the_ratio_asked_for():
+    images = torch.ones(500, 3, 32, 32)
+    erased = call("erase", images, probability=0.5)
+    hit = 0
+    for image in erased:
+        holes = image[0] == 0
+        assert torch.equal(image, image[:1].expand(3, -1, -1))
+        if holes.any():
+            rows, columns = holes.any(1).sum().item(), holes.any(0).sum().item()
+            assert holes.sum() == rows * columns
+            assert 0.015 <= rows * columns / 1024 <= 0.35
+            assert 0.25 <= columns / rows <= 4
+            hit += 1
+    assert stats.binomtest(hit, 500, 0.5).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "law"),
+    [
+        ("gaussian_noise", {"std": 0.3, "clip": False}, stats.norm(0, 0.3)),
+        ("uniform_noise", {"low": -0.2, "high": 0.5, "clip": False}, stats.uniform(-0.2, 0.7)),
+    ],
+)
+@pytest.mark.parametrize("keyed", [False, True])
+def test_noise_follows_its_law(name, options, law, keyed):
+    images = pictures(64)
+    generator = ImageKeys(1, torch.arange(64)) if keyed else random()
+    noise = (augment(images, bound(name, **options), generator) - images).numpy()
+    assert stats.kstest(noise.ravel(), law.cdf).pvalue > 1e-3
+    next_to_it = np.corrcoef(noise[:, 0, :, 1:].ravel(), noise[:, 0, :, :-1].ravel())[0, 1]
+    another_image = np.corrcoef(noise[1:].ravel(), noise[:-1].ravel())[0, 1]
+    assert abs(next_to_it) < 0.02
+    assert abs(another_image) < 0.02
+
+
+def test_clipped_noise_is_the_noise_clipped():
+    images = pictures(8)
+    free = augment(images, bound("gaussian_noise", std=0.5, clip=False), random())
+    assert free.max() > 1
+    assert torch.equal(augment(images, bound("gaussian_noise", std=0.5), random()), free.clamp(0, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "enhancer"), [("brightness", ImageEnhance.Brightness), ("contrast", ImageEnhance.Contrast)]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_brightness_and_contrast_match_pillow(name, enhancer, channels):
+    eighths = (pictures(24, channels) * 255).round()
+    ours = call(name, eighths / 255, percent=40.0) * 255
+    factors = 1 + 0.4 * (2 * torch.rand(24, generator=random()) - 1)  # the one draw an image that the function makes
+    for index in range(24):
+        array = eighths[index].byte().permute(1, 2, 0).numpy()
+        picture = Image.fromarray(array if channels == 3 else array[:, :, 0])
+        theirs = np.asarray(enhancer(picture).enhance(factors[index].item())).astype(float)
+        difference = ours[index].permute(1, 2, 0).numpy() - theirs.reshape(28, 28, channels)
+        assert np.abs(difference).max() < 1.6  # Pillow rounds the mean and cuts the result to whole numbers
+
+
+def test_geometric_neighbours_become_one_resampling_equal_to_scipy_s():
+    images = pictures(12, seed=1)
+    names = ("horizontal_flip", "rotate", "shift", "zoom", "pad_and_crop")
+    generator = random(5)
+    one_by_one = [getattr(augmentations, name)(images, generator, **OPTIONS[name][0]) for name in names]
+    together = augment(images, bind([Choice(name=name, **OPTIONS[name][0]) for name in names]), random(5))
+    for index in range(len(images)):
+        whole = np.eye(3)
+        for maps in one_by_one:
+            whole = whole @ np.vstack([maps.matrices[index].numpy(), [0, 0, 1]])
+        linear = whole[:2, :2][::-1, ::-1]  # SciPy's axes are rows first
+        centre = np.array([13.5, 13.5])
+        offset = centre + whole[:2, 2][::-1] - linear @ centre
+        theirs = ndimage.affine_transform(images[index, 0].numpy(), linear, offset, order=1, mode="nearest")
+        inside = ndimage.affine_transform(np.ones((28, 28)), linear, offset, order=0, mode="constant") > 0
+        inside = ndimage.binary_erosion(inside, iterations=2)
+        assert np.abs(together[index, 0].numpy() - theirs)[inside].max() < 1e-3
+
+
+def test_different_interpolations_are_not_mixed():
+    images = pictures(8)
+    chain = [Choice(name="rotate", degrees=10.0, interpolation="nearest"), Choice(name="crop", size=24)]
+    generator = random(2)
+    first = resample(images, augmentations.rotate(images, generator, degrees=10.0, interpolation="nearest"))
+    second = resample(first, augmentations.crop(first, generator, size=24))
+    assert torch.equal(augment(images, bind(chain), random(2)), second)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("crop", {"size": 40}, r"crop: size must not exceed the image's 28 × 28 pixels, got 40"),
+        ("center_crop", {"size": 29}, r"center_crop: size must not exceed the image's 28 × 28 pixels, got 29"),
+        ("uniform_noise", {"low": 1.0, "high": 0.5}, r"uniform_noise: high must not be less than low"),
+        ("erase", {"min_area": 0.9}, r"erase: min_area and min_ratio must not exceed max_area and max_ratio"),
+    ],
+)
+def test_impossible_options_are_told_in_one_sentence(name, options, sentence):
+    with pytest.raises(UserError, match=sentence):
+        call(name, pictures(2), **options)
