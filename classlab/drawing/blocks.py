@@ -69,12 +69,13 @@ class Facts:
 class Column:
     """A column: its heading and the form of its values.
 
-    form: text; code (text in fixed width); count (whole numbers, 1,234); number (`digits` decimals); percent (a
-    fraction, shown as per cent with `digits` decimals); check (true or false, shown as kept or not kept).
+    form: text; code (text in fixed width); figure (text that is mostly a number, set to the right); count (whole
+    numbers, 1,234); number (`digits` decimals); percent (a fraction, shown as per cent with `digits` decimals); check
+    (true or false, shown as kept or not kept).
     """
 
     label: str
-    form: Literal["text", "code", "count", "number", "percent", "check"] = "text"
+    form: Literal["text", "code", "figure", "count", "number", "percent", "check"] = "text"
     digits: int = 2
 
 

@@ -24,6 +24,7 @@ DASHES = {"train": [6, 3], "val": [1, 0], "test": [2, 3]}
 LOG_ABOVE = 1000.0
 POINTS_UP_TO = 40  # epochs; with more of them a dot at each is clutter
 LEGEND_CHARACTERS = 32  # that stand side by side in a chart as narrow as a telephone
+NOTE_HEIGHT = 26  # above the plot, for a few words between it and the legend
 
 Width = int | Literal["container"]
 
@@ -193,7 +194,9 @@ def _curves(
     y_axis = alt.Axis(values=[10.0**power for power in range(-12, 39)], format=".0~e") if log else alt.Axis()
     y_scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True)
     long = sum(len(labels.get(split, split)) for split in splits) > LEGEND_CHARACTERS
-    key = alt.Legend(title=None, columns=1 if long else len(splits), labelExpr=_label_expression(splits, labels))
+    offset = NOTE_HEIGHT if limit is not None or broken else 8
+    names = _label_expression(splits, labels)
+    key = alt.Legend(title=None, columns=1 if long else len(splits), offset=offset, labelExpr=names)
     key = key if len(splits) > 1 else None
     solid = alt.value([1, 0])
     dashes = alt.Scale(domain=splits, range=[DASHES[split] for split in splits])
@@ -235,12 +238,10 @@ def _limit(limit: float | None, palette: Palette) -> list[Any]:
 
     if limit is None:
         return []
-    line = alt.Chart(alt.Data(values=[{"limit": limit, "label": f"contract: {limit:g} %"}])).encode(y=alt.Y("limit:Q"))
+    line = alt.Chart(alt.Data(values=[{"limit": limit}])).encode(y=alt.Y("limit:Q"))
     return [
         line.mark_rule(color=palette.good, strokeWidth=1.5),
-        line.mark_text(align="left", baseline="bottom", dy=-3, color=palette.good).encode(
-            x=alt.value(4), text="label:N"
-        ),
+        _note(f"— contract: {limit:g} %", palette.good, alt.value(0), "left"),
     ]
 
 
@@ -249,12 +250,19 @@ def _broken(broken: list[dict[str, int]], palette: Palette) -> list[Any]:
 
     if not broken:
         return []
-    marks = alt.Chart(alt.Data(values=broken)).encode(x=alt.X("epoch:Q"), y=alt.value(-10))
-    first = alt.Chart(alt.Data(values=broken[:1])).encode(x=alt.X("epoch:Q"), y=alt.value(-10))
+    marks = alt.Chart(alt.Data(values=broken)).encode(x=alt.X("epoch:Q"), y=alt.value(8))
     return [
         marks.mark_point(shape="cross", angle=45, size=110, filled=True, color=palette.bad, opacity=1),
-        first.mark_text(align="right", dx=-10, color=palette.bad, text="loss not finite"),
+        _note("✕ loss not finite", palette.bad, alt.value("width"), "right"),
     ]
+
+
+def _note(text: str, colour: str, x: Any, align: Literal["left", "right"]) -> Any:
+    """A few words above the plot, where no curve runs."""
+    import altair as alt
+
+    note = alt.Chart(alt.Data(values=[{}])).mark_text(text=text, color=colour, align=align, baseline="bottom")
+    return note.encode(x=x, y=alt.value(-4))
 
 
 def _splits(history: "pd.DataFrame", metric: str) -> list[str]:

@@ -38,6 +38,7 @@ def _template() -> "jinja2.Template":
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
     )
+    environment.filters["tied"] = _tied
     environment.globals.update(
         kind_of=_kind_of,
         shown=tables.shown,
@@ -51,6 +52,11 @@ def _template() -> "jinja2.Template":
 
 def _kind_of(block: Block) -> str:
     return type(block).__name__.lower()
+
+
+def _tied(text: str) -> str:
+    """Tie a number to its per cent sign, so that no line breaks between them."""
+    return text.replace(" %", "\u00a0%")
 
 
 def _still(figure: Figure) -> Any:

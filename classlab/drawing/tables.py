@@ -29,7 +29,9 @@ def shown(value: Any, column: Column) -> str:
 
 
 def css_class(value: Any, column: Column) -> str:
-    """Return the CSS classes of a cell: num where digits are to stand below each other, good and bad for a check."""
+    """Return the CSS classes of a cell: num where digits are to stand below each other (whole: on one line), and a check's tone."""
     if column.form == "check":
         return "plain" if value is None else "good" if value else "bad"
-    return "num" if column.form in NUMERIC else column.form
+    if column.form in NUMERIC:
+        return "num whole"
+    return "num" if column.form == "figure" else column.form

@@ -1,0 +1,73 @@
+"""What the test predictions of a run come to: the numbers that several sections tell of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from classlab.errors import UserError
+from classlab.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two classes mistaken for each other: `there` of the first taken for the second, `back` the other way."""
+
+    first: int
+    second: int
+    there: int
+    back: int
+
+    @property
+    def both(self) -> int:
+        """Mistakes in either direction."""
+        return self.there + self.back
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """labels, predicted: int64, (count,). confidence: float64, (count,), the softmax share of the predicted class."""
+
+    labels: np.ndarray
+    predicted: np.ndarray
+    confidence: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether each prediction is right: bool, (count,)."""
+        return self.predicted == self.labels
+
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """The confusion matrix: int64, (classes, classes), true classes down, predicted ones across."""
+        classes = len(self.class_names)
+        cells = np.bincount(self.labels * classes + self.predicted, minlength=classes * classes)
+        return cells.reshape(classes, classes)
+
+    def mistakes(self) -> np.ndarray:
+        """Return the indices of the wrong predictions, the most confident first."""
+        wrong = np.flatnonzero(~self.right)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
+
+    def pairs(self) -> list[Pair]:
+        """Return the pairs of classes that were mistaken for each other, the most frequent first."""
+        classes = range(len(self.class_names))
+        found = [Pair(i, j, int(self.matrix[i, j]), int(self.matrix[j, i])) for i in classes for j in classes if i < j]
+        turned = [Pair(p.second, p.first, p.back, p.there) if p.back > p.there else p for p in found if p.both]
+        return sorted(turned, key=lambda pair: -pair.both)
+
+
+def of(run: Run) -> Outcome | None:
+    """Return the outcome, or None where there is none to tell of: an unfinished run, or outputs that are not finite."""
+    try:
+        logits, labels = run.predictions()
+    except UserError:
+        return None
+    if not np.isfinite(logits).all() or not len(labels):
+        return None
+    shares = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    predicted = logits.argmax(axis=1)
+    confidence = shares[np.arange(len(labels)), predicted]
+    return Outcome(labels, predicted, confidence, tuple(run.environment["class_names"]))

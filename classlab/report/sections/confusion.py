@@ -1,0 +1,71 @@
+"""Confusion: which classes are taken for which, and how well each is known."""
+
+from functools import partial
+
+from classlab import statistics
+from classlab.drawing import charts
+from classlab.drawing.blocks import Column, Figure, Figures, Section, Table
+from classlab.report import outcome, words
+from classlab.report.outcome import Outcome
+from classlab.runs.run import Run
+
+
+def section(run: Run) -> Section | None:
+    """Return the confusion matrix and the accuracy of each class on the test set, or None without predictions."""
+    result = outcome.of(run)
+    if result is None:
+        return None
+    draw = partial(charts.confusion, result.matrix, result.class_names)
+    figure = Figure("confusion", _caption(result), _described(result), draw)
+    return Section("Confusion matrix", (Figures((figure,)), _table(result)))
+
+
+def _caption(result: Outcome) -> str:
+    images = words.count(len(result.labels), "test image")
+    return (
+        f"The {images}: true class down, predicted class across. Right answers are blue; mistakes are orange, on a "
+        "scale of their own on which the most frequent one is darkest."
+    )
+
+
+def _described(result: Outcome) -> str:
+    pairs = result.pairs()
+    if not pairs:
+        return "Confusion matrix without a mistake: every test image lies on the diagonal."
+    worst, names = pairs[0], result.class_names
+    return (
+        f"Confusion matrix of {len(names)} classes. {int(result.right.sum()):,} of {len(result.labels):,} images lie "
+        f"on the diagonal; {names[worst.first]} and {names[worst.second]} are confused most, {worst.both} times."
+    )
+
+
+def _table(result: Outcome) -> Table:
+    columns = (
+        Column("class"),
+        Column("test images", "count"),
+        Column("right", "count"),
+        Column("accuracy", "percent"),
+        Column("95 % interval", "figure"),
+        Column("most often taken for", "text"),
+    )
+    rows = tuple(_row(result, label) for label in range(len(result.class_names)))
+    total = _figures(int(result.right.sum()), len(result.labels))
+    return Table(
+        "per-class", "Accuracy of each class, with its Wilson interval", columns, rows, ("together", *total, "")
+    )
+
+
+def _row(result: Outcome, label: int) -> tuple[object, ...]:
+    cells = result.matrix[label].copy()
+    right, total = int(cells[label]), int(cells.sum())
+    cells[label] = 0
+    worst = int(cells.argmax())
+    mistaken = f"{result.class_names[worst]} ({int(cells[worst])})" if cells[worst] else None
+    return result.class_names[label], *_figures(right, total), mistaken
+
+
+def _figures(right: int, total: int) -> tuple[object, ...]:
+    if not total:
+        return 0, 0, None, None
+    low, high = statistics.wilson(right, total)
+    return total, right, right / total, f"{100 * low:.1f} to {100 * high:.1f} %"

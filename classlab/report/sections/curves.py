@@ -1,0 +1,123 @@
+"""Curves: loss, accuracy and learning rate over the epochs, and the same figures as a table."""
+
+from functools import partial
+
+from classlab.drawing import charts
+from classlab.drawing.blocks import Column, Figure, Figures, Section, Table, Words
+from classlab.report import words
+from classlab.runs.run import Run
+
+ROWS = 20  # of the table; of more epochs it shows some, metrics.csv holds all
+COLUMNS = {
+    "epoch": Column("epoch", "count"),
+    "train_loss": Column("train loss", "number", 4),
+    "train_accuracy": Column("train accuracy", "percent"),
+    "val_loss": Column("validation loss", "number", 4),
+    "val_accuracy": Column("validation accuracy", "percent"),
+    "test_loss": Column("test loss", "number", 4),
+    "test_accuracy": Column("test accuracy", "percent"),
+}
+
+
+def section(run: Run) -> Section | None:
+    """Return the curves, or None before the first epoch is done."""
+    if run.history.empty:
+        return None
+    return Section("Training curves", (Words(_reading(run)), Figures(_figures(run)), _table(run)))
+
+
+def labels(run: Run) -> dict[str, str]:
+    """Return what the legend calls each split under this run's protocol."""
+    protocol = run.experiment.protocol
+    chosen = protocol.select == "best" or run.experiment.training.early_stopping
+    test = "test, not used for selection"
+    if protocol.validate_on == "test":
+        test = "test, which chose the epoch" if chosen else "test, watched every epoch"
+    return {"train": f"train ({protocol.train_metrics})", "val": "validation", "test": test}
+
+
+def _reading(run: Run) -> str:
+    """Say what the train curve is, without which it cannot be compared with the others."""
+    protocol, augmentations = run.experiment.protocol, run.experiment.data.augmentations
+    if protocol.train_metrics == "re-evaluated":
+        images = "augmented training images" if augmentations else "training images"
+        return f"The train curve is measured on the {images} at the end of each epoch, like the other curves."
+    met = "augmented, and " if augmentations else ""
+    others = "on images as they are"
+    if augmentations and protocol.augment == "all":
+        others = "on images augmented in the same way"
+    return (
+        f"The train curve is the running one: each image counts as it was met during the epoch, {met}with the weights "
+        "of that moment and dropout, where there is any, at work. The other curves are measured at the end of the "
+        f"epoch, {others}."
+    )
+
+
+def _figures(run: Run) -> tuple[Figure, ...]:
+    history, selected = run.history, run.summary.get("selected_epoch")
+    limit = _limit(run)
+    shared = {"labels": labels(run), "selected_epoch": selected}
+    ring = f" The ring marks epoch {selected}, whose weights are the result." if selected else ""
+    broken = charts.broken_rows(history)
+    crosses = f" A cross marks where the loss is not finite, from epoch {broken[0]['epoch']}." if broken else ""
+    figures = [
+        Figure(
+            "loss",
+            f"Loss over the epochs.{ring}{crosses}",
+            _described(run, "loss"),
+            partial(charts.loss, history, **shared),
+        ),
+        Figure(
+            "accuracy",
+            "Accuracy over the epochs." + (" The line is the contract's limit." if limit else ""),
+            _described(run, "accuracy"),
+            partial(charts.accuracy, history, limit_percent=limit, **shared),
+        ),
+    ]
+    later = history[history["epoch"] > len(history) // 2]
+    if len(later) >= 4:
+        first = int(later["epoch"].iloc[0])
+        close = partial(charts.accuracy, later, limit_percent=limit, **shared)
+        text = f"The same accuracy from epoch {first}, closer."
+        figures.append(Figure("accuracy-close", text, f"{text} {_described(run, 'accuracy')}", close))
+    rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
+    figures.append(Figure("learning-rate", rates, rates, partial(charts.learning_rate, history)))
+    return tuple(figures)
+
+
+def _limit(run: Run) -> float | None:
+    contract = run.experiment.contract
+    return contract.min_test_accuracy_percent or contract.min_val_accuracy_percent
+
+
+def _described(run: Run, metric: str) -> str:
+    """Say in words where each curve starts and ends, for who cannot see it."""
+    rows = charts.curve_rows(run.history, metric)
+    names = labels(run)
+    told = []
+    for split in (key for key in rows[0] if key != "epoch"):
+        ends = [row[split] for row in (rows[0], rows[-1])]
+        start, end = (_value(value, metric) for value in ends)
+        told.append(f"{names[split]} from {start} to {end}")
+    return f"{metric.capitalize()} from epoch {rows[0]['epoch']} to {rows[-1]['epoch']}: {'; '.join(told)}."
+
+
+def _value(value: float | None, metric: str) -> str:
+    if value is None:
+        return "no finite value"
+    return words.percent(value) if metric == "accuracy" else f"{value:.4f}"
+
+
+def _table(run: Run) -> Table:
+    history = run.history
+    present = [
+        name for name in COLUMNS if name in history and (name in ("epoch", "train_loss") or history[name].notna().any())
+    ]
+    every = -(-len(history) // ROWS)
+    selected = run.summary.get("selected_epoch")
+    kept = (history["epoch"] % every == 0) | history["epoch"].isin([1, selected, len(history)])
+    rows = tuple(tuple(row) for row in history[kept][present].itertuples(index=False, name=None))
+    caption = (
+        "Every epoch in figures" if every == 1 else f"Some of the {len(history)} epochs in figures; metrics.csv has all"
+    )
+    return Table("epochs", caption, tuple(COLUMNS[name] for name in present), rows)
