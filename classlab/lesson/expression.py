@@ -1,0 +1,262 @@
+"""Expressions: one small tree for a formula, told as text, as a cell's formula and as data for the page, or evaluated.
+
+The derivation states every quantity once, as such a tree; the workbook, the walk, the page and the check all read it.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Number:
+    """A constant."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class Name:
+    """A quantity by name; `row` -1 means the row before (the previous epoch)."""
+
+    name: str
+    row: int = 0
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Terms added; a difference adds a Negative."""
+
+    terms: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True)
+class Product:
+    """Factors multiplied."""
+
+    factors: "tuple[Expression, ...]"
+
+
+@dataclass(frozen=True)
+class Negative:
+    """Minus the inner expression."""
+
+    inner: "Expression"
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """Numerator over denominator."""
+
+    numerator: "Expression"
+    denominator: "Expression"
+
+
+@dataclass(frozen=True)
+class Square:
+    """The inner expression times itself."""
+
+    inner: "Expression"
+
+
+@dataclass(frozen=True)
+class Apply:
+    """One of FUNCTIONS applied to an expression."""
+
+    function: str
+    inner: "Expression"
+
+
+Expression = Number | Name | Sum | Product | Negative | Quotient | Square | Apply
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 709.78 else math.inf
+
+
+FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "sigmoid": lambda x: 1 / (1 + _exp(-x)),
+    "tanh": math.tanh,
+    "relu": lambda x: max(0.0, x),
+    "step": lambda x: 1.0 if x > 0 else 0.0,
+    "exp": _exp,
+    "ln": lambda x: math.log(x) if x > 0 else -math.inf if x == 0 else math.nan,
+}
+SIGNS = {"sigmoid": "σ", "relu": "relu", "step": "relu′"}
+IN_A_CELL = {
+    "sigmoid": "1/(1+EXP(-{}))",
+    "tanh": "TANH({})",
+    "relu": "MAX(0,{})",
+    "step": "IF({}>0,1,0)",
+    "exp": "EXP({})",
+    "ln": "LN({})",
+}
+FRACTIONS = {0.5: "½", 0.25: "¼"}
+
+
+def add(*terms: Expression) -> Expression:
+    """Return the sum of the terms, or the term itself where there is one."""
+    return terms[0] if len(terms) == 1 else Sum(terms)
+
+
+def minus(left: Expression, right: Expression) -> Expression:
+    """Return left - right."""
+    return Sum((left, Negative(right)))
+
+
+def multiply(*factors: Expression) -> Expression:
+    """Return the product, nested products written as one, or the factor itself where there is one."""
+    flat: list[Expression] = []
+    for factor in factors:
+        flat.extend(factor.factors if isinstance(factor, Product) else [factor])
+    return flat[0] if len(flat) == 1 else Product(tuple(flat))
+
+
+def parts(expression: Expression) -> "tuple[Expression, ...]":
+    """Return the expressions directly inside."""
+    match expression:
+        case Sum(terms):
+            return terms
+        case Product(factors):
+            return factors
+        case Quotient(numerator, denominator):
+            return numerator, denominator
+        case Negative(inner) | Square(inner) | Apply(_, inner):
+            return (inner,)
+    return ()
+
+
+def with_parts(expression: Expression, new: "tuple[Expression, ...]") -> Expression:
+    """Return the same kind of expression around other parts."""
+    match expression:
+        case Sum():
+            return Sum(new)
+        case Product():
+            return Product(new)
+        case Quotient():
+            return Quotient(*new)
+        case Negative():
+            return Negative(*new)
+        case Square():
+            return Square(*new)
+        case Apply(function, _):
+            return Apply(function, *new)
+    return expression
+
+
+def names(expression: Expression) -> Iterator[Name]:
+    """Yield every name, in reading order, repeated where it is."""
+    if isinstance(expression, Name):
+        yield expression
+    for part in parts(expression):
+        yield from names(part)
+
+
+def evaluate(expression: Expression, value: Callable[[Name], float]) -> float:
+    """Return the number that the expression means, given what each name means."""
+    match expression:
+        case Number(number):
+            return number
+        case Name():
+            return value(expression)
+        case Sum(terms):
+            return sum(evaluate(term, value) for term in terms)
+        case Product(factors):
+            return math.prod(evaluate(factor, value) for factor in factors)
+        case Negative(inner):
+            return -evaluate(inner, value)
+        case Square(inner):
+            return evaluate(inner, value) ** 2
+        case Quotient(numerator, denominator):
+            return evaluate(numerator, value) / evaluate(denominator, value)
+        case Apply(function, inner):
+            return FUNCTIONS[function](evaluate(inner, value))
+
+
+def evaluate_by_name(expression: Expression, values: Mapping[str, float]) -> float:
+    """Return the number that the expression means within one row of values."""
+    return evaluate(expression, lambda name: values[name.name])
+
+
+def text(expression: Expression, name: Callable[[Name], str] = lambda name: name.name) -> str:
+    """Return the expression as it is written by hand: ½·(t1 − a_o1)². `name` may put numbers in place of names."""
+    match expression:
+        case Number(number):
+            return FRACTIONS.get(number, f"{number:g}").replace("-", "−")
+        case Name():
+            return name(expression)
+        case Sum(terms):
+            written = text(terms[0], name)
+            for term in terms[1:]:
+                negative = isinstance(term, Negative)
+                inner = _guarded(term.inner, name, (Sum,)) if isinstance(term, Negative) else text(term, name)
+                written += f" {'−' if negative else '+'} {inner}"
+            return written
+        case Product(factors):
+            return "·".join(_guarded(factor, name, (Sum, Negative, Quotient)) for factor in factors)
+        case Negative(inner):
+            return "−" + _guarded(inner, name, (Sum, Negative))
+        case Square(inner):
+            return _guarded(inner, name, (Sum, Product, Negative, Quotient, Square)) + "²"
+        case Quotient(numerator, denominator):
+            over = (Sum, Negative, Product, Quotient)
+            return f"{_guarded(numerator, name, over)} / {_guarded(denominator, name, over)}"
+        case Apply(function, inner):
+            return f"{SIGNS.get(function, function)}({text(inner, name)})"
+
+
+def _guarded(expression: Expression, name: Callable[[Name], str], kinds: tuple[type, ...]) -> str:
+    written = text(expression, name)
+    return f"({written})" if isinstance(expression, kinds) else written
+
+
+def in_a_cell(expression: Expression, address: Callable[[Name], str]) -> str:
+    """Return the expression as a spreadsheet formula without "="; `address` says in which cell a name stands."""
+    match expression:
+        case Number(number):
+            return f"{number:g}"
+        case Name():
+            return address(expression)
+        case Sum(terms):
+            written = in_a_cell(terms[0], address)
+            for term in terms[1:]:
+                if isinstance(term, Negative):
+                    written += "-" + _braced(term.inner, address, (Sum,))
+                else:
+                    written += "+" + in_a_cell(term, address)
+            return written
+        case Product(factors):
+            return "*".join(_braced(factor, address, (Sum, Negative, Quotient)) for factor in factors)
+        case Negative(inner):
+            # A cell's minus binds tighter than ^, so what follows it stands in brackets unless it is a plain cell.
+            return "-" + _braced(inner, address, (Sum, Negative, Square, Product, Quotient))
+        case Square(inner):
+            return _braced(inner, address, (Sum, Product, Negative, Quotient, Square)) + "^2"
+        case Quotient(numerator, denominator):
+            over = (Sum, Negative, Product, Quotient)
+            return f"{_braced(numerator, address, over)}/{_braced(denominator, address, over)}"
+        case Apply(function, inner):
+            written = in_a_cell(inner, address)
+            plain = isinstance(inner, Name) or function in ("tanh", "exp", "ln", "relu")
+            return IN_A_CELL[function].format(written if plain else f"({written})")
+
+
+def _braced(expression: Expression, address: Callable[[Name], str], kinds: tuple[type, ...]) -> str:
+    written = in_a_cell(expression, address)
+    # 1/(1+EXP(-x)) is a quotient once it is written out.
+    quotient = isinstance(expression, Apply) and expression.function == "sigmoid"
+    return f"({written})" if quotient or isinstance(expression, kinds) else written
+
+
+def as_data(expression: Expression) -> list[Any]:
+    """Return the expression as nested lists for JSON: ["+", a, b], ["-", a], ["name", "w1", 0], ["apply", "ln", a]."""
+    match expression:
+        case Number(number):
+            return ["number", number]
+        case Name(name, row):
+            return ["name", name, row]
+        case Apply(function, inner):
+            return ["apply", function, as_data(inner)]
+    sign = {Sum: "+", Product: "*", Negative: "-", Quotient: "/", Square: "^2"}[type(expression)]
+    return [sign, *(as_data(part) for part in parts(expression))]
