@@ -48,12 +48,14 @@ def _shape_and_classes(experiment: "Experiment") -> tuple[tuple[int, int, int], 
     import sys
 
     from classlab import lookup
+    from classlab.data.prepare import prepare
 
-    chosen = experiment.data.dataset
-    module = sys.modules[lookup.find("dataset", chosen.name).__module__]
-    if ":" not in chosen.name and hasattr(module, "SHAPE") and hasattr(module, "CLASS_NAMES"):
-        return module.SHAPE, len(module.CLASS_NAMES)
-    dataset = chosen.call("dataset")
+    plan = experiment.data
+    module = sys.modules[lookup.find("dataset", plan.dataset.name).__module__]
+    if ":" not in plan.dataset.name and hasattr(module, "SHAPE") and hasattr(module, "CLASS_NAMES"):
+        renumbered = plan.classes is not None and plan.labels == "renumber"
+        return module.SHAPE, len(plan.classes if renumbered else module.CLASS_NAMES)
+    dataset = prepare(plan)
     return dataset.input_shape, len(dataset.class_names)
 
 

@@ -325,6 +325,8 @@ def _sliced(operation: Operation, fields: list[Field]) -> Field | None:
     index = operation.options["index"]
     index = index if isinstance(index, tuple) else (index,)
     one = fields[0]
+    if any(part is None for part in index) and prod(operation.output) == prod(operation.inputs[0]):
+        return _reshaped(operation, fields)
     if any(not isinstance(part, slice) for part in index) or len(operation.output) != 4:
         return None
 

@@ -1,0 +1,78 @@
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from classlab.cli.main import app
+from classlab.errors import UserError
+
+COUNTS = {
+    **{"era-s6": 16_976, "eva7-net8": 19_310, "eva7-net2": 14_026, "eva7-net3": 19_174, "prml-mlp": 52_650},
+    **{"fashion-cnn": 1_730_610, "fashion-autoencoder": 815_196, "fashion-encoder-classifier": 418_240},
+    **{"cifar-linear": 30_730, "cifar-mlp": 379_774, "cifar-mlp-no-relu": 379_774, "cifar-lenet": 62_006},
+}
+
+
+def inspect(*arguments, width=80):
+    return CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["inspect", *arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_every_network_of_the_reports_is_shipped_and_exact(name):
+    document = json.loads(inspect(name, "--json").stdout)
+    assert document["parameters"] == document["trainable_parameters"] == COUNTS[name]
+    assert set(document) >= {"parameters", "multiply_adds", "memory", "input_shape", "layers"}
+    for layer in document["layers"]:
+        assert set(layer) >= {"name", "kind", "output_shape", "kernel", "stride", "padding", "parameters"}
+        assert set(layer["receptive_field"]) == {"size", "stride", "global"}
+
+
+def test_the_table_names_every_layer_and_fits_the_terminal():
+    shown = inspect("era-s6")
+    assert shown.exit_code == 0
+    assert re.search(r"conv9 +Conv2d +3 s1 p1 +16×5×5 +2,304 +57,600 +28 s2", shown.stdout)
+    assert re.search(r"total +16,976 +3,043,040", shown.stdout)
+    assert "input 0.00, forward and backward 0.81, parameters 0.06, total 0.88" in shown.stdout
+    assert "16,976 parameters, at most 19,999 allowed: kept" in shown.stdout
+    table = [line for line in shown.stdout.splitlines() if "s1 p0" in line]
+    assert max(len(line) for line in table) <= 80
+
+
+def test_settings_can_be_changed_and_a_broken_contract_is_only_shown():
+    shown = inspect("era-s6", "--set", "model.width=18")
+    assert shown.exit_code == 0 and "at most 19,999 allowed: not kept" in shown.stdout
+
+
+def test_a_reader_s_own_module_is_inspected(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, width=4):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\ndata: {dataset: digits}\n"
+        f"model: {{name: '{tmp_path}/mine.py:Net', width: 8}}\n"
+        "training: {epochs: 1, batch_size: 8, optimizer: {name: sgd, learning_rate: 0.1}}\n"
+    )
+    document = json.loads(inspect(str(tmp_path / "mine.yaml"), "--json").stdout)
+    assert document["parameters"] == 64 * 8 + 8 + 80 + 10
+
+
+def test_a_model_that_does_not_fit_the_data_is_told_in_a_sentence():
+    with pytest.raises(UserError, match="model era_s6 needs images of at least 20×20 pixels; got 8×8"):
+        inspect("digits-quick", "--set", "model=era_s6")
+    with pytest.raises(UserError, match="there is no model named 'perceptor'; did you mean perceptron"):
+        inspect("prml-mlp", "--set", "model=perceptor")
+
+
+def test_nothing_is_fetched(monkeypatch, tmp_path):
+    monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path))
+    assert inspect("cifar-lenet").exit_code == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_classes_counted_anew_shrink_the_last_layer():
+    document = json.loads(inspect("fashion-cnn", "--set", "data.labels=renumber", "--json").stdout)
+    assert document["layers"][-1]["output_shape"] == [5]

@@ -1,0 +1,247 @@
+"""Modules of the reader's own make: plain function calls, branches, shared layers, and what cannot be followed."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from classlab.errors import UserError
+from classlab.models.layers import check_shapes, layer_table
+
+
+class Branched(nn.Module):
+    """A branch, a layer used twice, and function calls where others use modules."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.shared = nn.Conv2d(4, 4, 3, padding=1)
+        self.beside = nn.Conv2d(4, 4, 1)
+        self.last = nn.Linear(8 * 7 * 7, 10)
+
+    def forward(self, images):
+        x = F.relu(self.first(images))
+        x = F.max_pool2d(torch.relu(self.shared(x)), 2)
+        x = F.relu(self.shared(x)) + self.beside(x)
+        if x.mean() < 1e9:  # what tracing by symbols cannot follow
+            x = F.max_pool2d(x, 2)
+        x = torch.cat([x, -x], dim=1)
+        return self.last(x.view(x.size(0), -1))
+
+
+def rows(model, shape=(1, 28, 28)):
+    return {layer.name: layer for layer in layer_table(model, shape).layers if not layer.repeated}
+
+
+def test_branches_function_calls_and_a_shared_layer():
+    table = layer_table(Branched(), (1, 28, 28))
+    assert table.parameters == 40 + 148 + 20 + 3930 == sum(layer.parameters for layer in table.layers)
+    shared = [layer for layer in table.layers if layer.name == "shared"]
+    assert [layer.parameters for layer in shared] == [148, 0] and [layer.repeated for layer in shared] == [False, True]
+    assert [layer.multiply_adds for layer in shared] == [28 * 28 * 144, 14 * 14 * 144]
+    kinds = [layer.kind for layer in table.layers]
+    assert kinds == [
+        *("Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d", "Conv2d", "ReLU", "Conv2d", "add"),
+        *("mean", "MaxPool2d", "neg", "cat", "view", "Linear"),
+    ]
+    named = {layer.name: layer for layer in table.layers}
+    assert named["add"].receptive_field == {"size": 10, "stride": 2, "global": False}
+    assert named["maxpool2d_2"].receptive_field == {"size": 12, "stride": 4, "global": False}
+    assert named["last"].receptive_field == {"size": 36, "stride": 4, "global": True}
+    assert [table.layers[number].name for number in named["add"].inputs] == ["relu_3", "beside"]
+
+
+def test_nothing_of_the_model_or_the_session_is_changed():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout(), nn.Flatten(), nn.Linear(2 * 36, 3))
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    layer_table(model, (1, 8, 8))
+    assert torch.equal(torch.rand(3), expected)
+    assert model.training and not model[1].training and model[2].training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+class Squeezed(nn.Module):
+    """Squeeze and excitation: the mean over the whole map scales every place of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.gate = nn.Linear(4, 4)
+
+    def forward(self, images):
+        x = self.conv(images)
+        return x * torch.sigmoid(self.gate(x.mean((2, 3))))[:, :, None, None]
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(4, 2, batch_first=True)
+        self.last = nn.Linear(4, 3)
+
+    def forward(self, images):
+        pixels = images.flatten(2).transpose(1, 2).repeat(1, 1, 4)
+        return self.last(self.attend(pixels, pixels, pixels)[0].mean(1))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "field"),
+    [
+        ([nn.Conv2d(1, 1, (3, 1), padding=(1, 0))], (1, 8, 8), {"size": [3, 1], "stride": 1, "global": False}),
+        ([nn.Conv2d(1, 1, 3, dilation=4)], (1, 12, 12), {"size": 9, "stride": 1, "global": False}),
+        ([nn.Conv2d(1, 1, 3, padding="same", dilation=2)], (1, 8, 8), {"size": 5, "stride": 1, "global": False}),
+        ([nn.ConvTranspose2d(1, 1, 2, stride=2)], (1, 4, 4), {"size": 1, "stride": 0.5, "global": False}),
+        ([nn.ConvTranspose2d(1, 1, 4, stride=2)], (1, 4, 4), {"size": 2, "stride": 0.5, "global": False}),
+        ([nn.AdaptiveAvgPool2d(1)], (1, 6, 6), {"size": 6, "stride": 6, "global": True}),
+        ([nn.AdaptiveAvgPool2d(4)], (1, 6, 6), {"size": 2, "stride": 1.5, "global": False}),
+        ([nn.Upsample(scale_factor=2, mode="bilinear")], (1, 6, 6), {"size": 2, "stride": 0.5, "global": False}),
+        ([nn.MaxPool2d(2, ceil_mode=True), nn.MaxPool2d(3)], (1, 5, 5), {"size": 6, "stride": 6, "global": True}),
+        ([nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1)], (1, 5, 5), {"size": 4, "stride": 4, "global": False}),
+        ([nn.Conv2d(1, 2, 1), nn.GroupNorm(1, 2)], (1, 5, 5), {"size": None, "stride": None, "global": True}),
+        ([nn.Linear(5, 2)], (1, 5, 5), {"size": [1, 5], "stride": 1, "global": False}),
+    ],
+)
+def test_receptive_fields_by_hand(layers, shape, field):
+    assert layer_table(nn.Sequential(*layers), shape).layers[-1].receptive_field == field
+
+
+def test_a_gate_makes_every_place_depend_on_the_whole_image():
+    table = layer_table(Squeezed(), (1, 9, 9))
+    assert table.layers[-1].receptive_field == {"size": None, "stride": None, "global": True}
+    assert table.parameters == sum(layer.parameters for layer in table.layers)
+
+
+def test_unequal_strides_joined_are_unknown_and_stay_so():
+    class Unequal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(1, 2, 3, stride=2, padding=1)
+            self.last = nn.Conv2d(2, 2, 3)
+
+        def forward(self, images):
+            return self.last(self.fine(images)[:, :, :4, :4] + self.coarse(images))
+
+    assert layer_table(Unequal(), (1, 8, 8)).layers[-1].receptive_field["size"] is None
+
+    class Enlarged(Unequal):
+        def forward(self, images):
+            return self.last(self.fine(images) + F.interpolate(self.coarse(images), scale_factor=4)[:, :, ::2, ::2])
+
+    # Odd places of the sum see 4 pixels, even ones 3; three places beginning with an odd one see 6.
+    assert layer_table(Enlarged(), (1, 8, 8)).layers[-1].receptive_field["size"] == 6
+
+
+def test_what_cannot_be_followed_is_unknown_and_the_parameters_still_add_up():
+    table = layer_table(Attention(), (1, 4, 4))
+    named = {layer.name: layer for layer in table.layers}
+    assert named["attend"].receptive_field is None and named["last"].receptive_field is None
+    assert named["attend"].multiply_adds is None and table.multiply_adds is None
+    assert table.parameters == sum(layer.parameters for layer in table.layers) == 80 + 15
+
+
+def test_parameters_that_no_layer_uses_have_rows_of_their_own():
+    class Spare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used, self.spare = nn.Linear(16, 3), nn.Linear(4, 4)
+            self.spare.requires_grad_(False)
+            self.scale = nn.Parameter(torch.ones(3))
+
+        def forward(self, images):
+            return self.used(images.flatten(1)) * self.scale
+
+    table = layer_table(Spare(), (1, 4, 4))
+    assert [(layer.name, layer.kind, layer.parameters) for layer in table.layers] == [
+        *[("flatten", "Flatten", 0), ("used", "Linear", 51), ("mul", "mul", 3)],
+        *[("spare.weight", "Parameter", 16), ("spare.bias", "Parameter", 4)],
+    ]
+    assert (table.parameters, table.trainable_parameters) == (74, 54)
+
+
+def test_layers_that_measure_themselves_at_the_first_image():
+    assert layer_table(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), (1, 4, 4)).parameters == 170
+
+
+FLAT = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "classes", "sentence"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(3, 6, 5), nn.Flatten()),
+            (1, 28, 28),
+            10,
+            "the model does not fit images of shape (1, 28, 28): its layer 0 (Conv2d) is given (1, 28, 28) "
+            "and takes (3, height, width)",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 28 * 28, 10)),
+            (1, 28, 28),
+            10,
+            "the model does not fit images of shape (1, 28, 28): its layer 3 (Linear) is given (3456) and takes (4704)",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(5)),
+            (1, 8, 8),
+            10,
+            "the model does not fit images of shape (1, 8, 8): its layer 1 (BatchNorm2d) is given (6, 6, 6) "
+            "and takes (5, height, width)",
+        ),
+        (
+            FLAT,
+            (1, 28, 28),
+            7,
+            "the model does not fit the data: its last layer 1 (Linear) gives (10) for each image, 7 classes need (7)",
+        ),
+        (
+            FLAT,
+            (1, 28, 28),
+            None,
+            "the model does not fit the data: its last layer 1 (Linear) gives (10) for each image, "
+            "the images have the shape (1, 28, 28)",
+        ),
+    ],
+)
+def test_a_wrong_shape_is_told_with_the_layer_and_both_shapes(model, shape, classes, sentence):
+    with pytest.raises(UserError) as told:
+        check_shapes(model, shape, classes)
+    assert str(told.value) == sentence
+
+
+class Calls(nn.Module):
+    def __init__(self, forward):
+        super().__init__()
+        self.call = forward
+
+    def forward(self, images):
+        return self.call(images)
+
+
+def test_a_misfit_inside_a_function_call_names_it():
+    with pytest.raises(UserError, match=r"its layer conv2d \(conv2d\) is given \(1, 8, 8\)"):
+        check_shapes(Calls(lambda images: F.conv2d(images, torch.zeros(2, 3, 3, 3))), (1, 8, 8), 10)
+
+
+def test_batches_must_be_kept_apart():
+    with pytest.raises(UserError, match=r"must keep the images of a batch apart; of 2 images .* gives \(128\)"):
+        check_shapes(Calls(lambda images: images.flatten()), (1, 8, 8), 10)
+
+
+def test_an_error_in_the_readers_own_code_is_not_dressed_up():
+    def broken(images):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        check_shapes(Calls(broken), (1, 8, 8), 10)
+
+
+def test_a_model_that_fits_is_let_through():
+    check_shapes(FLAT, (1, 28, 28), 10)
+    check_shapes(nn.Identity(), (1, 8, 8), None)
+    check_shapes(nn.Flatten(), (1, 8, 8), None)
