@@ -4,25 +4,29 @@ from typing import Any
 
 import numpy as np
 
-from classlab.data.dataset import Dataset
+from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.splits import split
 from classlab.errors import UserError
 
-TEST_SHARE = 0.2
 
-
-def from_arrays(data: Any, test: Any = None, name: str = "arrays") -> Dataset:
+def from_arrays(
+    data: Any,
+    test: Any = None,
+    name: str = "arrays",
+    source: str = "arrays given in Python",
+    test_share: float = 0.2,
+) -> Dataset:
     """Return a Dataset of (images, labels), each a NumPy array, a tensor or a list.
 
     images: uint8 on 0…255 or float on the scale the network is to see (0…1 in the usual case), of shape
     (count, height, width), (count, channels, height, width) or (count, height, width, channels) with 1 or 3 channels.
     labels: whole numbers, (count,); other values than 0 … classes-1 become classes of their own, in sorted order.
-    test: the same for the test set; without it a fifth of the images, every class in its share, becomes the test set.
+    test: the same for the test set; without it test_share of every class becomes the test set.
     Raises UserError for shapes, types or values that are none of these.
     """
     images, labels = _pair(data, "data")
     if test is None:
-        train, held_out = split(labels, round(TEST_SHARE * len(labels)), seed=0, stratified=True)
+        train, held_out = split(labels, test_share, seed=0, stratified=True)
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[train], labels[train]
     else:
@@ -33,9 +37,9 @@ def from_arrays(data: Any, test: Any = None, name: str = "arrays") -> Dataset:
             f"and {test_images.shape[1:]} {test_images.dtype}"
         )
     classes = np.unique(np.concatenate([labels, test_labels]))
-    scale = 255.0 if images.dtype == np.uint8 else 1.0
-    mean = images.mean(axis=(0, 2, 3), dtype=np.float64) / scale
-    std = images.std(axis=(0, 2, 3), dtype=np.float64) / scale
+    if len(classes) < 2:
+        raise UserError(f"the labels must hold at least two classes, got {len(classes)}")
+    mean, std = statistics_of(images)
     return Dataset(
         name=name,
         images=images,
@@ -43,9 +47,9 @@ def from_arrays(data: Any, test: Any = None, name: str = "arrays") -> Dataset:
         test_images=test_images,
         test_labels=np.searchsorted(classes, test_labels),
         class_names=tuple(str(value) for value in classes),
-        mean=tuple(mean.tolist()),
-        std=tuple(np.where(std > 0, std, 1.0).tolist()),
-        source="arrays given in Python",
+        mean=mean,
+        std=std,
+        source=source,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from classlab.data.dataset import Arrays, digest
-from classlab.data.reading import BadFile
+from classlab.data.reading import BadFile, reason
 from classlab.errors import UserError
 
 KEYS = ("images", "labels", "test_images", "test_labels")
@@ -52,7 +52,7 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
             source = (stored.metadata() or {}).get("source", "unknown")
             images, labels, test_images, test_labels = (stored.get_tensor(key) for key in KEYS)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
-        raise BadFile(f"the cache file {path} is damaged ({' '.join(str(error).split())})") from None
+        raise BadFile(f"the cache file {path} is damaged ({reason(error)})") from None
     arrays = images, labels, test_images, test_labels
     if digest(*arrays) != known_digest:
         raise BadFile(f"the cache file {path} is damaged (its images and labels do not have the known digest)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from classlab.data.dataset import Arrays
 from classlab.data.pickles import read_pickle
-from classlab.data.reading import BadFile, find, read_bytes, read_tar
+from classlab.data.reading import BadFile, find, read_bytes, read_tar, reason
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 SHEETS = tuple(f"{name}.png" for name in BATCHES)
@@ -22,55 +22,54 @@ PIXELS = SIDE * SIDE
 MAX_BYTES = 40_000_000
 
 
-def read_folder(folder: Path) -> Arrays:
+def read_folder(folder: Path, per_batch: int = PER_BATCH) -> Arrays:
     """Return the arrays of CIFAR-10 from a folder that holds any of its forms, also in torchvision's layout.
 
-    Raises BadFile when none is there, or the first one that is there is damaged.
+    per_batch: how many images each of the six batches holds. Raises BadFile when none of the forms is there, or the
+    first one that is there is damaged.
     """
     for subfolder in ("cifar-10-batches-py", "."):
         if (folder / subfolder / BATCHES[0]).is_file():
             paths = [find(folder / subfolder, (".",), (name,)) for name in BATCHES]
-            return read_batches({path.name: read_bytes(path, MAX_BYTES) for path in paths})
+            return read_batches({path.name: read_bytes(path, MAX_BYTES) for path in paths}, folder, per_batch)
     if (folder / ARCHIVE).is_file():
         batches = read_tar(folder / ARCHIVE, lambda name: name in BATCHES, MAX_BYTES, 8 * MAX_BYTES)
-        return read_batches(batches)
+        return read_batches(batches, folder / ARCHIVE, per_batch)
     if (folder / SHEETS[0]).is_file():
-        return read_sheets(folder)
+        return read_sheets(folder, per_batch)
     raise BadFile(f"{folder} holds neither cifar-10-batches-py, nor {ARCHIVE}, nor {SHEETS[0]}")
 
 
-def read_batches(batches: dict[str, bytes]) -> Arrays:
-    """Return the arrays of the six pickled batches, given by name. Raises BadFile."""
-    count = PER_BATCH * len(BATCHES)
-    images = np.empty((count, 3, SIDE, SIDE), np.uint8)
-    labels = np.empty(count, np.int64)
+def read_batches(batches: dict[str, bytes], where: Path, per_batch: int = PER_BATCH) -> Arrays:
+    """Return the arrays of the six pickled batches, given by name; `where` names their place. Raises BadFile."""
+    images = np.empty((per_batch * len(BATCHES), 3, SIDE, SIDE), np.uint8)
+    labels = np.empty(per_batch * len(BATCHES), np.int64)
     for index, name in enumerate(BATCHES):
         if name not in batches:
-            raise BadFile(f"the CIFAR-10 archive holds no {name}")
-        batch = read_pickle(batches[name], name)
-        place = slice(index * PER_BATCH, (index + 1) * PER_BATCH)
-        images[place] = _pickled_images(batch, name).reshape(PER_BATCH, 3, SIDE, SIDE)
-        labels[place] = _labels(_entry(batch, "labels"), PER_BATCH, name)
-    return _parts(images, labels)
+            raise BadFile(f"{where} holds no {name}")
+        batch = read_pickle(batches.pop(name), f"{where}/{name}")
+        place = slice(index * per_batch, (index + 1) * per_batch)
+        images[place] = _pickled_images(batch, f"{where}/{name}", per_batch)
+        labels[place] = _labels(_entry(batch, "labels"), per_batch, f"{where}/{name}")
+    return _parts(images, labels, per_batch)
 
 
-def read_sheets(folder: Path) -> Arrays:
+def read_sheets(folder: Path, per_batch: int = PER_BATCH) -> Arrays:
     """Return the arrays of six PNG sheets, one row an image of 1024 RGB pixels, and their two label files.
 
     Raises BadFile.
     """
-    images = np.empty((PER_BATCH * len(SHEETS), 3, SIDE, SIDE), np.uint8)
+    images = np.empty((per_batch * len(SHEETS), 3, SIDE, SIDE), np.uint8)
     for index, name in enumerate(SHEETS):
-        sheet = _sheet(find(folder, (".",), (name,)))
-        images[index * PER_BATCH : (index + 1) * PER_BATCH] = sheet.transpose(0, 3, 1, 2)
-    counts = (PER_BATCH * (len(SHEETS) - 1), PER_BATCH)
+        sheet = _sheet(find(folder, (".",), (name,)), per_batch)
+        images[index * per_batch : (index + 1) * per_batch] = sheet.transpose(0, 3, 1, 2)
+    counts = (per_batch * (len(SHEETS) - 1), per_batch)
     labels = [_json_labels(find(folder, (".",), (name,)), n) for name, n in zip(SHEET_LABELS, counts, strict=True)]
-    return _parts(images, np.concatenate(labels))
+    return _parts(images, np.concatenate(labels), per_batch)
 
 
-def _parts(images: np.ndarray, labels: np.ndarray) -> Arrays:
-    train = len(images) - PER_BATCH
-    return images[:train], labels[:train], images[train:], labels[train:]
+def _parts(images: np.ndarray, labels: np.ndarray, test: int) -> Arrays:
+    return images[:-test], labels[:-test], images[-test:], labels[-test:]
 
 
 def _entry(batch: Any, key: str) -> Any:
@@ -78,11 +77,11 @@ def _entry(batch: Any, key: str) -> Any:
     return batch.get(key, batch.get(key.encode())) if isinstance(batch, dict) else None
 
 
-def _pickled_images(batch: Any, name: str) -> np.ndarray:
+def _pickled_images(batch: Any, where: str, count: int) -> np.ndarray:
     images = _entry(batch, "data")
-    if not isinstance(images, np.ndarray) or images.shape != (PER_BATCH, 3 * PIXELS):
-        raise BadFile(f"{name} holds no array of {PER_BATCH:,} × {3 * PIXELS:,} bytes named 'data'")
-    return images
+    if not isinstance(images, np.ndarray) or images.shape != (count, 3 * PIXELS):
+        raise BadFile(f"{where} holds no array of {count:,} × {3 * PIXELS:,} bytes named 'data'")
+    return images.reshape(count, 3, SIDE, SIDE)
 
 
 def _labels(given: Any, count: int, where: str | Path) -> np.ndarray:
@@ -103,16 +102,17 @@ def _json_labels(path: Path, count: int) -> np.ndarray:
     return _labels(given, count, path)
 
 
-def _sheet(path: Path) -> np.ndarray:
+def _sheet(path: Path, count: int) -> np.ndarray:
     """Return (count, 32, 32, 3) uint8. The size is checked before a pixel is unpacked."""
     from PIL import Image
 
     try:
         with Image.open(path, formats=["PNG"]) as sheet:
-            if sheet.size != (PIXELS, PER_BATCH) or sheet.mode != "RGB":
-                width, height = sheet.size
-                size = f"{PIXELS} × {PER_BATCH:,} RGB"
-                raise BadFile(f"{path} should be {size} pixels; got {width} × {height} {sheet.mode}")
-            return np.asarray(sheet).reshape(PER_BATCH, SIDE, SIDE, 3)
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise BadFile(f"{path} is damaged: it is no whole PNG picture ({' '.join(str(error).split())})") from None
+            if sheet.size != (PIXELS, count) or sheet.mode != "RGB":
+                (width, height), mode = sheet.size, sheet.mode
+                raise BadFile(f"{path} should be {PIXELS} × {count:,} RGB pixels; it is {width} × {height} {mode}")
+            return np.asarray(sheet).reshape(count, SIDE, SIDE, 3)
+    except BadFile:
+        raise
+    except Exception as error:  # Pillow's readers have many ways to fail on a damaged file; none of them is ours
+        raise BadFile(f"{path} is damaged: it is no whole PNG picture ({reason(error)})") from None

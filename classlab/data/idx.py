@@ -32,29 +32,32 @@ def folder_reader(*subfolders: str, classes: int = 10) -> Callable[[Path], Array
 
 
 def read_pair(images_path: Path, labels_path: Path, classes: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Return images (uint8, count × 1 × height × width) and labels (int64, count) of two IDX files of one set.
+    """Return images (uint8, count × channels × height × width) and labels (int64, count) of two IDX files of one set.
+
+    Images of three dimensions have one channel.
 
     Raises BadFile when either is damaged, when their counts differ, or when a label is not in 0 … classes - 1.
     """
-    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    images, labels = read_idx(images_path, (3, 4)), read_idx(labels_path, (1,))
     if len(images) != len(labels):
         raise BadFile(f"{images_path} holds {len(images):,} images but {labels_path.name} {len(labels):,} labels")
     if len(labels) and labels.max() >= classes:
         raise BadFile(f"{labels_path} holds the label {labels.max()}; labels run from 0 to {classes - 1}")
-    return images[:, None], labels.astype(np.int64)
+    return images if images.ndim == 4 else images[:, None], labels.astype(np.int64)
 
 
-def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """Return the array of unsigned bytes, of that many `dimensions`, that an IDX file holds. Raises BadFile."""
+def read_idx(path: Path, dimensions: tuple[int, ...]) -> np.ndarray:
+    """Return the array of unsigned bytes that an IDX file holds, of one of the `dimensions`. Raises BadFile."""
     content = read_bytes(path, MAX_BYTES)
-    magic, header = 0x0800 + dimensions, 4 + 4 * dimensions
+    begins = {struct.pack(">I", 0x0800 + number): number for number in dimensions}
+    number = begins.get(content[:4])
+    if number is None:
+        known = " or ".join(f"0x{magic.hex()}" for magic in begins)
+        raise BadFile(f"{path} is no IDX file of bytes: it begins 0x{content[:4].hex()}, not {known}")
+    header = 4 + 4 * number
     if len(content) < header:
         raise BadFile(f"{path} is cut short: {len(content)} bytes do not hold the {header} of an IDX header")
-    given, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
-    if given != magic:
-        raise BadFile(
-            f"{path} is no IDX file of bytes in {dimensions} dimensions: it begins 0x{given:08x}, not 0x{magic:08x}"
-        )
+    shape = struct.unpack(f">{number}I", content[4:header])
     if len(content) - header != math.prod(shape):
         sizes = " × ".join(f"{size:,}" for size in shape)
         raise BadFile(f"{path} should hold {sizes} bytes after its header; it holds {len(content) - header:,}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from classlab.data.reading import BadFile, read_tar
+from classlab.data.reading import BadFile, read_tar, reason
 
 CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 5, 20, 1800
 
@@ -59,7 +59,7 @@ class Web:
             except requests.ConnectionError:
                 raise OriginFailed("no connection") from None
             except (requests.RequestException, OSError) as error:
-                raise OriginFailed(_line(error)) from None
+                raise OriginFailed(reason(error)) from None
         return private
 
 
@@ -112,8 +112,16 @@ class Debian:
             "Acquire::https::Timeout": READ_SECONDS,
         }
         options = [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
-        _run([apt, *options, "-q", "update"], private)
-        _run([apt, *options, "-q", "download", self.package], private)
+        try:
+            _run([apt, *options, "-q", "update"], private)
+        except OriginFailed as error:  # one bad list of many does not matter, if the package is in another
+            update = f"{error}; "
+        else:
+            update = ""
+        try:
+            _run([apt, *options, "-q", "download", self.package], private)
+        except OriginFailed as error:
+            raise OriginFailed(f"{update}{error}") from None
         archive = next(private.glob("*.deb"), None)
         if archive is None:
             raise OriginFailed("apt-get download left no package")
@@ -162,8 +170,4 @@ def _run(command: list[str], folder: Path, stdout: int = subprocess.PIPE) -> Non
         last = printed.strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
         raise OriginFailed(f"{Path(command[0]).stem}: {last[0].strip()[:200]}") from None
     except OSError as error:
-        raise OriginFailed(f"{Path(command[0]).stem}: {_line(error)}") from None
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(getattr(error, "strerror", None) or error).split())[:200]
+        raise OriginFailed(f"{Path(command[0]).stem}: {reason(error)}") from None

@@ -31,9 +31,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             content = stream.read(limit + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BadFile(f"{path} is damaged: it does not unpack ({_reason(error)})") from None
+        raise BadFile(f"{path} is damaged: it does not unpack ({reason(error)})") from None
     except OSError as error:
-        raise BadFile(f"{path} cannot be read: {_reason(error)}") from None
+        raise BadFile(f"{path} cannot be read: {reason(error)}") from None
     if len(content) > limit:
         raise BadFile(f"{path} holds more than the {limit:,} bytes that it should")
     return content
@@ -60,12 +60,13 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
                 if stream is not None:
                     found[name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
-        raise BadFile(f"{path} is damaged: it does not unpack ({_reason(error)})") from None
+        raise BadFile(f"{path} is damaged: it does not unpack ({reason(error)})") from None
     except OSError as error:
-        raise BadFile(f"{path} cannot be read: {_reason(error)}") from None
+        raise BadFile(f"{path} cannot be read: {reason(error)}") from None
     return found
 
 
-def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())
+def reason(error: BaseException) -> str:
+    """Return why, in one short line, without the path that the sentence around it already names."""
+    text = getattr(error, "strerror", None) or str(error).split(" '/")[0] or type(error).__name__
+    return " ".join(str(text).split())[:120]

@@ -1,0 +1,53 @@
+"""Expansion: a training set several times its size, each image standing in it once for every copy.
+
+The images are stored once. A copy is a list of augmentations; what they draw depends on the expansion's seed, the copy
+and the image only, so that the same copy of an image is the same picture in every epoch, batch and run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from classlab.data.augment import Augmentation, augment, bind
+from classlab.data.draws import ImageKeys
+from classlab.experiment import Choice
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """How a training set is expanded.
+
+    copies: what is done to every image for each copy; nothing is the original. seed: of all that they draw.
+    Image i of copy c stands at place c · count + i of the expanded set, where count is the number of images.
+    """
+
+    copies: tuple[tuple[Augmentation, ...], ...]
+    seed: int
+
+    def images(self, pixels: Tensor, index: Tensor) -> Tensor:
+        """Return the images at places `index` of the expanded set, float32 (batch, channels, height, width).
+
+        pixels: all images once, uint8 (which become 0…1) or float32, (count, channels, height, width).
+        index: int64, (batch,), each in 0 … count · len(copies) - 1, on the same device.
+        """
+        count = len(pixels)
+        base, copy = index % count, index // count
+        images = pixels[base]
+        images = images.float().div_(255) if images.dtype == torch.uint8 else images.clone()
+        for number, augmentations in enumerate(self.copies):
+            if augmentations:
+                rows = (copy == number).nonzero()[:, 0]
+                keys = ImageKeys(self.seed * 65_536 + number, base[rows])
+                images[rows] = augment(images[rows], augmentations, keys)
+        return images
+
+    def labels(self, labels: Tensor) -> Tensor:
+        """Return the labels of the expanded set, (count · copies,)."""
+        return labels.repeat(len(self.copies))
+
+
+def expansion(copies: Sequence[Sequence[Choice]], seed: int) -> Expansion | None:
+    """Return the expansion that an experiment's `data.expansion` declares, or None where it declares none."""
+    return Expansion(tuple(tuple(bind(copy)) for copy in copies), seed) if copies else None
