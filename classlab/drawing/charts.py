@@ -23,6 +23,7 @@ DASHES = {"train": [6, 3], "val": [1, 0], "test": [2, 3]}
 # Above this ratio between the largest and the smallest loss a linear axis shows only the largest.
 LOG_ABOVE = 1000.0
 POINTS_UP_TO = 40  # epochs; with more of them a dot at each is clutter
+EPOCHS_NAMED = 8
 LEGEND_CHARACTERS = 32  # that stand side by side in a chart as narrow as a telephone
 NOTE_HEIGHT = 26  # above the plot, for a few words between it and the legend
 
@@ -170,7 +171,7 @@ def confusion(
     )
     layers = [cells] if len(names) > 20 else [cells, numbers]
     side = 420 if len(names) <= 20 else 560
-    return alt.layer(*layers, width=width, height=side, **_themed(palette))
+    return alt.LayerChart(layer=layers, width=width, height=side, **_themed(palette))
 
 
 def _curves(
@@ -187,12 +188,8 @@ def _curves(
     """Draw a line a split. Vega breaks a line where a value is missing, so what is not finite is marked by hand."""
     import altair as alt
 
-    splits = [split for split in SPLITS if any(split in row for row in rows)]
-    wide = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X("epoch:Q", title="epoch", axis=alt.Axis(tickMinStep=1, format="d", grid=False), scale=_epochs(rows))
-    )
-    y_axis = alt.Axis(values=[10.0**power for power in range(-12, 39)], format=".0~e") if log else alt.Axis()
-    y_scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True)
+    splits: list[Any] = [split for split in SPLITS if any(split in row for row in rows)]
+    wide = alt.Chart(alt.Data(values=rows)).encode(x=_epochs(rows))
     long = sum(len(labels.get(split, split)) for split in splits) > LEGEND_CHARACTERS
     offset = NOTE_HEIGHT if limit is not None or broken else 8
     names = _label_expression(splits, labels)
@@ -202,7 +199,7 @@ def _curves(
     dashes = alt.Scale(domain=splits, range=[DASHES[split] for split in splits])
     colours = alt.Scale(domain=splits, range=[getattr(palette, split) for split in splits])
     folded = wide.transform_fold(splits, as_=["split", "value"]).encode(
-        y=alt.Y("value:Q", title=f"{title} (logarithmic)" if log else title, axis=y_axis, scale=y_scale),
+        y=_values(rows, title, log),
         color=alt.Color("split:N", scale=colours, legend=key),
         strokeDash=alt.StrokeDash("split:N", scale=dashes, legend=key) if key else solid,
     )
@@ -215,7 +212,7 @@ def _curves(
         layers.append(ring.mark_point(size=130, filled=False, strokeWidth=2).encode(strokeDash=solid))
     layers += _limit(limit, palette) + _broken(broken, palette)
     layers.append(_pointer(wide, splits, labels, palette, f"nearest_in_{title.split(',')[0].replace(' ', '_')}"))
-    return alt.layer(*layers, width=width, height=250, **_themed(palette))
+    return alt.LayerChart(layer=layers, width=width, height=250, **_themed(palette))
 
 
 def _pointer(wide: Any, splits: Sequence[str], labels: Mapping[str, str], palette: Palette, name: str) -> Any:
@@ -276,11 +273,31 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _epochs(rows: list[dict[str, Any]]) -> "alt.Scale":
+def _epochs(rows: list[dict[str, Any]]) -> "alt.X":
+    """The axis of epochs, each of them named while they are few."""
     import altair as alt
 
     epochs = [row["epoch"] for row in rows] or [1]
-    return alt.Scale(domain=[min(epochs), max(max(epochs), min(epochs) + 1)], nice=False)
+    first, last = min(epochs), max(epochs)
+    domain = [first, last] if first < last else [first - 1, first + 1]
+    ticks = alt.Axis(format="d", grid=False, tickMinStep=1)
+    if len(epochs) <= EPOCHS_NAMED:
+        ticks = alt.Axis(format="d", grid=False, values=epochs)
+    return alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(domain=domain, nice=False))
+
+
+def _values(rows: list[dict[str, Any]], title: str, log: bool) -> "alt.Y":
+    """The axis of values: powers of ten where it is logarithmic, short numbers where they would be very long."""
+    import altair as alt
+
+    values = [value for row in rows for key, value in row.items() if key != "epoch" and value is not None]
+    if log:
+        axis = alt.Axis(values=[10.0**power for power in range(-12, 39)], format=".0~e")
+        return alt.Y("value:Q", title=f"{title} (logarithmic)", axis=axis, scale=alt.Scale(type="log"))
+    scale = alt.Scale(zero=False, nice=True) if values else alt.Scale(domain=[0, 1])
+    size = max(map(abs, values), default=0.0)
+    axis = alt.Axis() if 1e-2 < size < 1e5 else alt.Axis(format=".3~g")
+    return alt.Y("value:Q", title=title, axis=axis, scale=scale)
 
 
 def _label_expression(splits: Sequence[str], labels: Mapping[str, str]) -> str:

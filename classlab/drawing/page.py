@@ -39,14 +39,15 @@ def _template() -> "jinja2.Template":
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
     )
     environment.filters["tied"] = _tied
-    environment.globals.update(
-        kind_of=_kind_of,
-        shown=tables.shown,
-        css_class=tables.css_class,
-        data_uri=grids.data_uri,
-        still=_still,
-        moving=_moving,
-    )
+    helpers: dict[str, Any] = {
+        "kind_of": _kind_of,
+        "shown": tables.shown,
+        "css_class": tables.css_class,
+        "data_uri": grids.data_uri,
+        "still": _still,
+        "moving": _moving,
+    }
+    environment.globals.update(helpers)
     return environment.get_template("page.html")
 
 

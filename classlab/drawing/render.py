@@ -27,7 +27,7 @@ def script_bundle() -> str:
     """Return the JavaScript that draws charts in a browser (about 0.9 MB, once a document), asking no network."""
     import vl_convert
 
-    bundle = vl_convert.javascript_bundle(vl_version=_version())
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_version())
     assert "</script" not in bundle.lower(), "the bundle could not stand inside a script element"
     return bundle
 

@@ -29,7 +29,10 @@ def shown(value: Any, column: Column) -> str:
 
 
 def css_class(value: Any, column: Column) -> str:
-    """Return the CSS classes of a cell: num where digits are to stand below each other (whole: on one line), and a check's tone."""
+    """Return the CSS classes of a cell.
+
+    num: digits are to stand below each other; whole: never broken over two lines; good, bad: a check's tone.
+    """
     if column.form == "check":
         return "plain" if value is None else "good" if value else "bad"
     if column.form in NUMERIC:

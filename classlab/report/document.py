@@ -29,7 +29,7 @@ def build(run: Run, author: str | None = None, roll: str | None = None, course: 
     made = (module.section(run) for module in SECTIONS)
     reader = (("Author", author), ("Roll number", roll), ("Course", course), ("Trained", _date(run)))
     return Document(
-        title=question.title(run.experiment),
+        title=question.title(run),
         subtitle=f"Experiment {run.experiment.name}, seed {run.seed}",
         sections=tuple(section for section in made if section is not None),
         byline=tuple(Fact(label, value) for label, value in reader if value),

@@ -8,6 +8,8 @@ import numpy as np
 from classlab.errors import UserError
 from classlab.runs.run import Run
 
+PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax shares probabilities
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -59,12 +61,12 @@ class Outcome:
 
 
 def of(run: Run) -> Outcome | None:
-    """Return the outcome, or None where there is none to tell of: an unfinished run, or outputs that are not finite."""
+    """Return the outcome, or None where there is none: an unfinished run, outputs that are no classes or not finite."""
     try:
         logits, labels = run.predictions()
     except UserError:
         return None
-    if not np.isfinite(logits).all() or not len(labels):
+    if not len(labels) or logits.ndim != 2 or not np.isfinite(logits).all():
         return None
     shares = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)

@@ -30,7 +30,9 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds as people say them: "33.5 s", "1 min 12 s", "2 h 5 min"."""
+    """Return seconds as people say them: "0.25 s", "33.5 s", "1 min 12 s", "2 h 5 min"."""
+    if 0 < seconds < 1:
+        return f"{seconds:.2g} s"
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:

@@ -1,11 +1,15 @@
 """Curves: loss, accuracy and learning rate over the epochs, and the same figures as a table."""
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from classlab.drawing import charts
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table, Words
 from classlab.report import words
 from classlab.runs.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = 20  # of the table; of more epochs it shows some, metrics.csv holds all
 COLUMNS = {
@@ -64,13 +68,13 @@ def _figures(run: Run) -> tuple[Figure, ...]:
         Figure(
             "loss",
             f"Loss over the epochs.{ring}{crosses}",
-            _described(run, "loss"),
+            _described(run, history, "loss"),
             partial(charts.loss, history, **shared),
         ),
         Figure(
             "accuracy",
             "Accuracy over the epochs." + (" The line is the contract's limit." if limit else ""),
-            _described(run, "accuracy"),
+            _described(run, history, "accuracy"),
             partial(charts.accuracy, history, limit_percent=limit, **shared),
         ),
     ]
@@ -79,7 +83,7 @@ def _figures(run: Run) -> tuple[Figure, ...]:
         first = int(later["epoch"].iloc[0])
         close = partial(charts.accuracy, later, limit_percent=limit, **shared)
         text = f"The same accuracy from epoch {first}, closer."
-        figures.append(Figure("accuracy-close", text, f"{text} {_described(run, 'accuracy')}", close))
+        figures.append(Figure("accuracy-close", text, _described(run, later, "accuracy"), close))
     rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
     figures.append(Figure("learning-rate", rates, rates, partial(charts.learning_rate, history)))
     return tuple(figures)
@@ -90,9 +94,9 @@ def _limit(run: Run) -> float | None:
     return contract.min_test_accuracy_percent or contract.min_val_accuracy_percent
 
 
-def _described(run: Run, metric: str) -> str:
+def _described(run: Run, history: "pd.DataFrame", metric: str) -> str:
     """Say in words where each curve starts and ends, for who cannot see it."""
-    rows = charts.curve_rows(run.history, metric)
+    rows = charts.curve_rows(history, metric)
     names = labels(run)
     told = []
     for split in (key for key in rows[0] if key != "epoch"):

@@ -5,7 +5,7 @@ import math
 from classlab import statistics
 from classlab.drawing.blocks import Section, Words
 from classlab.report import outcome, words
-from classlab.report.outcome import Outcome
+from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
 from classlab.runs.run import Run
 
 SURE = 0.99
@@ -40,10 +40,10 @@ def trouble(run: Run) -> str:
     if run.status == "did_not_learn":
         first, last = history["train_loss"].iloc[0], history["train_loss"].iloc[-1]
         guessing = math.log(run.environment["classes"])
-        return (
-            f"The train loss went from {first:.4f} to {last:.4f}; with cross-entropy, answering every class with equal "
-            f"confidence costs {guessing:.4f}. That the run did not learn is its result."
-        )
+        told = f"The train loss went from {first:.4f} to {last:.4f}"
+        if run.experiment.training.loss.name in PROBABILITY_LOSSES:
+            told += f"; answering every class with equal confidence costs {guessing:.4f}"
+        return f"{told}. That the run did not learn is its result."
     return ""
 
 
@@ -110,7 +110,7 @@ def overfitting(run: Run) -> str:
     if run.status != "finished" or name is None or len(run.history) < 4:
         return ""
     losses = run.history[["epoch", "train_loss", f"{name}_loss"]].astype(float)
-    lowest = losses.loc[losses[f"{name}_loss"].idxmin()]
+    lowest = losses.iloc[int(losses[f"{name}_loss"].to_numpy().argmin())]
     last = losses.iloc[-1]
     rise = last[f"{name}_loss"] / lowest[f"{name}_loss"] - 1 if lowest[f"{name}_loss"] > 0 else 0.0
     if rise < 0.1 or last["train_loss"] >= lowest["train_loss"]:

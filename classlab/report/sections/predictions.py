@@ -7,7 +7,7 @@ import numpy as np
 from classlab.drawing.blocks import Block, Column, Picture, Pictures, Section, Table, Tone, Words
 from classlab.errors import UserError
 from classlab.report import outcome, words
-from classlab.report.outcome import Outcome
+from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
 from classlab.report.pictures import as_pictures
 from classlab.runs.run import Run
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 WRONG, DOUBTED, RIGHT = 16, 8, 16
 STEPS = (0.999, 0.99, 0.9, 0.5, 0.0)
-PROBABILITY_LOSSES = ("cross_entropy", "nll")
 
 
 def section(run: Run) -> Section | None:
@@ -96,6 +95,6 @@ def _picture(result: Outcome, index: int, image: np.ndarray, tone: Tone) -> Pict
     predicted, true = (result.class_names[labels[index]] for labels in (result.predicted, result.labels))
     sure = words.percent(float(result.confidence[index]), 1)
     if sure == "100.0 %":
-        sure = "over 99.9 %"
+        sure = "> 99.9 %"
     lines = (f"predicted {predicted}", f"true {true}", f"{sure} sure")
     return Picture(image, f"Test image {index}: {', '.join(lines)}", lines, tone)

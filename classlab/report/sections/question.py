@@ -11,15 +11,17 @@ TITLE_CHARACTERS = 90
 def section(run: Run) -> Section:
     """Return the question that the contract asks, and how the run went about it."""
     experiment = run.experiment
-    description = "" if title(experiment) != experiment.name else experiment.description
+    description = experiment.description if not _given(run) and title(run) == experiment.name else ""
     blocks = [Words(text) for text in (description, _question(run), _protocol(run)) if text]
     return Section("Question and method", (*blocks, Facts(tuple(_facts(run)))))
 
 
-def title(experiment: Experiment) -> str:
-    """Return the description where it is short enough for a title, else the name."""
-    description = experiment.description.strip().rstrip(".")
-    return description if 0 < len(description) <= TITLE_CHARACTERS else experiment.name
+def title(run: Run) -> str:
+    """Return the experiment's description where it is true of this run and short enough for a title, else its name."""
+    description = run.experiment.description.strip().rstrip(".")
+    if _given(run) or not 0 < len(description) <= TITLE_CHARACTERS:
+        return run.experiment.name
+    return description
 
 
 def _question(run: Run) -> str:

@@ -61,12 +61,14 @@ def _test_images(summary: dict[str, Any]) -> str:
 
 def _numbers(run: Run) -> Numbers:
     summary, shown = run.summary, []
-    if summary.get("test_accuracy") is not None:
+    if run.status == "diverged":
+        shown.append(Number("Test accuracy", "none", "the outputs of a diverged network mean nothing"))
+    elif summary.get("test_accuracy") is not None:
         low, high = summary["test_interval"]
         counted = f"{summary['test_correct']:,} of {summary['test_total']:,}; " if "test_correct" in summary else ""
         note = f"{counted}95 % interval {100 * low:.2f} to {100 * high:.2f} %"
         shown.append(Number("Test accuracy", words.percent(summary["test_accuracy"]), note))
-    if summary.get("val_accuracy") is not None:
+    if summary.get("val_accuracy") is not None and run.status != "diverged":
         shown.append(Number("Validation accuracy", words.percent(summary["val_accuracy"]), _val_note(run)))
     if "parameters" in summary:
         note = words.count(summary["multiply_adds"], "multiply-add") + " an image" if "multiply_adds" in summary else ""
@@ -125,7 +127,7 @@ def _caution(run: Run) -> str:
     if protocol.select == "best" or run.experiment.training.early_stopping:
         return (
             "The test set chose the epoch, as the experiment's protocol asks. So the test accuracy is not that of "
-            "unseen images: it is too high by an unknown amount, and not to be compared with one measured once at the end."
+            "unseen images: it is too high by an unknown amount, and says less than one measured once."
         )
     return (
         "The test set was evaluated after every epoch, as the experiment's protocol asks, but chose none of them: the "
