@@ -6,7 +6,7 @@ import sys
 import typer
 
 from classlab.cli import run as run_commands
-from classlab.cli import data, inspect
+from classlab.cli import data, inspect, report
 from classlab.errors import Refused, UserError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.command()(run_commands.run)
 app.command()(run_commands.runs)
 app.command()(inspect.inspect)
+app.command()(report.report)
 app.add_typer(data.app, name="data")
 
 
