@@ -30,8 +30,8 @@ def read_picture(
     from PIL import Image, ImageOps
 
     try:
-        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as picture:
-            warnings.simplefilter("ignore")  # Pillow's own about size: the limit here is told in a sentence
+        # Pillow warns of what it mends and of size; here a picture is whole and within the limit, or it is not taken.
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise BadFile(f"{path} is too large: {picture.width:,} × {picture.height:,} pixels")
             upright = ImageOps.exif_transpose(picture)

@@ -267,6 +267,11 @@ def test_bombs_are_refused_before_they_unfold(tmp_path, good_cache, capsys):
         bomb(stream, 400_000_000)
     assert "holds more than the 100,000,000 bytes" in take(folder, read_idx, capsys)
 
+    member = tarfile.TarInfo("data_batch_1")
+    member.size = 10**11
+    (folder / cifar.ARCHIVE).write_bytes(gzip.compress(member.tobuf(tarfile.GNU_FORMAT)))
+    assert "'data_batch_1' of 100,000,000,000 bytes" in take(folder, read_cifar, capsys)
+
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("labels.npy", npy_header((4_000_000_000,), "|u1"))
@@ -281,7 +286,7 @@ def test_bombs_are_refused_before_they_unfold(tmp_path, good_cache, capsys):
         read_picture(tmp_path / "bomb.png")
     for name in cifar.SHEETS:
         (tmp_path / name).write_bytes(header + png_chunk(b"IEND", b""))
-    with pytest.raises(UserError, match="should be 1024 × 12 RGB pixels; it is 200000 × 200000|no whole PNG"):
+    with pytest.raises(UserError, match=r"should be 1024 × 12 RGB pixels; it is 200000 × 200000|no whole PNG"):
         read_cifar(tmp_path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
