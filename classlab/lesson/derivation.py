@@ -58,7 +58,7 @@ class Shape:
     def has_deltas(self) -> bool:
         """Whether ∂E/∂h and ∂E/∂o are quantities of their own, because formulas without them grow too long."""
         joint = self.output == "softmax" and self.loss != "cross_entropy"
-        return self.last > 2 or self.examples > 1 or joint
+        return self.last > 2 or self.examples > 1 or joint or self.sizes[-1] > 3
 
 
 @dataclass(frozen=True)
