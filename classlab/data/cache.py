@@ -1,7 +1,6 @@
 """The cache: each dataset's arrays in one file that loads fast, is checked when it is read, and is never a pickle."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,20 +59,40 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
 
 
 def write(path: Path, arrays: Arrays, source: str) -> None:
-    """Store the four arrays: under a temporary name, synced, then renamed, so that a partial file is never met."""
+    """Store the four arrays: under a temporary name, synced, then renamed, so that a partial file is never met.
+
+    Raises UserError where the folder takes no file or the disk is full.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
-    handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".writing-{path.name}-{os.getpid()}")
     try:
         plain = {key: np.ascontiguousarray(array) for key, array in zip(KEYS, arrays, strict=True)}
         save_file(plain, temporary, metadata={"source": source})
-        with open(temporary, "rb+") as stream:  # noqa: PTH123 - a Path has no better word for it
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise _unwritable(path.parent, error) from None
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def remove(name: str) -> list[Path]:
+    """Delete the cached files of dataset `name` and return them; those in a folder not to be written to stay.
+
+    Raises UserError where one cannot be deleted.
+    """
+    gone = []
+    for path in (file(folder, name) for folder in folders() if _writable(folder)):
+        if path.is_file():
+            try:
+                path.unlink()
+            except OSError as error:
+                raise _unwritable(path.parent, error) from None
+            gone.append(path)
+    return gone
 
 
 @contextmanager
@@ -85,14 +104,16 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / f".{name}.lock")
         lock.acquire()
-    except OSError as error:
-        raise UserError(
-            f"the data folder {folder} cannot be written to ({error.strerror}); CLASSLAB_DATA may name another"
-        ) from None
+    except (OSError, NotImplementedError) as error:
+        raise _unwritable(folder, error) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _unwritable(folder: Path, error: Exception) -> UserError:
+    return UserError(f"the data folder {folder} cannot be written to ({reason(error)}); CLASSLAB_DATA may name another")
 
 
 def _writable(folder: Path) -> bool:

@@ -76,13 +76,15 @@ def _fetch(
 
     for leftover in home.glob(f".fetching-{name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in home.glob(f".writing-{name}.*"):
+        leftover.unlink(missing_ok=True)
     failures = []
     for source in sources:
         with TemporaryDirectory(prefix=f".fetching-{name}-", dir=home, ignore_cleanup_errors=True) as private:
             try:
                 with _progress(f"{name} from {source}", Path(private), source.bytes):
                     files = source.get(Path(private))
-                arrays = checked(decode(files), known_digest, str(source))
+                arrays = checked(decode(files), known_digest, "it")
             except (OriginFailed, BadFile) as error:
                 reason = str(error).replace(f"{private}/", "")
                 failures.append(f"{source}: {reason}")
