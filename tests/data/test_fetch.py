@@ -76,7 +76,7 @@ def test_the_next_source_takes_over_and_each_failure_is_one_line(home, capsys):
     assert [source.asked for source in sources] == [1, 1, 1, 0]
     assert capsys.readouterr().err.splitlines() == [
         "small: far away failed (no connection), trying the next source",
-        "small: changed failed (changed holds other images or labels than the known ones (their SHA-256 differs)), "
+        "small: changed failed (it holds other images or labels than the known ones (their SHA-256 differs)), "
         "trying the next source",
         "small: fetched from good",
     ]
@@ -294,7 +294,8 @@ def test_a_package_comes_through_apt_with_a_private_state(tmp_path, monkeypatch)
     apt = """
 import pathlib, sys
 settings = dict(part.split("=", 1) for part in sys.argv if "=" in part)
-assert all(pathlib.Path(settings[key]).is_relative_to(pathlib.Path.cwd()) for key in settings if key.startswith("Dir::"))
+folders = [pathlib.Path(value) for key, value in settings.items() if key.startswith("Dir::")]
+assert folders and all(folder.is_relative_to(pathlib.Path.cwd()) for folder in folders)
 if sys.argv[-1] == "update":
     print("W: one list of many is not to be had", file=sys.stderr)
     sys.exit(100)
