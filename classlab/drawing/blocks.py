@@ -108,6 +108,15 @@ class Figures:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A drawing of lines and words that is no chart. `draw` gives its SVG text in the colours of a palette."""
+
+    name: str
+    caption: str
+    draw: Callable[[Palette], str]
+
+
+@dataclass(frozen=True)
 class Picture:
     """One small image, uint8 (channels, height, width), with lines of words below it."""
 
@@ -150,7 +159,7 @@ class Code:
     caption: str = ""
 
 
-Block = Words | Verdict | Numbers | Facts | Table | Figures | Pictures | Strips | Code
+Block = Words | Verdict | Numbers | Facts | Table | Figures | Drawing | Pictures | Strips | Code
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ def confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> list[dict[
 def confusion(
     matrix: np.ndarray, class_names: Sequence[str], palette: Palette = LIGHT, width: Width = 420
 ) -> "alt.LayerChart":
-    """Return the confusion matrix: true classes down, predicted across; darker is a larger share of the true class.
+    """Return the confusion matrix: true classes down, predicted across; stronger is a larger share of the true class.
 
     matrix: integer, (classes, classes). With more than 20 classes the counts are left to the tooltip. Mistakes are
     tinted on their own scale, up to the most frequent one, or they would be invisible beside the right answers.
@@ -144,7 +144,7 @@ def confusion(
     rows = confusion_rows(matrix, names)
     worst = max((row["share"] for row in rows if not row["right"]), default=0.0)
     for row in rows:
-        row["tint"] = row["share"] if row["right"] else 0.6 * row["share"] / worst if worst else 0.0
+        row["tint"] = row["share"] if row["right"] else row["share"] / worst if worst else 0.0
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X(
             "predicted:N", sort=names, title="predicted", axis=alt.Axis(labelAngle=_label_angle(names), orient="top")
@@ -159,14 +159,13 @@ def confusion(
     )
     colour = alt.condition("datum.right", alt.value(palette.train), alt.value(palette.val))
     cells = base.mark_rect(stroke=palette.line, strokeWidth=1).encode(
-        fill=colour, fillOpacity=alt.FillOpacity("tint:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.9]), legend=None)
+        fill=colour, fillOpacity=alt.FillOpacity("tint:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.5]), legend=None)
     )
     numbers = (
         base.transform_filter("datum.count > 0")
-        .mark_text(fontSize=11)
+        .mark_text(fontSize=11, color=palette.ink)
         .encode(
             text=alt.Text("count:Q", format="d"),
-            color=alt.condition("datum.right && datum.tint > 0.5", alt.value(palette.paper), alt.value(palette.ink)),
         )
     )
     layers = [cells] if len(names) > 20 else [cells, numbers]
@@ -191,9 +190,8 @@ def _curves(
     splits: list[Any] = [split for split in SPLITS if any(split in row for row in rows)]
     wide = alt.Chart(alt.Data(values=rows)).encode(x=_epochs(rows))
     long = sum(len(labels.get(split, split)) for split in splits) > LEGEND_CHARACTERS
-    offset = NOTE_HEIGHT if limit is not None or broken else 8
     names = _label_expression(splits, labels)
-    key = alt.Legend(title=None, columns=1 if long else len(splits), offset=offset, labelExpr=names)
+    key = alt.Legend(title=None, columns=1 if long else len(splits), offset=NOTE_HEIGHT, labelExpr=names)
     key = key if len(splits) > 1 else None
     solid = alt.value([1, 0])
     dashes = alt.Scale(domain=splits, range=[DASHES[split] for split in splits])

@@ -46,6 +46,7 @@ def _template() -> "jinja2.Template":
         "data_uri": grids.data_uri,
         "still": _still,
         "moving": _moving,
+        "drawn": lambda drawing: _markup(drawing.draw(PAGE)),
     }
     environment.globals.update(helpers)
     return environment.get_template("page.html")

@@ -52,6 +52,8 @@ def _option(name: str, value: object) -> str:
         return ""
     if value is True:
         return name
+    if isinstance(value, list | tuple):
+        return f"{name} {listed([str(part) for part in value])}"
     return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 

@@ -24,7 +24,7 @@ def _caption(result: Outcome) -> str:
     images = words.count(len(result.labels), "test image")
     return (
         f"The {images}: true class down, predicted class across. Right answers are blue; mistakes are orange, on a "
-        "scale of their own on which the most frequent one is darkest."
+        "scale of their own on which the most frequent one is strongest."
     )
 
 

@@ -84,8 +84,9 @@ def _figures(run: Run) -> tuple[Figure, ...]:
         close = partial(charts.accuracy, later, limit_percent=limit, **shared)
         text = f"The same accuracy from epoch {first}, closer."
         figures.append(Figure("accuracy-close", text, _described(run, later, "accuracy"), close))
-    rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
-    figures.append(Figure("learning-rate", rates, rates, partial(charts.learning_rate, history)))
+    if history["learning_rate"].nunique() > 1:
+        rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
+        figures.append(Figure("learning-rate", rates, rates, partial(charts.learning_rate, history)))
     return tuple(figures)
 
 

@@ -212,10 +212,9 @@ def sure_mistakes(result: Outcome) -> str:
     opening = f"The network was at least {100 * SURE:g} % sure of {words.count(images, 'image')}"
     if not wrong:
         return f"{opening}, and right on all of them: its {words.count(mistakes, 'mistake')} were made in doubt."
-    share = words.percent(wrong / images)
     return (
-        f"{opening} and wrong on {wrong:,} of them ({share}); {words.percent(wrong / mistakes, 0)} of its "
-        f"{words.count(mistakes, 'mistake')} were made with that confidence."
+        f"{opening} and wrong on {wrong:,} of them ({words.percent(wrong / images)}), "
+        f"which is {words.percent(wrong / mistakes, 1)} of its {words.count(mistakes, 'mistake')}."
     )
 
 

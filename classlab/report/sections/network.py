@@ -1,25 +1,17 @@
-"""Network: the layer table and its totals."""
+"""Network: its picture, the layer table and its totals."""
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from classlab.drawing.blocks import Column, Section, Table, Words
+from classlab.drawing import layers
+from classlab.drawing.architecture import architecture
+from classlab.drawing.blocks import Drawing, Section, Words
 from classlab.errors import UserError
 from classlab.report import words
 from classlab.runs.run import Run
 
 if TYPE_CHECKING:
-    from classlab.models.layers import Layer, LayerTable
-
-COLUMNS = (
-    Column("layer", "code"),
-    Column("kind"),
-    Column("kernel", "figure"),
-    Column("output", "figure"),
-    Column("parameters", "figure"),
-    Column("multiply-adds", "figure"),
-    Column("receptive field", "figure"),
-)
+    from classlab.models.layers import LayerTable
 
 
 def section(run: Run) -> Section:
@@ -31,14 +23,9 @@ def section(run: Run) -> Section:
         table = layer_table(run.model(), (channels, height, width))
     except UserError as error:
         return Section("Network", (Words(f"The layers cannot be shown here: {error}."),))
-    caption = (
-        "The layers in the order in which an image meets them. Kernel: size in pixels, s stride, p padding. "
-        "Multiply-adds are for one image. Receptive field: the pixels of the image that one output can depend on, "
-        "s their stride; “all” where every output depends on the whole image."
-    )
-    total = ("together", "", "", "", f"{table.parameters:,}", _count(table.multiply_adds), "")
-    layers = Table("layers", caption, COLUMNS, tuple(_row(layer) for layer in table.layers), total)
-    return Section("Network", (Words(_sentence(run, table)), layers, Words(_memory(table))))
+    caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
+    picture = Drawing("architecture", caption, lambda palette: architecture(table, palette))
+    return Section("Network", (Words(_sentence(run, table)), picture, layers.for_readers(table), Words(_memory(table))))
 
 
 def _sentence(run: Run, table: "LayerTable") -> str:
@@ -66,35 +53,3 @@ def _memory(table: "LayerTable") -> str:
     names = {"input": "input", "forward_backward": "forward and backward", "parameters": "parameters"}
     parts = words.listed([f"{name} {table.memory[key]:.2f}" for key, name in names.items()])
     return f"Memory for one image in MiB: {parts}, together {table.memory['total']:.2f}."
-
-
-def _row(layer: "Layer") -> tuple[Any, ...]:
-    kernel = ""
-    if layer.kernel is not None:
-        kernel = f"{_sides(layer.kernel)} s{_sides(layer.stride)} p{_sides(layer.padding)}"
-    parameters = "shared" if layer.repeated and not layer.parameters else f"{layer.parameters:,}"
-    return (
-        layer.name,
-        layer.kind,
-        kernel,
-        "×".join(str(side) for side in layer.output_shape),
-        parameters if parameters != "0" else "",
-        _count(layer.multiply_adds) if layer.multiply_adds != 0 else "",
-        _field(layer.receptive_field),
-    )
-
-
-def _field(field: dict[str, Any] | None) -> str:
-    if field is None:
-        return "unknown"
-    size = "unknown" if field["size"] is None else f"{_sides(field['size'])} s{_sides(field['stride'])}"
-    return f"{size} all" if field["global"] else size
-
-
-def _sides(value: Any) -> str:
-    sides = value if isinstance(value, list | tuple) else [value]
-    return "×".join("?" if side is None else f"{side:g}" for side in sides)
-
-
-def _count(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"

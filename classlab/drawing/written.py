@@ -1,0 +1,61 @@
+"""A table as CSV for programs and as LaTeX for papers."""
+
+import csv
+import io
+from typing import Any
+
+from classlab.drawing.blocks import Table
+from classlab.drawing.tables import NUMERIC, shown
+
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "×": r"$\times$",
+    "−": "$-$",
+    "–": "--",
+    "±": r"$\pm$",
+}
+
+
+def csv_text(table: Table) -> str:
+    """Return headings and rows as CSV (RFC 4180, but lines end in a line feed); numbers in full, None as nothing."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(column.label for column in table.columns)
+    writer.writerows(table.rows)
+    return stream.getvalue()
+
+
+def latex(table: Table) -> str:
+    """Return the table as LaTeX to paste into a document that uses the package booktabs."""
+    sides = "".join("r" if column.form in (*NUMERIC, "figure") else "l" for column in table.columns)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table}",
+        f"  \\caption{{{_escaped(table.caption)}}}",
+        f"  \\label{{tab:{table.name}}}",
+        f"  \\begin{{tabular}}{{{sides}}}",
+        "    \\toprule",
+        _row([_escaped(column.label) for column in table.columns]),
+        "    \\midrule",
+        *(_row(_cells(table, row)) for row in table.rows),
+    ]
+    if table.total:
+        lines += ["    \\midrule", _row(_cells(table, table.total))]
+    return "\n".join([*lines, "    \\bottomrule", "  \\end{tabular}", "\\end{table}", ""])
+
+
+def _cells(table: Table, row: tuple[Any, ...]) -> list[str]:
+    return [_escaped(shown(value, column)) for value, column in zip(row, table.columns, strict=True)]
+
+
+def _row(cells: list[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)
