@@ -76,3 +76,20 @@ def test_nothing_is_fetched(monkeypatch, tmp_path):
 def test_classes_counted_anew_shrink_the_last_layer():
     document = json.loads(inspect("fashion-cnn", "--set", "data.labels=renumber", "--json").stdout)
     assert document["layers"][-1]["output_shape"] == [5]
+
+
+def test_it_is_written_in_every_form(tmp_path):
+    files = [tmp_path / f"net{ending}" for ending in (".html", ".csv", ".tex", ".svg", ".png")]
+    assert inspect("prml-mlp", *(part for file in files for part in ("--out", str(file)))).exit_code == 0
+    page, table, latex, svg, png = (file.read_bytes() for file in files)
+    assert b"<svg" in page and b"linear3" in page and b"://" not in page.replace(b"http://www.w3.org/2000/svg", b"")
+    assert b"linear3,Linear,10" in table and b"\\toprule" in latex and svg.startswith(b"<svg") and png[1:4] == b"PNG"
+
+
+def test_where_it_cannot_be_written_is_told():
+    with pytest.raises(
+        UserError, match=r"--out writes files that end in \.html, \.csv, \.tex, \.svg, \.png; got x\.jpg"
+    ):
+        inspect("prml-mlp", "--out", "x.jpg")
+    with pytest.raises(UserError, match=r"/nowhere/x\.svg cannot be written: No such file or directory"):
+        inspect("prml-mlp", "--out", "/nowhere/x.svg")

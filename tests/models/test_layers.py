@@ -9,8 +9,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from classlab import lookup
-from classlab.errors import UserError
-from classlab.models.layers import check_shapes, layer_table
+from classlab.models.layers import layer_table
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 # model, options, image, parameters: every network of the five reports
@@ -167,7 +166,7 @@ def test_receptive_fields_of_random_stacks_equal_the_gradients(plan, probe):
     images = torch.zeros(1, 2, side, side, dtype=torch.float64, requires_grad=True)
     output = probe.outputs_of(probe.linearised(model), images, maps=False)[""]
     for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
-        # Fields may differ from place to place but repeat themselves: look at two rounds of places, far from the border.
+        # Fields may differ from place to place but repeat themselves: look at two rounds of places, amid the image.
         shift = Fraction(stride).limit_denominator(64)
         places = 2 * shift.denominator
         first = output.shape[2 + axis] // 2 - places // 2
