@@ -1,6 +1,5 @@
 """A published dataset's arrays from the first source that gives them, whatever its form: one digest decides."""
 
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 from classlab.data import cache
 from classlab.data.dataset import Arrays, digest
 from classlab.data.origins import Origin, OriginFailed
-from classlab.data.reading import BadFile
+from classlab.data.reading import BadFile, say
 from classlab.errors import UserError
 
 
@@ -31,7 +30,7 @@ def obtain(
         try:
             return checked(decode(Path(folder).expanduser()), known_digest, folder), folder
         except BadFile as error:
-            _say(f"{name}: {error}; trying the cache next")
+            say(f"{name}: {error}; trying the cache next")
     places = cache.folders()
     cached = _from_cache(name, known_digest, places)
     if cached:
@@ -64,7 +63,7 @@ def _from_cache(
                 return arrays, f"cache {path}"
             except BadFile as error:
                 if not quiet:
-                    _say(f"{name}: {error}; fetching it again")
+                    say(f"{name}: {error}; fetching it again")
     return None
 
 
@@ -88,12 +87,12 @@ def _fetch(
             except (OriginFailed, BadFile) as error:
                 reason = str(error).replace(f"{private}/", "")
                 failures.append(f"{source}: {reason}")
-                _say(
+                say(
                     f"{name}: {source} failed ({reason})"
                     + (", trying the next source" if source != sources[-1] else "")
                 )
                 continue
-        _say(f"{name}: fetched from {source}")
+        say(f"{name}: fetched from {source}")
         return arrays, str(source)
     raise UserError(
         f"{name} could not be fetched from any of its {len(sources)} sources ({'; '.join(failures)}); "
@@ -134,7 +133,3 @@ def _bytes_in(folder: Path) -> int:
         except OSError:  # gone again between the listing and the look
             continue
     return total
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)

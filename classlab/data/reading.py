@@ -1,6 +1,7 @@
 """Reading files that may be damaged or hostile: never more bytes than expected, and one sentence when it fails."""
 
 import gzip
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -64,6 +65,11 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {reason(error)}") from None
     return found
+
+
+def say(sentence: str) -> None:
+    """Tell the reader, on standard error, what was met on the way and what is done about it."""
+    print(sentence, file=sys.stderr)
 
 
 def reason(error: BaseException) -> str:

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.pictures import SUFFIXES, Background, Fit, read_picture
-from classlab.data.reading import BadFile
+from classlab.data.reading import BadFile, say
 from classlab.data.splits import split
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.progress import errors, progress
+from classlab.progress import progress
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 NAMED = 5  # unreadable files named in full; the others are counted
@@ -79,7 +79,7 @@ def _folders(root: Path) -> tuple[Path, Path | None]:
         return root, None
     for other in ("val", "valid", "validation"):
         if (root / other).is_dir():
-            errors.print(f"{root / other} is left out: images for validation are held out of train by data.val_size")
+            say(f"{root / other} is left out: images for validation are held out of train by data.val_size")
     return train, test if test.is_dir() else None
 
 
@@ -109,7 +109,7 @@ def _files(folder: Path, names: tuple[str, ...], test: bool) -> list[_File]:
                 else:
                     others += 1
     if others:
-        errors.print(f"{folder}: {others:,} file{'s' * (others > 1)} left out, not named as pictures are")
+        say(f"{folder}: {others:,} file{'s' * (others > 1)} left out, not named as pictures are")
     return found
 
 
@@ -138,7 +138,7 @@ def _read(
             pictures.append((picture, file))
     if bad:
         more = f" and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
-        errors.print(f"{root}: {len(bad):,} of {len(files):,} pictures left out: {'; '.join(bad[:NAMED])}{more}")
+        say(f"{root}: {len(bad):,} of {len(files):,} pictures left out: {'; '.join(bad[:NAMED])}{more}")
     return pictures
 
 

@@ -1,0 +1,173 @@
+"""The reader's own pictures, of any kind and size, with files among them that are none."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from classlab import lookup
+from classlab.data.pictures import read_picture
+from classlab.errors import UserError
+
+load = lookup.find("dataset", "folder")
+
+
+def picture(side=(20, 16), colour=(200, 40, 90)):
+    """Red, green and blue corners tell every turn and mirror apart. side: width and height."""
+    image = Image.new("RGB", side, colour)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, 4, 4), "red")
+    draw.rectangle((side[0] - 5, 0, side[0] - 1, 4), "lime")
+    draw.rectangle((0, side[1] - 5, 4, side[1] - 1), "blue")
+    return image
+
+
+def fill(root, classes=("cat", "dog"), count=10, side=(12, 12)):
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            Image.new("L", side, 100 * label + index).save(root / name / f"{index:02}.png")
+    return root
+
+
+def test_a_folder_for_each_class(tmp_path):
+    dataset = load(str(fill(tmp_path / "pets")))
+    assert dataset.name == "pets"
+    assert dataset.class_names == ("cat", "dog")
+    assert dataset.input_shape == (1, 12, 12)
+    assert np.bincount(dataset.labels).tolist() == [8, 8]
+    assert np.bincount(dataset.test_labels).tolist() == [2, 2]
+    values = np.concatenate([dataset.images[:, 0, 0, 0], dataset.test_images[:, 0, 0, 0]])
+    labels = np.concatenate([dataset.labels, dataset.test_labels])
+    assert sorted(values[labels == 0]) == list(range(10))
+    assert sorted(values[labels == 1]) == list(range(100, 110))
+    assert dataset.mean[0] == pytest.approx((dataset.images / 255).mean())
+    assert dataset.std[0] == pytest.approx((dataset.images / 255).std())
+    assert dataset.digest == load(str(tmp_path / "pets")).digest
+
+
+def test_folders_train_and_test_and_a_validation_folder_that_is_left_out(tmp_path, capsys):
+    for part, count in (("train", 6), ("test", 3), ("val", 2)):
+        fill(tmp_path / part, count=count)
+    dataset = load(str(tmp_path))
+    assert (len(dataset.images), len(dataset.test_images)) == (12, 6)
+    assert f"{tmp_path / 'val'} is left out".replace(" ", "") in "".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_camera_s_orientation_is_followed(orientation, tmp_path):
+    upright = picture()
+    turned = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # the transposition that Pillow's numbering undoes
+    stored = upright if orientation == 1 else upright.transpose(Image.Transpose(turned[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "photo.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "photo.png"), np.asarray(upright))
+
+
+@pytest.mark.parametrize("background", ["white", "black"])
+def test_what_is_transparent_shows_the_background(background, tmp_path):
+    image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    image.putpixel((1, 2), (10, 20, 30, 255))
+    image.putpixel((3, 3), (100, 100, 100, 128))
+    image.save(tmp_path / "a.png")
+    image.quantize().save(tmp_path / "palette.png")
+    read = read_picture(tmp_path / "a.png", background=background)
+    paper = 255 if background == "white" else 0
+    assert read[0, 0].tolist() == [paper] * 3
+    assert read[2, 1].tolist() == [10, 20, 30]
+    assert np.abs(read[3, 3] - (100 * 128 + paper * 127) / 255).max() <= 1
+    assert read_picture(tmp_path / "palette.png", background=background)[0, 0].tolist() == [paper] * 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+def test_every_kind_of_pixel_is_read(mode, tmp_path):
+    grey = np.linspace(0, 255, 64).astype(np.uint8).reshape(8, 8)
+    if mode == "I;16":
+        Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "x.png")
+    else:
+        Image.fromarray(grey).convert(mode).save(tmp_path / ("x.tif" if mode == "CMYK" else "x.png"))
+    read = read_picture(next(tmp_path.iterdir()))
+    assert read.shape == (8, 8, 3)
+    assert read.dtype == np.uint8
+    if mode != "1":
+        assert np.abs(read.astype(int) - grey[:, :, None]).max() <= 2
+
+
+def test_sizes_and_how_a_picture_gets_there(tmp_path):
+    wide = picture((40, 20))
+    wide.save(tmp_path / "wide.png")
+    crop = read_picture(tmp_path / "wide.png", (10, 10), "crop")
+    assert np.array_equal(crop, np.asarray(ImageOps.fit(wide, (10, 10), Image.Resampling.BILINEAR)))
+    stretched = read_picture(tmp_path / "wide.png", (10, 10), "stretch")
+    assert np.array_equal(stretched, np.asarray(wide.resize((10, 10), Image.Resampling.BILINEAR)))
+    padded = read_picture(tmp_path / "wide.png", (10, 10), "pad", "black")
+    assert padded[:2].max() == padded[-2:].max() == 0
+    assert read_picture(tmp_path / "wide.png", (20, 40)).shape == (20, 40, 3)
+
+
+def test_pictures_of_several_sizes_need_a_size(tmp_path):
+    fill(tmp_path)
+    Image.new("L", (9, 5)).save(tmp_path / "dog" / "99.png")
+    with pytest.raises(
+        UserError, match=r"differ in size .*00.png is 12 × 12, .*99.png 5 × 9\); give data.dataset.size"
+    ):
+        load(str(tmp_path))
+    assert load(str(tmp_path), size=8).input_shape == (1, 8, 8)
+    assert load(str(tmp_path), size=[6, 4]).input_shape == (1, 6, 4)
+
+
+def test_channels_are_three_where_any_picture_has_a_coloured_pixel(tmp_path):
+    fill(tmp_path)
+    assert load(str(tmp_path), channels=3).input_shape == (3, 12, 12)
+    picture((12, 12)).save(tmp_path / "dog" / "99.png")
+    assert load(str(tmp_path)).input_shape == (3, 12, 12)
+    grey = load(str(tmp_path), channels=1)
+    luma = np.asarray(picture((12, 12)).convert("L")).astype(int)
+    closest = min(np.abs(image[0].astype(int) - luma).max() for image in [*grey.images, *grey.test_images])
+    assert closest <= 1
+
+
+def test_unreadable_files_are_named_and_counted_and_refused_only_when_asked(tmp_path, capsys):
+    fill(tmp_path)
+    whole = (tmp_path / "cat" / "00.png").read_bytes()
+    for index in range(7):
+        (tmp_path / "cat" / f"bad{index}.png").write_bytes(whole[: 10 + index])
+    (tmp_path / "cat" / "notes.txt").write_text("not a picture")
+    (tmp_path / "cat" / ".hidden.png").write_text("not looked at")
+    dataset = load(str(tmp_path))
+    assert len(dataset.images) + len(dataset.test_images) == 20
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 file left out, not named as pictures are" in said
+    assert "7 of 27 pictures left out:" in said
+    assert "bad0.png is no whole picture" in said.replace(
+        "bad0.png is no whole  picture", "bad0.png is no whole picture"
+    )
+    assert "and 2 more" in said
+    with pytest.raises(UserError, match=r"bad0.png is no whole picture"):
+        load(str(tmp_path), unreadable="refuse")
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda root: None, "must hold a folder of pictures for each of at least two classes; it holds none"),
+        (lambda root: fill(root, ("cat",)), "at least two classes; it holds cat"),
+        (
+            lambda root: (fill(root), (root / "eel").mkdir()),
+            "every class needs at least two pictures; 'eel' in .* has 0",
+        ),
+        (
+            lambda root: (fill(root / "train"), fill(root / "test", ("cat", "dgo"))),
+            r"test holds the class 'dgo', which train does not; did you mean dog\?",
+        ),
+    ],
+)
+def test_folders_that_do_not_serve_are_told(make, sentence, tmp_path):
+    make(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        load(str(tmp_path))
+
+
+def test_no_folder_is_told(tmp_path):
+    with pytest.raises(UserError, match="there is no folder .*nowhere of pictures"):
+        load(str(tmp_path / "nowhere"))
