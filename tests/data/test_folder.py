@@ -50,7 +50,7 @@ def test_folders_train_and_test_and_a_validation_folder_that_is_left_out(tmp_pat
         fill(tmp_path / part, count=count)
     dataset = load(str(tmp_path))
     assert (len(dataset.images), len(dataset.test_images)) == (12, 6)
-    assert f"{tmp_path / 'val'} is left out".replace(" ", "") in "".join(capsys.readouterr().err.split())
+    assert f"{tmp_path / 'val'} is left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -136,12 +136,10 @@ def test_unreadable_files_are_named_and_counted_and_refused_only_when_asked(tmp_
     (tmp_path / "cat" / ".hidden.png").write_text("not looked at")
     dataset = load(str(tmp_path))
     assert len(dataset.images) + len(dataset.test_images) == 20
-    said = " ".join(capsys.readouterr().err.split())
+    said = capsys.readouterr().err
     assert "1 file left out, not named as pictures are" in said
     assert "7 of 27 pictures left out:" in said
-    assert "bad0.png is no whole picture" in said.replace(
-        "bad0.png is no whole  picture", "bad0.png is no whole picture"
-    )
+    assert "bad0.png is no whole picture" in said
     assert "and 2 more" in said
     with pytest.raises(UserError, match=r"bad0.png is no whole picture"):
         load(str(tmp_path), unreadable="refuse")
@@ -169,5 +167,5 @@ def test_folders_that_do_not_serve_are_told(make, sentence, tmp_path):
 
 
 def test_no_folder_is_told(tmp_path):
-    with pytest.raises(UserError, match="there is no folder .*nowhere of pictures"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere of pictures"):
         load(str(tmp_path / "nowhere"))
