@@ -35,6 +35,35 @@ def check_before(contract: Contract, parameters: int, epochs: int) -> list[Check
     ]
 
 
+def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list[Check]:
+    """Check what the network is made of, known before training.
+
+    contents: how many of each kind of layer there are, and first_layer_filters; see models.contents.
+    """
+    checks = []
+    for name in contract.must_contain:
+        passed, has = (contents[name] or 0) >= 1, contents[name] or 0
+        sentence = f"{_layers(name, has)}, at least one wanted: {_word(passed)}"
+        checks.append(Check(f"must_contain.{name}", 1, has, passed, sentence))
+    for name in contract.must_not_contain:
+        passed, has = not contents[name], contents[name] or 0
+        checks.append(
+            Check(f"must_not_contain.{name}", 0, has, passed, f"{_layers(name, has)}, none allowed: {_word(passed)}")
+        )
+    for name, wanted in contract.layers.items():
+        passed, has = contents[name] == wanted, contents[name] or 0
+        checks.append(
+            Check(f"layers.{name}", wanted, has, passed, f"{_layers(name, has)}, {wanted} wanted: {_word(passed)}")
+        )
+    wanted = contract.first_layer_filters
+    if wanted is not None:
+        has = contents["first_layer_filters"]
+        figure = "no convolution" if has is None else f"{has} filters in the first convolution"
+        sentence = f"{figure}, {wanted} wanted: {_word(has == wanted)}"
+        checks.append(Check("first_layer_filters", wanted, has, has == wanted, sentence))
+    return checks
+
+
 def check_after(contract: Contract, summary: Mapping[str, Any]) -> list[Check]:
     """Check every limit of the contract against a run's summary.
 
@@ -65,6 +94,12 @@ def _at_most(rule: str, limit: float | None, measured: float | None, unit: str) 
     passed = measured <= limit
     figure = f"{_number(measured)} {unit if measured == 1 else unit + 's'}"
     return [Check(rule, limit, measured, passed, f"{figure}, {allowed}: {_word(passed)}")]
+
+
+def _layers(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    figure = "no" if count == 0 else str(count)
+    return f"{figure} {words} {'layer' if count == 1 else 'layers'}"
 
 
 def _accuracy(rule: str, limit: float | None, summary: Mapping[str, Any], key: str, split: str) -> list[Check]:

@@ -8,7 +8,6 @@ import typer
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
-    from classlab.contract import Check
     from classlab.experiment import Experiment
     from classlab.models.layers import LayerTable
 
@@ -25,18 +24,26 @@ def inspect(
             help="also write it: .html page, .csv or .tex table, .svg or .png picture; repeatable",
         ),
     ] = None,
+    sanity: Annotated[
+        bool,
+        typer.Option("--sanity", help="also ask: is the first loss right, do gradients arrive, can it learn a batch"),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of a table")] = False,
 ) -> None:
     """Show an experiment's network: its layers, their sizes, parameters, work and receptive fields.
 
-    Nothing is trained and no dataset is fetched.
+    Nothing is trained and no dataset is fetched; --sanity learns one batch of made-up images.
 
     Example: classlab inspect era-s6 --out era-s6.svg
+
+    Exit 0: done. 1: a question of --sanity has the answer no. 2: bad input.
     """
     from classlab import contract as contracts
     from classlab.experiment import load
+    from classlab.models.contents import contents
     from classlab.models.layers import check_shapes, layer_table
     from classlab.models.make import make
+    from classlab.training.sanity import sanity as ask
     from classlab.training.task import reconstructs
 
     for file in out or []:
@@ -47,12 +54,20 @@ def inspect(
     table = layer_table(model, input_shape)
     check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
     checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
+    checks += contracts.check_layers(experiment.contract, contents(table))
+    findings = ask(model, input_shape, classes, experiment.training.loss) if sanity else []
     for file in out or []:
         _write(file, experiment, table)
     if json:
-        print_json({"experiment": experiment.name, **table.to_json(), "checks": [vars(check) for check in checks]})
+        document = {"experiment": experiment.name, **table.to_json(), "checks": [vars(check) for check in checks]}
+        print_json({**document, "sanity": [vars(finding) for finding in findings]} if sanity else document)
     else:
-        _say(experiment, table, classes, checks)
+        _say(experiment, table, classes)
+        for judged in [*checks, *findings]:
+            mark = "[green]✓[/green]" if judged.passed else "[red]✗[/red]"
+            console.print(f"{mark} {judged.sentence}", soft_wrap=True)
+    if not all(finding.passed for finding in findings):
+        raise typer.Exit(1)
 
 
 def _shape_and_classes(experiment: "Experiment") -> tuple[tuple[int, int, int], int]:
@@ -119,7 +134,7 @@ def _page(experiment: "Experiment", table: "LayerTable") -> str:
     return html(Document(f"The network of {experiment.name}", str(experiment.model), sections))
 
 
-def _say(experiment: "Experiment", table: "LayerTable", classes: int, checks: "list[Check]") -> None:
+def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     from rich import box
     from rich.table import Table
 
@@ -145,9 +160,6 @@ def _say(experiment: "Experiment", table: "LayerTable", classes: int, checks: "l
     if frozen:
         console.print(f"trainable parameters {table.trainable_parameters:,}, frozen {frozen:,}")
     console.print(_memory(table), soft_wrap=True)
-    for check in checks:
-        mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
-        console.print(f"{mark} {check.sentence}", soft_wrap=True)
 
 
 def _memory(table: "LayerTable") -> str:
