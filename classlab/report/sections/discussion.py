@@ -173,7 +173,7 @@ def confused_pair(result: Outcome) -> str:
     if len(pairs) > 1 and pairs[1].both == worst.both:
         return ""
     first, second = (words.quoted(result.class_names[label]) for label in (worst.first, worst.second))
-    back = f"{worst.back} the other way" if worst.back else "never the other way"
+    back = f"{_times(worst.back)} the other way" if worst.back else "never the other way"
     return (
         f"{first} and {second} are confused most: {first} was taken for {second} {_times(worst.there)} and {back}, "
         f"{worst.both:,} of the {words.count(mistakes, 'mistake')} ({words.percent(worst.both / mistakes, 0)})."
