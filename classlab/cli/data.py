@@ -1,10 +1,13 @@
 """`classlab data`: which datasets there are, fetching, checking and looking at them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from classlab.errors import Refused, UserError
+
+if TYPE_CHECKING:
+    from classlab.experiment import Data
 
 app = typer.Typer(name="data", help="Datasets: list, fetch, verify, show.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -99,6 +102,162 @@ def verify(
     bad = [result["name"] for result in results if not result["ok"]]
     if bad:
         raise Refused(f"not as they should be: {', '.join(bad)}")
+
+
+@app.command()
+def where(json: Json = False) -> None:
+    """Say which folders hold the cache, and what is in them. CLASSLAB_DATA names another one, which may be read-only.
+
+    Example: classlab data where
+    """
+    from classlab.cli.output import console, print_json
+    from classlab.data import cache
+
+    places = [
+        {
+            "folder": str(folder),
+            "writable": cache.writable(folder),
+            "datasets": {path.stem: path.stat().st_size for path in cache.files(folder)},
+        }
+        for folder in cache.folders()
+    ]
+    if json:
+        print_json(places)
+        return
+    for place in places:
+        console.print(f"{place['folder']}{'' if place['writable'] else ' (read-only)'}", soft_wrap=True)
+        for name, size in place["datasets"].items():
+            console.print(f"  {name}: {size / 1e6:.1f} MB")
+
+
+@app.command()
+def remove(
+    names: Annotated[list[str] | None, typer.Argument(help="datasets, as `classlab data list` names them")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every dataset")] = False,
+    json: Json = False,
+) -> None:
+    """Delete datasets from the cache. Nothing else is touched, and they can be fetched again.
+
+    Example: classlab data remove cifar10
+    """
+    from classlab.cli.output import console, print_json
+    from classlab.data import cache
+
+    removed = {name: [str(path) for path in cache.remove(name)] for name in _chosen(names, all_)}
+    if json:
+        print_json(removed)
+        return
+    for name, paths in removed.items():
+        console.print(f"{name}: {f'removed {paths[0]}' if paths else 'was not in the cache'}", soft_wrap=True)
+
+
+Given = Annotated[
+    str | None, typer.Argument(metavar="DATASET", help="a dataset, a folder of pictures, or an .npz file")
+]
+Like = Annotated[
+    str | None, typer.Option(metavar="EXPERIMENT", help="with the data section of this experiment: classes, copies …")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
+
+
+@app.command()
+def show(
+    dataset: Given = None,
+    like: Like = None,
+    set_: Set = None,
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="a .png, .svg or .html file")] = None,
+    per_class: Annotated[int, typer.Option(min=1, max=50, help="images of each class")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="what the augmentations draw")] = 0,
+    json: Json = False,
+) -> None:
+    """Write a contact sheet: samples of each class, before and after what an experiment does to them.
+
+    Example: classlab data show fashion-mnist --like fashion-cnn --out sheet.png
+    """
+    from pathlib import Path
+
+    from classlab.cli.contact_sheet import ENDINGS, write
+    from classlab.cli.output import console, print_json
+    from classlab.data.prepare import prepare
+
+    plan = _plan(dataset, like, set_ or [])
+    if out and Path(out).suffix.lower() not in ENDINGS:
+        raise UserError(f"--out writes files that end in {', '.join(ENDINGS)}; got {out}")
+    prepared = prepare(plan)
+    file = Path(out or f"{prepared.name}-sheet.png")
+    write(file, prepared, plan, per_class, seed)
+    if json:
+        print_json({"dataset": prepared.name, "file": str(file)})
+    else:
+        console.print(f"contact sheet: {file}", soft_wrap=True)
+
+
+@app.command()
+def stats(dataset: Given = None, like: Like = None, set_: Set = None, json: Json = False) -> None:
+    """Count the images of each class in each split; mean, standard deviation and SHA-256.
+
+    Example: classlab data stats mnist --set data.val_size=12000
+    """
+    from classlab.cli.output import console, print_json
+    from classlab.data.prepare import prepare, statistics
+
+    plan = _plan(dataset, like, set_ or [])
+    facts = statistics(prepare(plan), plan)
+    if json:
+        print_json(facts)
+        return
+    from rich.table import Table
+
+    splits = [name for name in ("train", "val", "test") if facts["sizes"][name]]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for name in splits:
+        table.add_column(name, justify="right")
+    for row in facts["classes"]:
+        table.add_row(row["class"], *(f"{row[name]:,}" for name in splits))
+    table.add_row("together", *(f"{facts['sizes'][name]:,}" for name in splits), style="bold")
+    console.print(table)
+    if facts["copies"] > 1:
+        expanded = f"{facts['sizes']['train']:,} × {facts['copies']} copies = {facts['expanded_train']:,}"
+        console.print(f"training images with their copies: {expanded}")
+    for name in ("mean", "std"):
+        known = ", ".join(f"{value:.4f}" for value in facts[f"known_{name}"])
+        measured = ", ".join(f"{value:.4f}" for value in facts[name])
+        console.print(f"{name} of the training images: {measured} (known for the dataset: {known})")
+    console.print(f"source: {facts['source']}", soft_wrap=True)
+    console.print(f"SHA-256: {facts['digest']}", soft_wrap=True)
+
+
+def _plan(dataset: str | None, like: str | None, overrides: list[str]) -> "Data":
+    """Return the data section that is meant: an experiment's, or one with nothing but a dataset, or both."""
+    from classlab import experiment, lookup
+
+    if dataset is None and like is None:
+        raise UserError(f"name a dataset, or an experiment with --like; datasets: {', '.join(lookup.names('dataset'))}")
+    fields: dict[str, Any]
+    if like is not None:
+        fields = experiment.load(like).model_dump(mode="json")
+    else:
+        training = {"epochs": 1, "batch_size": 1, "optimizer": {"name": "sgd", "learning_rate": 0.1}}
+        fields = {"name": "look", "data": {}, "model": "perceptron", "training": training}
+    if dataset is not None:
+        fields["data"]["dataset"] = _choice(dataset)
+    return experiment.load(fields, overrides).data
+
+
+def _choice(given: str) -> dict[str, str]:
+    """Return the dataset that a name, a folder of pictures or an .npz file means."""
+    from pathlib import Path
+
+    from classlab import lookup
+
+    if given in lookup.names("dataset") or ":" in given:
+        return {"name": given}
+    if given.endswith(".npz"):
+        return {"name": "npz", "path": given}
+    if Path(given).is_dir():
+        return {"name": "folder", "path": given}
+    return {"name": given}
 
 
 def _published() -> list[str]:

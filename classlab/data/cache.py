@@ -26,12 +26,17 @@ def folders() -> list[Path]:
     named = os.environ.get("CLASSLAB_DATA")
     if not named:
         return [own]
-    return [Path(named)] if _writable(Path(named)) else [Path(named), own]
+    return [Path(named)] if writable(Path(named)) else [Path(named), own]
 
 
 def file(folder: Path, name: str) -> Path:
     """Return the path of dataset `name` in a cache folder."""
     return folder / f"{name}.safetensors"
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the datasets' files in a cache folder."""
+    return sorted(folder.glob("[!.]*.safetensors"))
 
 
 def stored(name: str) -> Path | None:
@@ -85,7 +90,7 @@ def remove(name: str) -> list[Path]:
     Raises UserError where one cannot be deleted.
     """
     gone = []
-    for path in (file(folder, name) for folder in folders() if _writable(folder)):
+    for path in (file(folder, name) for folder in folders() if writable(folder)):
         if path.is_file():
             try:
                 path.unlink()
@@ -116,7 +121,8 @@ def _unwritable(folder: Path, error: Exception) -> UserError:
     return UserError(f"the data folder {folder} cannot be written to ({reason(error)}); CLASSLAB_DATA may name another")
 
 
-def _writable(folder: Path) -> bool:
+def writable(folder: Path) -> bool:
+    """Whether files can be put into the folder, or it can be made."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

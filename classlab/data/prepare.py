@@ -1,6 +1,11 @@
 """From an experiment's data section to the images it means."""
 
-from classlab.data.dataset import Dataset
+from typing import Any
+
+import numpy as np
+
+from classlab.data.dataset import Dataset, statistics_of
+from classlab.data.splits import split, split_digest
 from classlab.data.subset import subset
 from classlab.experiment import Data
 
@@ -12,3 +17,35 @@ def prepare(plan: Data) -> Dataset:
     """
     dataset = plan.dataset.call("dataset")
     return subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
+
+
+def statistics(dataset: Dataset, plan: Data) -> dict[str, Any]:
+    """Return the counts of each class and split, mean, standard deviation and digest, as a program reads them.
+
+    dataset: what `prepare` gave. mean, std: of the training images that the split leaves, without copies.
+    """
+    train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    parts = {"train": dataset.labels[train], "val": dataset.labels[val], "test": dataset.test_labels}
+    counts = {name: np.bincount(labels, minlength=len(dataset.class_names)) for name, labels in parts.items()}
+    mean, std = statistics_of(dataset.images[train])
+    copies = max(1, len(plan.expansion))
+    return {
+        "name": dataset.name,
+        "image": list(dataset.input_shape),
+        "sizes": {name: len(labels) for name, labels in parts.items()},
+        "copies": copies,
+        "expanded_train": copies * len(train),
+        "classes": [
+            {"class": name, **{part: int(count[label]) for part, count in counts.items()}}
+            for label, name in enumerate(dataset.class_names)
+        ],
+        "mean": list(mean),
+        "std": list(std),
+        "known_mean": list(dataset.mean),
+        "known_std": list(dataset.std),
+        "split_digest": split_digest(train, val),
+        "digest": dataset.digest,
+        "source": dataset.source,
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+    }
