@@ -24,6 +24,7 @@ DASHES = {"train": [6, 3], "val": [1, 0], "test": [2, 3]}
 LOG_ABOVE = 1000.0
 POINTS_UP_TO = 40  # epochs; with more of them a dot at each is clutter
 EPOCHS_NAMED = 8
+MANY_CLASSES = 20  # a count fits in a cell up to here
 LEGEND_CHARACTERS = 32  # that stand side by side in a chart as narrow as a telephone
 NOTE_HEIGHT = 26  # above the plot, for a few words between it and the legend
 
@@ -135,21 +136,23 @@ def confusion(
 ) -> "alt.LayerChart":
     """Return the confusion matrix: true classes down, predicted across; stronger is a larger share of the true class.
 
-    matrix: integer, (classes, classes). With more than 20 classes the counts are left to the tooltip. Mistakes are
-    tinted on their own scale, up to the most frequent one, or they would be invisible beside the right answers.
+    matrix: integer, (classes, classes). With more than MANY_CLASSES the counts are left to the tooltip, and empty cells
+    are not drawn. Mistakes are tinted on their own scale, up to the most frequent one, or they would be invisible
+    beside the right answers.
     """
     import altair as alt
 
-    names = list(class_names)
-    rows = confusion_rows(matrix, names)
+    names, many = list(class_names), len(class_names) > MANY_CLASSES
+    rows = [row for row in confusion_rows(matrix, names) if row["count"] or not many]
     worst = max((row["share"] for row in rows if not row["right"]), default=0.0)
     for row in rows:
-        row["tint"] = row["share"] if row["right"] else row["share"] / worst if worst else 0.0
+        row["tint"] = row["share"] if row["right"] else row["share"] / (worst or 1.0)
+    down = alt.Axis(ticks=False, domain=False, labelOverlap="greedy")
+    across = alt.Axis(labelAngle=_label_angle(names), orient="top", ticks=False, domain=False, labelOverlap="greedy")
+    domain = alt.Scale(domain=names)
     base = alt.Chart(alt.Data(values=rows)).encode(
-        x=alt.X(
-            "predicted:N", sort=names, title="predicted", axis=alt.Axis(labelAngle=_label_angle(names), orient="top")
-        ),
-        y=alt.Y("true:N", sort=names, title="true", axis=alt.Axis(ticks=False, domain=False)),
+        x=alt.X("predicted:N", sort=names, title="predicted", axis=across, scale=domain),
+        y=alt.Y("true:N", sort=names, title="true", axis=down, scale=domain),
         tooltip=[
             alt.Tooltip("true:N"),
             alt.Tooltip("predicted:N"),
@@ -157,20 +160,13 @@ def confusion(
             alt.Tooltip("share:Q", format=".2%", title="of the true class"),
         ],
     )
+    tint = alt.FillOpacity("tint:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.5]), legend=None)
     colour = alt.condition("datum.right", alt.value(palette.train), alt.value(palette.val))
-    cells = base.mark_rect(stroke=palette.line, strokeWidth=1).encode(
-        fill=colour, fillOpacity=alt.FillOpacity("tint:Q", scale=alt.Scale(domain=[0, 1], range=[0, 0.5]), legend=None)
-    )
-    numbers = (
-        base.transform_filter("datum.count > 0")
-        .mark_text(fontSize=11, color=palette.ink)
-        .encode(
-            text=alt.Text("count:Q", format="d"),
-        )
-    )
-    layers = [cells] if len(names) > 20 else [cells, numbers]
-    side = 420 if len(names) <= 20 else 560
-    return alt.LayerChart(layer=layers, width=width, height=side, **_themed(palette))
+    layers: list[Any] = [base.mark_rect(stroke=palette.line, strokeWidth=1).encode(fill=colour, fillOpacity=tint)]
+    if not many:
+        numbers = base.transform_filter("datum.count > 0").mark_text(fontSize=11, color=palette.ink)
+        layers.append(numbers.encode(text=alt.Text("count:Q", format="d")))
+    return alt.LayerChart(layer=layers, width=width, height=560 if many else 420, **_themed(palette))
 
 
 def _curves(
@@ -248,7 +244,7 @@ def _broken(broken: list[dict[str, int]], palette: Palette) -> list[Any]:
     marks = alt.Chart(alt.Data(values=broken)).encode(x=alt.X("epoch:Q"), y=alt.value(8))
     return [
         marks.mark_point(shape="cross", angle=45, size=110, filled=True, color=palette.bad, opacity=1),
-        _note("✕ loss not finite", palette.bad, alt.value("width"), "right"),
+        _note("× loss not finite", palette.bad, alt.value("width"), "right"),
     ]
 
 

@@ -118,3 +118,4 @@ def test_a_confusion_matrix_of_many_classes_leaves_its_counts_to_the_tooltip():
     few, many = (charts.confusion(np.eye(n, dtype=int), [str(i) for i in range(n)]) for n in (10, 30))
     assert len(marks(few, "text")) == 1
     assert len(marks(many, "text")) == 0
+    assert drawn(many).count("'predicted': ") == 30
