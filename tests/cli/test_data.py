@@ -1,0 +1,187 @@
+"""`classlab data`, through the command line's own face."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from classlab.cli.main import app
+from classlab.data import cache
+from classlab.errors import Refused, UserError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "data"
+
+
+def data(*arguments):
+    result = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["data", *arguments], catch_exceptions=False)
+    return result.stdout
+
+
+def document(*arguments):
+    return json.loads(data(*arguments, "--json"))
+
+
+def test_list_names_every_dataset_with_its_facts():
+    facts = {fact["name"]: fact for fact in document("list")}
+    assert list(facts) == ["cifar10", "digits", "fashion-mnist", "mnist"]
+    for fact in facts.values():
+        assert re.fullmatch("[0-9a-f]{64}", fact["digest"])
+        assert len(fact["mean"]) == len(fact["std"]) == fact["shape"][0]
+        assert len(fact["class_names"]) == 10
+        assert fact["licence"]
+        assert fact["citation"]
+        assert fact["sources"]
+    assert facts["mnist"]["cached"] is False
+    assert facts["digits"]["cached"] is None
+    shown = data("list")
+    assert re.search(r"fashion-mnist +1 × 28 × 28 +10 +60,000 +10,000 +no", shown)
+
+
+def test_every_command_has_an_example():
+    for command in ("list", "fetch", "verify", "where", "remove", "show", "stats"):
+        assert f"Example: classlab data {command}" in " ".join(data(command, "--help").split())
+
+
+def test_fetch_and_verify_what_needs_no_network():
+    (fetched,) = document("fetch", "digits")
+    (verified,) = document("verify", "digits")
+    assert fetched["digest"] == verified["digest"]
+    assert fetched["source"] == "scikit-learn"
+    assert verified["ok"]
+    assert "digits: ok " in data("verify", "digits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["fetch"], "name at least one dataset, or --all; known: cifar10, digits, fashion-mnist, mnist"),
+        (["fetch", "mnits"], r"there is no dataset named 'mnits'; did you mean mnist\?"),
+        (["fetch", "folder"], "folder is read from your own files and is not fetched; to fetch there are: cifar10"),
+        (["show"], "name a dataset, or an experiment with --like; datasets: "),
+        (["show", "digits", "--out", "sheet.doc"], "--out writes files that end in .png, .svg, .html; got sheet.doc"),
+        (["show", "digits", "--out", "no/where.png"], "no/where.png cannot be written: No such file"),
+        (
+            ["show", "digits", "--set", "data.clases=[1,2]"],
+            r"data.clases is not a setting; did you mean data.classes\?",
+        ),
+        (["show", "--like", "digits-quik"], r"there is no experiment named 'digits-quik'.*did you mean digits-quick\?"),
+        (["stats", "digits", "--set", "data.val_size=5000"], "data.val_size must leave images to train on"),
+        (["stats", "nowhere.npz"], "nowhere.npz cannot be read: No such file"),
+        (["show", "nowhere/"], "there is no dataset named 'nowhere/'"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(arguments, sentence):
+    with pytest.raises(UserError, match=sentence) as told:
+        data(*arguments)
+    assert "\n" not in str(told.value)
+
+
+def test_verify_says_no_where_a_dataset_is_missing_or_damaged(home):
+    with pytest.raises(Refused, match="not as they should be: mnist"):
+        data("verify", "mnist")
+    assert [result["name"] for result in document("verify")] == ["digits"]
+    home.mkdir()
+    (home / "mnist.safetensors").write_bytes(b"damaged")
+    with pytest.raises(Refused, match="not as they should be: mnist"):
+        data("verify")
+
+
+def test_the_shell_is_told_by_exit_codes(home):
+    for arguments, code, printed in (
+        (["verify", "mnist"], 1, "classlab: not as they should be: mnist\n"),
+        (["fetch", "mnits"], 2, "classlab: there is no dataset named 'mnits'; did you mean mnist?"),
+    ):
+        command = [sys.executable, "-m", "classlab.cli.main", "data", *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == code
+        assert ended.stderr.startswith(printed)
+        assert "Traceback" not in ended.stderr
+
+
+def test_where_and_remove(home):
+    parts = (
+        np.zeros((2, 1, 2, 2), np.uint8),
+        np.zeros(2, np.int64),
+        np.zeros((1, 1, 2, 2), np.uint8),
+        np.zeros(1, np.int64),
+    )
+    home.mkdir()
+    cache.write(cache.file(home, "mnist"), parts, "a test")
+    (place,) = document("where")
+    assert place["folder"] == str(home)
+    assert list(place["datasets"]) == ["mnist"]
+    assert "mnist: 0.0 MB" in data("where")
+    assert document("remove", "mnist", "cifar10") == {"mnist": [str(home / "mnist.safetensors")], "cifar10": []}
+    assert "mnist: was not in the cache" in data("remove", "mnist")
+
+
+def picture(path):
+    return np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
+
+
+def test_show_writes_a_picture_a_drawing_and_a_page(tmp_path):
+    assert document("show", "digits") == {"dataset": "digits", "file": "digits-sheet.png"}
+    plain = picture(tmp_path / "digits-sheet.png")
+    assert plain.shape[0] > 500
+    assert plain[0, 0].tolist() == [255, 255, 255]
+    like = ("--like", "digits-quick", "--per-class", "4")
+    assert data("show", "digits", *like, "--out", "sheet.svg") == "contact sheet: sheet.svg\n"
+    drawing = (tmp_path / "sheet.svg").read_text()
+    assert drawing.count("<image ") == 20
+    assert "Augmented in every epoch anew: rotate (degrees 10" in drawing
+    data("show", "digits", *like, "--out", "sheet.html")
+    page = (tmp_path / "sheet.html").read_text()
+    assert page.count("<img ") == 80
+    assert not re.search(r"(src|href)=.https?:", page)
+
+
+def test_show_has_the_original_beside_each_copy(tmp_path):
+    copies = "data.expansion=[[], [{name: horizontal_flip, probability: 1.0}], [{name: uniform_noise, high: 0.5}]]"
+    data("show", "digits", "--set", copies, "--set", "data.classes=[3, 7]", "--out", "sheet.html")
+    page = (tmp_path / "sheet.html").read_text()
+    assert page.count(">as they are</th>") == 2
+    assert page.count("<img ") == 2 * 2 * 2 * 6
+    assert "Every training image stands in the set 3 times: 3 × 290 = 870 images" in page
+    data("show", "digits", "--set", copies, "--out", "a.png")
+    data("show", "digits", "--set", copies, "--out", "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    data("show", "digits", "--set", copies, "--set", "data.expansion_seed=1", "--out", "b.png")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "b.png").read_bytes()
+
+
+def test_stats_count_every_split():
+    facts = document("stats", "digits", "--set", "data.val_size=0.1", "--set", "data.stratified=true")
+    assert facts["sizes"] == {"train": 1293, "val": 144, "test": 360}
+    assert sum(row["val"] for row in facts["classes"]) == 144
+    assert facts["known_mean"] == [0.3059]
+    shown = data("stats", "digits", "--set", "data.expansion=[[], [vertical_flip]]")
+    assert re.search(r"together +1,437 +360", shown)
+    assert "training images with their copies: 1,437 × 2 copies = 2,874" in shown
+    assert facts["digest"] in shown
+
+
+def test_the_reader_s_own_pictures_and_arrays(tmp_path):
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(6):
+            pixels = random.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{index}.png")
+    assert document("stats", "pets")["sizes"] == {"train": 10, "val": 0, "test": 2}
+    assert document("stats", "pets", "--set", "data.dataset.size=8")["image"] == [3, 8, 8]
+    data("show", "pets", "--out", "pets.png")
+    np.savez(
+        tmp_path / "mine.npz", images=random.integers(0, 256, (20, 8, 8), dtype=np.uint8), labels=np.arange(20) % 2
+    )
+    assert document("stats", "mine.npz")["sizes"] == {"train": 16, "val": 0, "test": 4}
