@@ -45,6 +45,29 @@ def floor(targets: Iterable[Tensor], low: float, high: float) -> float:
     return total / count
 
 
+def floor_without_noise(
+    clean: Iterable[Tensor], noise_mean: float, noise_variance: float, low: float, high: float
+) -> float:
+    """Return the floor for noisy targets of a network that can tell the image but not the noise, which has no pattern.
+
+    The best it can give is the mean of the noisy pixel, put into its range: E(x + u - y)² = var u + (x + E u - y)².
+    clean: batches of normalised images; the noise's mean and variance are on the same scale.
+    """
+    return noise_variance + floor((images.double() + noise_mean for images in clean), low, high)
+
+
+def silent_outputs(outputs: Tensor, targets: Tensor, low: float) -> tuple[int, float]:
+    """Return how many output numbers are at `low` for every image, and what these cost of the mean squared error.
+
+    A ReLU that gives 0 for every image has no gradient and never wakes. The cost is that above the floor, part of the
+    mean over all numbers. outputs, targets: (count, channels, height, width), a few thousand images suffice.
+    """
+    flat, wanted = outputs.flatten(1), targets.flatten(1).double()
+    silent = (flat <= low).all(dim=0)
+    cost = (wanted[:, silent] - low).clamp(min=0).square().sum() / wanted.numel()
+    return int(silent.sum()), float(cost)
+
+
 def floor_sentence(value: float, low: float, high: float) -> str:
     """Say in one sentence where the floor comes from."""
     if value == 0:

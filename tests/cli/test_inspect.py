@@ -93,3 +93,25 @@ def test_where_it_cannot_be_written_is_told():
         inspect("prml-mlp", "--out", "x.jpg")
     with pytest.raises(UserError, match=r"/nowhere/x\.svg cannot be written: No such file or directory"):
         inspect("prml-mlp", "--out", "/nowhere/x.svg")
+
+
+def test_sanity_answers_three_questions_and_says_no_with_exit_1(tmp_path):
+    document = json.loads(inspect("prml-mlp", "--sanity", "--json").stdout)
+    assert [finding["question"] for finding in document["sanity"]] == ["first_loss", "gradients", "overfit"]
+    assert all(finding["passed"] for finding in document["sanity"])
+    (tmp_path / "dead.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self):\n"
+        "        super().__init__(nn.Flatten(), nn.Linear(784, 10), nn.Threshold(99, 0))\n"
+    )
+    shown = inspect("prml-mlp", "--sanity", "--set", f"model={{name: '{tmp_path}/dead.py:Net'}}")
+    assert shown.exit_code == 1
+    assert "✗ no gradient reaches 1.weight and 1 more" in shown.stdout
+
+
+def test_a_contract_s_wishes_for_layers_are_shown():
+    wishes = ("contract.must_contain=[dropout]", "contract.layers.convolution=9", "contract.must_not_contain=[linear]")
+    shown = inspect("era-s6", *(part for wish in wishes for part in ("--set", wish)))
+    assert "✓ 9 convolution layers, 9 wanted: kept" in shown.stdout
+    assert "✗ 1 linear layer, none allowed: not kept" in shown.stdout

@@ -10,7 +10,16 @@ from torch import nn
 from classlab.errors import UserError
 from classlab.models import autoencoder, perceptron
 from classlab.models.layers import layer_table
-from classlab.models.reconstruction import codes, errors_by_class, floor, floor_sentence, in_two_dimensions, reachable
+from classlab.models.reconstruction import (
+    codes,
+    errors_by_class,
+    floor,
+    floor_sentence,
+    floor_without_noise,
+    in_two_dimensions,
+    reachable,
+    silent_outputs,
+)
 
 SHAPE = (1, 6, 6)
 
@@ -48,6 +57,25 @@ def test_no_relu_output_gets_under_the_floor_and_one_comes_near():
         optimizer.step()
     assert min(losses) >= lowest - 1e-6
     assert losses[-1] - lowest < 0.5 * (losses[0] - lowest)
+
+
+def test_noise_that_cannot_be_told_raises_the_floor():
+    torch.manual_seed(0)
+    clean = torch.rand(1, 1, 4, 4) * 2 - 1
+    noisy = clean + torch.rand(20_000, 1, 4, 4)  # mean 1/2, variance 1/12
+    best = noisy.mean(0, keepdim=True).clamp(min=0).expand_as(noisy)
+    expected = nn.functional.mse_loss(best, noisy).item()
+    assert floor_without_noise([clean], 0.5, 1 / 12, 0, math.inf) == pytest.approx(expected, rel=0.01)
+
+
+def test_outputs_that_never_wake_and_what_they_cost():
+    outputs, targets = torch.rand(5, *SHAPE), torch.rand(5, *SHAPE) * 2 - 1
+    outputs[:, 0, 2:4] = 0
+    count, cost = silent_outputs(outputs, targets, 0.0)
+    woken = outputs.clone()
+    woken[:, 0, 2:4] = targets[:, 0, 2:4].clamp(min=0)
+    saved = nn.functional.mse_loss(outputs, targets) - nn.functional.mse_loss(woken, targets)
+    assert count == 12 and cost == pytest.approx(saved.item(), rel=1e-4)
 
 
 def test_the_sentence_says_where_the_floor_comes_from():

@@ -1,0 +1,85 @@
+"""Every model that classlab ships, and what each refuses."""
+
+import pytest
+import torch
+
+from classlab import lookup
+from classlab.errors import UserError
+from classlab.experiment import Choice
+from classlab.models.layers import check_shapes, layer_table
+from classlab.models.make import load_weights, make
+
+SHAPES = [(1, 28, 28), (3, 32, 32)]
+DEFAULT = Choice(name="default")
+
+
+def built(name, shape=(1, 28, 28), classes=10, seed=0, **options):
+    checked = lookup.check_options("model", name, options)
+    return make(Choice.model_construct(None, name=name, **checked), DEFAULT, shape, classes, seed)
+
+
+@pytest.mark.parametrize("name", lookup.names("model"))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_conformance_of_every_model(name, shape):
+    model = built(name, shape, classes=7)
+    table = layer_table(model, shape)
+    assert table.parameters == sum(layer.parameters for layer in table.layers) > 0
+    assert table.multiply_adds and all(layer.receptive_field for layer in table.layers)
+    check_shapes(model, shape, None if name == "autoencoder" else 7)
+    outputs = model(torch.randn(4, *shape))
+    outputs.square().mean().backward()
+    assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())
+    again, other = built(name, shape, classes=7), built(name, shape, classes=7, seed=1)
+    same = [torch.equal(a, b) for a, b in zip(built(name, shape, 7).parameters(), again.parameters(), strict=True)]
+    assert all(same)
+    assert any(not torch.equal(a, b) for a, b in zip(again.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", lookup.names("model"))
+def test_weights_give_bit_equal_outputs_in_another_instance(name):
+    first, second = built(name), built(name, seed=1)
+    state = {f"model.{key}": value for key, value in first.state_dict().items()}
+    load_weights(second, state, "a run")
+    images = torch.randn(3, 1, 28, 28)
+    assert torch.equal(first.eval()(images), second.eval()(images))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "options", "sentence"),
+    [
+        ("era_s6", (1, 19, 28), {}, "model era_s6 needs images of at least 20×20 pixels; got 19×28"),
+        ("eva7", (1, 8, 8), {}, "model eva7 net8 needs larger images than 8×8: nothing is left at its average pool"),
+        ("convnet", (1, 8, 8), {}, "model convnet: nothing of a 8×8 image is left after convolution 2"),
+        ("convnet", (1, 28, 28), {"pool_after": [3]}, "model convnet: pool_after names convolution 3, there are 2"),
+        (
+            "encoder_classifier",
+            (1, 28, 28),
+            {"freeze": True},
+            "model encoder_classifier: freeze needs encoder, the run folder of a trained autoencoder",
+        ),
+        (
+            "encoder_classifier",
+            (1, 28, 28),
+            {"encoder": "/nowhere"},
+            "model encoder_classifier: encoder must be a run folder, and /nowhere holds no experiment.yaml",
+        ),
+    ],
+)
+def test_what_a_model_cannot_be_is_told_in_a_sentence(name, shape, options, sentence):
+    with pytest.raises(UserError) as told:
+        built(name, shape, **options)
+    assert str(told.value) == sentence
+
+
+@pytest.mark.parametrize("side", range(20, 34))
+def test_era_s6_averages_the_whole_of_what_is_left(side):
+    table = layer_table(built("era_s6", (1, side, side)), (1, side, side))
+    named = {layer.name: layer for layer in table.layers}
+    assert named["average"].kernel == named["conv9"].output_shape[1]
+    assert named["average"].output_shape == (16, 1, 1)
+
+
+@pytest.mark.parametrize("net", ["net2", "net3", "net8"])
+@pytest.mark.parametrize("side", [28, 30, 32, 40])
+def test_eva7_fits_other_images(net, side):
+    check_shapes(built("eva7", (3, side, side), net=net), (3, side, side), 10)
