@@ -132,7 +132,7 @@ def _words(block: Block, middle: float, palette: Palette) -> list[str]:
     facts = [sides(block.shape)]
     if block.parameters:
         facts.append(f"{count(block.parameters)} parameters")
-    elif block.head and block.head.repeated:
+    elif block.head and block.head.shared:
         facts.append("weights shared")
     lines.append((" · ".join(facts), palette.muted, 11.5))
     if block.followers:

@@ -19,7 +19,7 @@ def cells(layer: "Layer") -> tuple[str, ...]:
     kernel = ""
     if layer.kernel is not None:
         kernel = f"{sides(layer.kernel)} s{sides(layer.stride)} p{sides(layer.padding)}"
-    parameters = "shared" if layer.repeated and not layer.parameters else count(layer.parameters)
+    parameters = "shared" if layer.shared else count(layer.parameters)
     return (
         layer.name,
         layer.kind,
@@ -27,7 +27,7 @@ def cells(layer: "Layer") -> tuple[str, ...]:
         sides(layer.output_shape),
         "" if parameters == "0" else parameters,
         "" if layer.multiply_adds == 0 else count(layer.multiply_adds),
-        field(layer.receptive_field),
+        "" if layer.kind == "Parameter" else field(layer.receptive_field),
     )
 
 

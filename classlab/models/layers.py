@@ -20,7 +20,8 @@ class Layer:
     kernel, stride, padding: of convolutions and pools, a number or (vertical, horizontal). output_shape: without the
     batch. parameters: those not counted with an earlier layer. multiply_adds: for one image, of convolutions, linear
     layers and matrix products. receptive_field: {size, stride, global} in pixels of the image. None: there is none, or
-    it is unknown. inputs: the numbers of the layers it takes from, -1 for the image. repeated: met before.
+    it is unknown. inputs: the numbers of the layers it takes from, -1 for the image. shared: its parameters are
+    counted with an earlier layer.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Layer:
     multiply_adds: int | None
     receptive_field: dict[str, Any] | None
     inputs: tuple[int, ...] = ()
-    repeated: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def check_shapes(model: nn.Module, input_shape: tuple[int, int, int], classes: i
     shape = getattr(met.output, "shape", None)
     if shape is None:
         raise UserError(
-            f"the model must return a tensor, {_shape(wanted)} for each image; it returns {type(met.output)}"
+            f"the model must return a tensor, {_shape(wanted)} for each image; it returns a {type(met.output).__name__}"
         )
     given = tuple(shape[1:])
     last = _named(met.steps)[-1] if met.steps else None
@@ -120,7 +121,7 @@ def _named(steps: list[Step]) -> list[Layer]:
                 multiply_adds=operations.multiply_adds(step.operation),
                 receptive_field=step.field.to_json() if step.field else None,
                 inputs=step.inputs,
-                repeated=step.repeated,
+                shared=step.shared,
             )
         )
     return layers

@@ -104,7 +104,8 @@ SILENT = {"float", "half", "bfloat16", "double", "to", "type", "contiguous", "de
 
 def of_module(module: nn.Module, inputs: Sequence[Shape], output: Shape) -> Operation:
     """Return what a module of torch.nn does."""
-    kinds = [kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn.modules")]
+    bases = [kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn.modules")]
+    kinds = [kind.__name__ for kind in bases if kind is not nn.Module]
     options = {key: getattr(module, key) for key in _MODULE_OPTIONS if hasattr(module, key)}
     return Operation(kinds[0] if kinds else type(module).__name__, options, tuple(inputs), output)
 

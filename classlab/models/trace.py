@@ -27,6 +27,7 @@ class Step:
     """One layer met. inputs: the numbers of the steps that it takes from, IMAGE for the image itself.
 
     path: where in the module, as torch names its parts. parameters: those that belong to this layer and to none before.
+    repeated: the same module was met before. shared: all its parameters were.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Step:
     parameters: tuple[nn.Parameter, ...]
     field: Field | None
     repeated: bool
+    shared: bool
 
 
 @dataclass
@@ -63,6 +65,7 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     The model's mode, weights and the global random state are left as they were. Where a layer cannot take what it is
     given the trace ends there and says so; any other error of the reader's own code is raised as it is.
     """
+    model = getattr(model, "_orig_mod", model)  # of a compiled model, the one that was compiled
     recorder = _Recorder(model)
     like = next((one for one in model.parameters() if one.is_floating_point()), torch.zeros(()))
     images = torch.zeros((BATCH, *input_shape), dtype=like.dtype, device=like.device)
@@ -71,6 +74,7 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
         try:
             with recorder:
                 recorder.trace.output = model(images)
+            recorder.met_unseen(images)
         except Exception as error:
             if recorder.trace.failed is None or recorder.trace.failed.error is not error:
                 raise
@@ -110,6 +114,8 @@ class _Recorder(TorchFunctionMode):
         """Keep hooks on every module of the model while the model runs."""
         with ExitStack() as stack:
             for path, module in self.model.named_modules(remove_duplicate=True):
+                if isinstance(module, torch.jit.ScriptModule):  # takes no hooks
+                    continue
                 enter = module.register_forward_pre_hook(self._entering(path), with_kwargs=True)
                 leave = module.register_forward_hook(self._leaving(path), with_kwargs=True)
                 stack.callback(enter.remove)
@@ -129,6 +135,13 @@ class _Recorder(TorchFunctionMode):
         if inputs:
             self._met_function(_name(func), args, kwargs, inputs, shapes, result)
         return result
+
+    def met_unseen(self, images: Tensor) -> None:
+        """Write down a model that could not be looked into as one layer."""
+        outputs = _tensors(self.trace.output)
+        if not self.trace.steps and any(id(one) not in self.known for one in outputs):
+            operation = operations.of_module(self.model, [tuple(images.shape)], tuple(outputs[0].shape))
+            self._met("", operation, (images,), outputs, list(self.model.parameters()), False)
 
     def _met_function(
         self, name: str, args: Any, kwargs: Any, inputs: Any, shapes: list[tuple[int, ...]], result: Any
@@ -184,7 +197,8 @@ class _Recorder(TorchFunctionMode):
             new = tuple(one for one in parameters if id(one) not in self.counted)
             self.counted.update(id(one) for one in new)
             steps = tuple(dict.fromkeys(number for _, number, _ in sources))
-            self.trace.steps.append(Step(path, operation, steps, new, seen, repeated))
+            shared = bool(parameters) and not new
+            self.trace.steps.append(Step(path, operation, steps, new, seen, repeated, shared))
         for one in outputs:
             self.know(one, number, seen)
 

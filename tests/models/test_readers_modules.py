@@ -30,14 +30,14 @@ class Branched(nn.Module):
 
 
 def rows(model, shape=(1, 28, 28)):
-    return {layer.name: layer for layer in layer_table(model, shape).layers if not layer.repeated}
+    return {layer.name: layer for layer in layer_table(model, shape).layers if not layer.shared}
 
 
 def test_branches_function_calls_and_a_shared_layer():
     table = layer_table(Branched(), (1, 28, 28))
     assert table.parameters == 40 + 148 + 20 + 3930 == sum(layer.parameters for layer in table.layers)
     shared = [layer for layer in table.layers if layer.name == "shared"]
-    assert [layer.parameters for layer in shared] == [148, 0] and [layer.repeated for layer in shared] == [False, True]
+    assert [layer.parameters for layer in shared] == [148, 0] and [layer.shared for layer in shared] == [False, True]
     assert [layer.multiply_adds for layer in shared] == [28 * 28 * 144, 14 * 14 * 144]
     kinds = [layer.kind for layer in table.layers]
     assert kinds == [
@@ -161,6 +161,33 @@ def test_parameters_that_no_layer_uses_have_rows_of_their_own():
         *[("spare.weight", "Parameter", 16), ("spare.bias", "Parameter", 4)],
     ]
     assert (table.parameters, table.trainable_parameters) == (74, 54)
+
+
+class ThroughNumpy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Flatten(), nn.Linear(16, 3)
+
+    def forward(self, images):
+        return self.last(torch.from_numpy(self.first(images).numpy() * 2))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize("scripted", [False, True])
+def test_what_cannot_be_looked_into_is_one_unknown_layer(scripted):
+    model = torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(16, 3))) if scripted else ThroughNumpy()
+    kinds = ["RecursiveScriptModule"] if scripted else ["Flatten", "ThroughNumpy"]
+    table = layer_table(model, (1, 4, 4))
+    assert [layer.kind for layer in table.layers] == kinds and table.layers[-1].output_shape == (3,)
+    assert table.layers[-1].receptive_field is None and table.multiply_adds is None
+    assert table.parameters == table.layers[-1].parameters == 51
+
+
+def test_an_activation_used_twice_shares_nothing():
+    relu = nn.ReLU(inplace=True)
+    layers = layer_table(nn.Sequential(nn.Conv2d(1, 2, 3), relu, nn.Conv2d(2, 2, 3), relu), (1, 8, 8)).layers
+    assert [layer.shared for layer in layers] == [False] * 4
+    assert [layer.receptive_field["size"] for layer in layers] == [3, 3, 5, 5]
 
 
 def test_layers_that_measure_themselves_at_the_first_image():
