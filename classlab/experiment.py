@@ -112,8 +112,20 @@ class Data(_Section):
     )
     stratified: bool = Field(default=False, description="hold out the same share of every class")
     split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="which images are held out")
+    classes: list[int | str] | None = Field(default=None, description="labels or names; null: every class")
+    labels: Literal["keep", "renumber"] = Field(
+        default="keep", description="of a part of the classes: as they are, or 0, 1, … in the order of classes"
+    )
+    max_per_class: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="training images kept of each class, the first in order"
+    )
+    max_test_per_class: Annotated[int, Field(ge=1)] | None = Field(default=None, description="the same for test images")
     normalise: Normalise | None = Field(default=None, description="null: the mean and std known for the dataset")
     augmentations: list[Annotated[Choice, _Of("augmentation")]] = []
+    expansion: list[list[Annotated[Choice, _Of("augmentation")]]] = Field(
+        default=[], description="copies of every training image, fixed by expansion_seed; an empty list is the original"
+    )
+    expansion_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="what the copies draw")
 
 
 class EarlyStopping(_Section):

@@ -10,12 +10,12 @@ from classlab.data.subset import subset
 from classlab.experiment import Data
 
 
-def prepare(plan: Data) -> Dataset:
+def prepare(plan: Data, dataset: Dataset | None = None) -> Dataset:
     """Return the dataset that the section names, cut down to the classes and numbers of images that it asks for.
 
-    Raises UserError.
+    dataset: taken in the place of the named one, as for the reader's own arrays. Raises UserError.
     """
-    dataset = plan.dataset.call("dataset")
+    dataset = dataset or plan.dataset.call("dataset")
     return subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
 
 

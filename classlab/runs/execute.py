@@ -107,15 +107,16 @@ def _finished(run: Run, verbose: bool) -> Run:
 
 def _prepare(experiment: Experiment, seed: int, given: dict[str, Any], test: Any) -> _Prepared:
     from classlab.data.arrays import from_arrays
+    from classlab.data.prepare import prepare
     from classlab.models.make import make
     from classlab.training.random import number
 
     if "data" in given:
-        dataset = from_arrays(given["data"], test)
+        dataset = prepare(experiment.data, from_arrays(given["data"], test))
     elif test is not None:
         raise UserError("test was given without data; give both as pairs (images, labels)")
     else:
-        dataset = experiment.data.dataset.call("dataset")
+        dataset = prepare(experiment.data)
     source = given.get("model", experiment.model)
     initialise = experiment.training.initialise
     weights_seed = number(seed, 0, "initialise")
@@ -321,20 +322,23 @@ def _splits(prepared: _Prepared, settings: "Settings") -> "dict[str, Images]":
     """Put the splits on the device, where they stay: a batch is a gather, and nothing is loaded while training."""
     import torch
 
+    from classlab.data.expansion import Expansion, expansion
     from classlab.training.evaluate import Images
 
     dataset = prepared.dataset
     train_index, val_index = _split(prepared)
     mean, std = (torch.tensor(values, device=settings.device).view(1, -1, 1, 1) for values in _normalise(prepared))
 
-    def placed(images: np.ndarray, labels: np.ndarray) -> Images:
-        pixels = torch.from_numpy(images).to(settings.device)
+    def placed(images: np.ndarray, labels: np.ndarray, copies: Expansion | None = None) -> Images:
+        pixels, classes = torch.from_numpy(images).to(settings.device), torch.from_numpy(labels).to(settings.device)
         if settings.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return Images(pixels, torch.from_numpy(labels).to(settings.device), mean, std)
+        return Images(pixels, copies.labels(classes) if copies else classes, mean, std, copies)
 
+    plan = prepared.experiment.data
+    copies = expansion(plan.expansion, plan.expansion_seed)
     return {
-        "train": placed(dataset.images[train_index], dataset.labels[train_index]),
+        "train": placed(dataset.images[train_index], dataset.labels[train_index], copies),
         "val": placed(dataset.images[val_index], dataset.labels[val_index]),
         "test": placed(dataset.test_images, dataset.test_labels),
     }

@@ -90,11 +90,13 @@ class Run:
 
     def dataset(self) -> "Dataset":
         """Return the dataset the run was made with. Raises UserError where Python handed it over and it is gone."""
+        from classlab.data.prepare import prepare
+
         if self.given_data is not None:
             return self.given_data
         if "data" in self.environment["given_in_python"]:
             raise UserError(f"{self.path} was made with arrays given in Python; they are not in its folder")
-        return self.experiment.data.dataset.call("dataset")
+        return prepare(self.experiment.data)
 
     def model(self) -> "nn.Module":
         """Return the network with the selected weights, in evaluation mode."""

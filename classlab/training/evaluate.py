@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from classlab.data.augment import Augmentation, augment
+from classlab.data.expansion import Expansion
 
 EVALUATION_BATCH = 1000
 
@@ -15,23 +16,30 @@ EVALUATION_BATCH = 1000
 class Images:
     """One split on the device.
 
-    pixels: (count, channels, height, width), uint8, or float32 where the reader's own arrays are. labels: int64, (count,).
+    pixels: (count, channels, height, width), uint8, or float32 where the reader's own arrays are.
+    labels: int64, (count,).
     mean, std: float32, (1, channels, 1, 1), on the 0…1 scale.
+    expansion: makes each image stand for several copies; labels then holds every copy's, pixels each image once.
     """
 
     pixels: Tensor
     labels: Tensor
     mean: Tensor
     std: Tensor
+    expansion: Expansion | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, index: Tensor | slice, augmentations: list[Augmentation], random: Generator | None) -> Tensor:
         """Return images `index`, augmented, then normalised: float32, (batch, channels, height, width)."""
-        images = self.pixels[index]
-        if images.dtype == torch.uint8:
-            images = images.float().div_(255)
+        if self.expansion:
+            places = torch.arange(len(self), device=self.labels.device)[index] if isinstance(index, slice) else index
+            images = self.expansion.images(self.pixels, places)
+        else:
+            images = self.pixels[index]
+            if images.dtype == torch.uint8:
+                images = images.float().div_(255)
         if augmentations and random is not None:
             images = augment(images, augmentations, random)
         return (images - self.mean) / self.std
