@@ -1,9 +1,7 @@
 """Experiment: a declaration of what to train. The YAML file and the Python object are the same thing."""
 
 import hashlib
-import io
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,14 +9,10 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import Field
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
-from ruamel.yaml.error import YAMLError
 
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
-
-MAX_FILE_BYTES = 1_000_000
+from classlab.yaml_text import read_yaml, set_value, shown, to_yaml
 
 
 class Choice(pydantic.BaseModel):
@@ -89,7 +83,9 @@ def _spell_out(value: Any) -> Any:
 
 
 class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -165,6 +161,12 @@ class Protocol(_Section):
     augment: Literal["train", "all"] = Field(default="train", description="which splits the augmentations change")
 
 
+Content = Literal[
+    "convolution", "linear", "batch_norm", "dropout", "max_pool", "average_pool", "global_average_pooling",
+    "activation", "skip_connection",
+]  # fmt: skip
+
+
 class Contract(_Section):
     """Limits that a run must keep. Every limit is inclusive."""
 
@@ -173,6 +175,14 @@ class Contract(_Section):
     min_val_accuracy_percent: Percent | None = None
     min_test_accuracy_percent: Percent | None = None
     max_seconds: Annotated[float, Field(gt=0)] | None = None
+    must_contain: list[Content] = Field(default=[], description="layers of which the network has at least one")
+    must_not_contain: list[Content] = Field(default=[], description="layers of which the network has none")
+    layers: dict[Content, Annotated[int, Field(ge=0)]] = Field(
+        default={}, description="layers of which the network has exactly so many: {convolution: 4, max_pool: 1}"
+    )
+    first_layer_filters: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="filters of the first convolution, exactly"
+    )
 
 
 class Experiment(_Section):
@@ -217,15 +227,10 @@ class Experiment(_Section):
 
     def to_yaml(self) -> str:
         """Return the resolved experiment, every default spelled out, as YAML that loads to an equal object."""
-        stream = io.StringIO()
-        writer = YAML()
-        writer.default_flow_style = False
-        writer.representer.ignore_aliases = lambda *_: True
-        writer.dump(self.model_dump(mode="json"), stream)
-        return stream.getvalue()
+        return to_yaml(self.model_dump(mode="json"))
 
     def digest(self, *more: str) -> str:
-        """Return 8 hexadecimal digits that stand for the resolved experiment (and for anything else that decides it)."""
+        """Return 8 hexadecimal digits for the resolved experiment and for anything more that decides the run."""
         canonical = json.dumps(self.model_dump(mode="json", exclude={"description"}), sort_keys=True)
         return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
 
@@ -240,7 +245,7 @@ class Experiment(_Section):
 def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Sequence[str] = ()) -> Experiment:
     """Return the experiment that a shipped name, a YAML file, a mapping or an experiment means.
 
-    `overrides` are `key=value` with a dotted key, as for `--set`: "training.epochs=3", "data.augmentations.0.degrees=5".
+    `overrides` are `key=value` with a dotted key, as for `--set`: "training.epochs=3".
     Raises UserError.
     """
     if isinstance(source, Experiment):
@@ -252,7 +257,7 @@ def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Seque
     else:
         fields = read_yaml(_file(source))
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold an experiment (name, data, model, training), got {_shown(fields)}")
+        raise UserError(f"{source} must hold an experiment (name, data, model, training), got {shown(fields)}")
     for override in overrides:
         set_value(fields, override)
     return Experiment(**{str(key): value for key, value in fields.items()})
@@ -268,92 +273,10 @@ def _file(source: "str | Path") -> Path:
     return lookup.path("experiment", text)
 
 
-def read_yaml(file: Path) -> Any:
-    """Read one YAML 1.2 document. 1e-3 is a float; 052, yes and 2001-01-01 are text; a key given twice is refused."""
-    try:
-        if file.stat().st_size > MAX_FILE_BYTES:
-            raise UserError(f"{file} is larger than {MAX_FILE_BYTES:,} bytes; that is no experiment file")
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{file} is not a text file in UTF-8") from None
-    return parse_yaml(text, str(file))
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """Parse YAML text; `where` names it in the sentence of the UserError that broken YAML raises."""
-    reader = YAML(typ="safe", pure=True)
-    reader.Constructor = _Constructor
-    try:
-        return reader.load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        key = re.search(r'duplicate key "([^"]*)"', str(error))
-        raise UserError(f"{where}, line {line}: the key {key.group(1) if key else ''} is given twice") from None
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise UserError(f"{where}{place}: this is not YAML ({problem})") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: this is not YAML ({error})") from None
-
-
-class _Constructor(SafeConstructor):
-    """YAML 1.2's core schema, except that a whole number with leading zeros is text, so that a roll number stays whole."""
-
-    def construct_yaml_int(self, node: Any) -> Any:
-        value = self.construct_scalar(node)
-        if re.fullmatch(r"[-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+|0o[0-7]+", value):
-            return super().construct_yaml_int(node)
-        return value
-
-    def construct_yaml_float(self, node: Any) -> Any:
-        value = self.construct_scalar(node)
-        if "_" in value or ":" in value or re.match(r"[-+]?0[0-9]", value):
-            return value
-        return super().construct_yaml_float(node)
-
-    def construct_yaml_timestamp(self, node: Any, values: Any = None) -> Any:
-        return self.construct_scalar(node)
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:int", _Constructor.construct_yaml_int)
-_Constructor.add_constructor("tag:yaml.org,2002:float", _Constructor.construct_yaml_float)
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.construct_yaml_timestamp)
-
-
-def set_value(fields: dict[str, Any], override: str) -> None:
-    """Set one `key=value` in place. The key is dotted and reaches into lists by number; the value is read as YAML."""
-    key, equals, text = override.partition("=")
-    steps = key.strip().split(".")
-    if not equals or not all(steps):
-        raise UserError(f"--set takes key=value, for example training.epochs=3; got {override!r}")
-    value = parse_yaml(text, f"--set {key}")
-    place: Any = fields
-    for depth, step in enumerate(steps):
-        last = depth == len(steps) - 1
-        if isinstance(place, list):
-            if not step.isdigit() or int(step) >= len(place):
-                where = ".".join(steps[:depth])
-                raise UserError(f"--set {key}: {where} is a list of {len(place)}; count from 0, got {step!r}")
-            step = int(step)
-        elif not isinstance(place, dict):
-            raise UserError(f"--set {key}: {'.'.join(steps[:depth])} is {_shown(place)} and has nothing inside it")
-        if last:
-            place[step] = value
-            return
-        if isinstance(place, dict) and place.get(step) is None:
-            place[step] = {}
-        if isinstance(place[step], str):
-            place[step] = {"name": place[step]}
-        place = place[step]
-
-
 def _sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
     """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    problem = problems[0]
     place = [str(step) for step in problem["loc"] if _is_key(step)]
     where = ".".join(place)
     given = problem.get("input")
@@ -369,12 +292,14 @@ def _sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], 
         return f"{where} is required and was not given"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", limits["expected"])
-        return f"{where} must be one of {listing(allowed)}; got {_shown(given)}{did_you_mean(str(given), allowed)}"
+        return f"{where} must be one of {listing(allowed)}; got {shown(given)}{did_you_mean(str(given), allowed)}"
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
     if kind == "string_pattern_mismatch":
-        return f"{where} may hold letters, digits, '.', '_' and '-', up to 100 of them; got {_shown(given)}"
-    return f"{where or whole} {_rule(kind, limits, problem['msg'])}; got {_shown(given)}"
+        return f"{where} may hold letters, digits, '.', '_' and '-', up to 100 of them; got {shown(given)}"
+    here = [other for other in problems if [str(step) for step in other["loc"] if _is_key(step)] == place]
+    rules = [_rule(other["type"], other.get("ctx", {}), other["msg"]) for other in here]
+    return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {shown(given)}"
 
 
 def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
@@ -389,7 +314,7 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
         "string": "text",
         "list": "a list",
         "tuple": "a list",
-        "model": "a group of settings",
+        "model": "a name or a group of settings",
         "dict": "a group of settings",
     }
     stem = kind.split("_")[0]
@@ -402,7 +327,7 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
 
 def _is_key(step: int | str) -> bool:
     """Pydantic's location also names the branches of a union and its own validators; a reader has no use for those."""
-    return isinstance(step, int) or re.fullmatch(r"[A-Za-z_][\w-]*", step) is not None and step not in _UNION_BRANCHES
+    return isinstance(step, int) or (re.fullmatch(r"[A-Za-z_][\w-]*", step) is not None and step not in _UNION_BRANCHES)
 
 
 _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}
@@ -418,14 +343,11 @@ def _settings(model: type[pydantic.BaseModel], place: Sequence[str]) -> list[str
     return list(model.model_fields)
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of an experiment file, for editors."""
     fields = Experiment.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab experiment"}
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -44,9 +44,9 @@ HANDED_OVER = {
     "model": ("input_shape", "classes"),
     "augmentation": ("images", "generator"),
     "initialisation": ("module", "generator"),
-    "loss": ("outputs", "targets"),
+    "loss": ("outputs", "targets", "inputs", "clean"),
     "optimizer": ("parameters",),
-    "schedule": ("step", "steps", "steps_per_epoch"),
+    "schedule": ("step", "steps", "steps_per_epoch", "losses"),
 }
 
 
@@ -114,7 +114,7 @@ def options_model(kind: str, function: Callable[..., Any], *, strict: bool = Fal
         elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in HANDED_OVER[kind]:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    config = pydantic.ConfigDict(extra=extra, strict=strict, arbitrary_types_allowed=True, protected_namespaces=())
+    config = pydantic.ConfigDict(extra=extra, strict=strict, allow_inf_nan=False, arbitrary_types_allowed=True)
     return pydantic.create_model(f"Options of {kind}", __config__=config, **fields)
 
 
@@ -165,16 +165,16 @@ def _import_module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise UserError(f"there is no module named {name!r} to take code from (file.py:name takes a file)") from None
+            raise UserError(
+                f"there is no module named {name!r} to take code from (file.py:name takes a file)"
+            ) from None
         raise
 
 
 @functools.cache
 def _public_functions(file: Path) -> tuple[str, ...]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    return tuple(
-        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    )
+    return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
 
 
 def _spelled(kind: str, stem: str) -> str:

@@ -12,7 +12,6 @@ from classlab.errors import Refused, UserError
 app = typer.Typer(
     name="classlab",
     help="A laboratory for small image classifiers.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -24,11 +23,22 @@ app.command()(inspect.inspect)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
 
+# What typer raises for a command line that it cannot read: an unknown command or option, a value of the wrong type.
+CommandLineError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
 
 def main() -> None:
     """Run the command line. Exit 0: done; 1: an honest no; 2: bad input, told in one sentence; 130: Ctrl-C."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except CommandLineError as error:
+        place = f"{error.ctx.command_path} --help" if getattr(error, "ctx", None) else "classlab --help"
+        print(f"classlab: {error.format_message().rstrip('.')} (see {place})", file=sys.stderr)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(130)
     except UserError as error:
         print(f"classlab: {error}", file=sys.stderr)
         sys.exit(2)

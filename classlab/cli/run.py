@@ -21,13 +21,15 @@ def run(
     seed: Annotated[int, typer.Option(help="decides initial weights, shuffles and augmentation")] = 0,
     set_: Set = None,
     out: Out = Path("runs"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
     json: Json = False,
 ) -> None:
-    """Train an experiment and say whether its contract is kept.
+    """Train an experiment and judge its contract.
 
     Example: classlab run mnist-20k --seed 1 --set training.epochs=3
 
@@ -80,8 +82,12 @@ def verdict_line(summary: dict[str, Any]) -> str:
     )
 
 
-def runs(out: Annotated[Path, typer.Argument(help="the folder that run folders live in")] = Path("runs"), json: Json = False) -> None:
-    """List the runs in a folder: accuracy at the selected epoch, verdict, time.
+def runs(
+    out: Annotated[Path, typer.Argument(help="the folder that run folders live in")] = Path("runs"), json: Json = False
+) -> None:
+    """List the runs in a folder.
+
+    Accuracies are those at the selected epoch.
 
     Example: classlab runs --json
     """
@@ -106,7 +112,13 @@ def _row(path: Path) -> dict[str, Any]:
     try:
         return Run(path).summary
     except UserError as error:
-        return {"run": str(path), "experiment": path.parent.name, "seed": None, "epochs": 0, "status": f"broken: {error}"}
+        return {
+            "run": str(path),
+            "experiment": path.parent.name,
+            "seed": None,
+            "epochs": 0,
+            "status": f"broken: {error}",
+        }
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -91,7 +91,7 @@ def train(
             f"{path} is incomplete ({done} of {experiment.training.epochs} epochs are done); "
             "go on with --resume, or start anew with --again"
         )
-    _refuse_before(prepared, path)
+    _check_before(prepared)
     settings = _settings(prepared, path, device)
     _begin(prepared, settings, path)
     _train(prepared, settings, path, verbose)
@@ -135,11 +135,13 @@ def _weights_digest(model: "nn.Module") -> str:
     return digest(*(value.detach().cpu().numpy() for value in model.state_dict().values()))
 
 
-def _refuse_before(prepared: _Prepared, path: Path) -> None:
-    """Refuse what cannot keep its contract before any time is spent on it."""
+def _check_before(prepared: _Prepared) -> None:
+    """Refuse what cannot work, or cannot keep its contract, before any time is spent on it."""
+    from classlab.models.layers import check_shapes
     from classlab.models.make import count_parameters
 
-    experiment = prepared.experiment
+    experiment, dataset = prepared.experiment, prepared.dataset
+    check_shapes(prepared.model, dataset.input_shape, len(dataset.class_names))
     parameters = count_parameters(prepared.model)
     checks = contracts.check_before(experiment.contract, parameters, experiment.training.epochs)
     if contracts.verdict(checks):
@@ -149,6 +151,7 @@ def _refuse_before(prepared: _Prepared, path: Path) -> None:
         "run": None,
         "experiment": experiment.name,
         "seed": prepared.seed,
+        "status": "refused",
         "parameters": parameters,
         "epochs": experiment.training.epochs,
         "val_accuracy": None,
@@ -156,25 +159,25 @@ def _refuse_before(prepared: _Prepared, path: Path) -> None:
         "test_interval": None,
         "seconds": 0.0,
         "contract": _contract(checks),
-        "status": "refused",
     }
-    raise ContractRefused(
-        f"{experiment.name} is refused before training, its contract cannot be met: {broken}", summary
-    )
+    message = f"{experiment.name} is refused before training, its contract cannot be met: {broken}"
+    raise ContractRefused(message, summary)
 
 
 def _settings(prepared: _Prepared, path: Path, device: str | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the run was begun with."""
+    from classlab.models.layers import layer_table
     from classlab.training.device import Settings, choose
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
         begun = Settings(**store.read_json(path / store.ENVIRONMENT)["settings"])
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
-        choose(begun.device, begun.precision, prepared.model, 1)  # says so where that device is gone
+        choose(begun.device, begun.precision, prepared.model, 1, 0)  # says so where that device is gone
         return begun
     plan = prepared.experiment.training
-    return choose(device, plan.precision, prepared.model, plan.batch_size)
+    work = layer_table(prepared.model, prepared.dataset.input_shape).multiply_adds
+    return choose(device, plan.precision, prepared.model, plan.batch_size, work)
 
 
 def _begin(prepared: _Prepared, settings: "Settings", path: Path) -> None:
@@ -217,7 +220,7 @@ def _train(prepared: _Prepared, settings: "Settings", path: Path, verbose: bool)
     from classlab.training.train import train as loop
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
-    done = int(state["counters"][0]) if state else 0
+    done = len(state["losses"]) if state else 0
     rows = [row for row in store.read_metrics(path / store.METRICS) if row["epoch"] <= done]
     plan = prepared.experiment.training
     splits = _splits(prepared, settings)
@@ -259,7 +262,7 @@ def _conclude(prepared: _Prepared, settings: "Settings", path: Path) -> None:
     store.write_predictions(path / store.PREDICTIONS, logits, labels)
 
     correct, total = int((logits.argmax(1) == labels).sum()), len(labels)
-    selected = rows[int(state["counters"][0]) - 1]
+    selected = rows[len(state["losses"]) - 1]
     status, sentence = _status(rows, correct, labels)
     summary = {
         "run": str(path),

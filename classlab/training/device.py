@@ -14,6 +14,8 @@ from torch import nn
 from classlab.errors import UserError, did_you_mean
 
 MIN_BATCH_FOR_BF16 = 64
+# Below this many multiply-adds a step, two threads wait for each other longer than they work.
+MIN_WORK_FOR_THREADS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,10 @@ class Settings:
         return asdict(self)
 
 
-def choose(device: str | None, precision: str, model: nn.Module, batch_size: int) -> Settings:
+def choose(device: str | None, precision: str, model: nn.Module, batch_size: int, multiply_adds: int | None) -> Settings:
     """Return the settings for a run.
+
+    multiply_adds: those of one image's way through the model; small steps are done by one thread. None: unknown.
 
     device: None takes a CUDA device when there is one. precision: auto takes bf16 for convolutions in large batches
     where the processor computes in it. Raises UserError for a device that is unknown or not there.
@@ -41,7 +45,9 @@ def choose(device: str | None, precision: str, model: nn.Module, batch_size: int
     if precision == "auto":
         pays = convolutions and batch_size >= MIN_BATCH_FOR_BF16
         precision = "bf16" if pays and has_bf16(name) else "fp32"
-    return Settings(name, precision, convolutions, torch.get_num_threads())
+    small = multiply_adds is not None and batch_size * multiply_adds < MIN_WORK_FOR_THREADS
+    threads = 1 if small else torch.get_num_threads()
+    return Settings(name, precision, convolutions, threads)
 
 
 def has_bf16(device: str) -> bool:

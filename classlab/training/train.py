@@ -54,11 +54,12 @@ def train(
     optimizer = plan.optimizer.call("optimizer", parameters=list(model.parameters()))
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
-    done, best, best_epoch = 0, -math.inf, 0
+    steps = plan.epochs * steps_per_epoch
+    best, best_epoch, losses = -math.inf, 0, list[float]()
     if state is not None:
-        done, best, best_epoch = restore(model, optimizer, state)
+        best, best_epoch, losses = restore(model, optimizer, state)
 
-    for epoch in range(done + 1, plan.epochs + 1):
+    for epoch in range(len(losses) + 1, plan.epochs + 1):
         if plan.early_stopping and epoch > 1 and epoch - 1 - best_epoch >= plan.early_stopping.patience:
             return
         started = time.perf_counter()
@@ -71,7 +72,7 @@ def train(
             model.train()
             for batch, index in enumerate(order.split(plan.batch_size)):
                 step = (epoch - 1) * steps_per_epoch + batch
-                factor = schedule(step=step, steps=plan.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch)
+                factor = schedule(step=step, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
                     group["lr"] = peak * factor
 
@@ -112,26 +113,30 @@ def train(
         improved = watched is not None and watched > best
         if improved:
             best, best_epoch = watched, epoch
+        losses.append(row.get(f"{protocol.validate_on}_loss", row["train_loss"]))
         row["seconds"] = time.perf_counter() - started
         diverged = not all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
-        yield Epoch(row, capture(model, optimizer, epoch, best, best_epoch), improved, diverged)
+        yield Epoch(row, capture(model, optimizer, best, best_epoch, losses), improved, diverged)
         if diverged:
             return
 
 
-def capture(model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, best: float, best_epoch: int) -> State:
-    """Return copies of the weights, the optimizer's tensors and the counters, under flat names."""
+def capture(
+    model: nn.Module, optimizer: torch.optim.Optimizer, best: float, best_epoch: int, losses: list[float]
+) -> State:
+    """Return copies of the weights, the optimizer's tensors, the best epoch's metric and number, and every loss."""
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for number_, slots in optimizer.state_dict()["state"].items():
+    for place, slots in optimizer.state_dict()["state"].items():
         for slot, value in slots.items():
             if value is not None:
-                state[f"optimizer.{number_}.{slot}"] = torch.as_tensor(value)
-    state["counters"] = torch.tensor([epoch, best_epoch, best], dtype=torch.float64)
+                state[f"optimizer.{place}.{slot}"] = torch.as_tensor(value)
+    state["best"] = torch.tensor([best, best_epoch], dtype=torch.float64)
+    state["losses"] = torch.tensor(losses, dtype=torch.float64)
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
 
 
-def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> tuple[int, float, int]:
-    """Put a captured state back in place; return (epochs done, best metric, best epoch)."""
+def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> tuple[float, int, list[float]]:
+    """Put a captured state back in place; return the best metric, the best epoch and the loss of every epoch done."""
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
     model.load_state_dict(weights)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -144,5 +149,5 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) ->
             value = torch.empty_like(like).copy_(value) if value.shape == like.shape else value.clone()
             slots.setdefault(int(place), {})[slot] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-    epoch, best_epoch, best = state["counters"].tolist()
-    return int(epoch), best, int(best_epoch)
+    best, best_epoch = state["best"].tolist()
+    return best, int(best_epoch), state["losses"].tolist()
