@@ -24,11 +24,13 @@ class AffineMaps:
     """One map per image from output to input coordinates, in pixels from the image's centre.
 
     matrices: float32, (batch, 2, 3), rows x and y: input = matrices[:, :, :2] @ output + matrices[:, :, 2].
+    inside: no map looks outside the image, as when a window is cut out of it.
     """
 
     matrices: Tensor
     interpolation: Interpolation = "bilinear"
     exactness: Exactness = Exactness.ANY
+    inside: bool = False
 
     def then(self, later: "AffineMaps") -> "AffineMaps":
         """Return the maps that apply these to the image first and `later` to the result."""
@@ -36,7 +38,8 @@ class AffineMaps:
         shift = self.matrices[:, :, 2:]
         composed = torch.cat([linear[:, :, :2], linear[:, :, 2:] + shift], dim=2)
         demanding = self if self.exactness == Exactness.ANY else later
-        return AffineMaps(composed, demanding.interpolation, max(self.exactness, later.exactness))
+        exactness = max(self.exactness, later.exactness)
+        return AffineMaps(composed, demanding.interpolation, exactness, self.inside and later.inside)
 
     def composes_with(self, later: "AffineMaps") -> bool:
         """Whether one resampling can do both: neither interpolates, or both do so in the same way."""
@@ -47,8 +50,9 @@ class AffineMaps:
 def resample(images: Tensor, maps: AffineMaps | None) -> Tensor:
     """Return the images seen through the maps.
 
-    images: float32, (batch, channels, height, width). A point outside an image's area is 0; a point inside it, but
-    nearer to its edge than any pixel's centre, takes the edge's pixels (as Pillow does). None changes nothing.
+    images: float32, (batch, channels, height, width). Around an image all is 0, and a point less than a pixel outside
+    the outermost centres is between the two (SciPy's grid-constant). A window cut out of the image has no such rim: its
+    outermost points take the edge's pixels (as in Pillow's resize). None changes nothing.
     """
     if maps is None:
         return images
@@ -56,10 +60,9 @@ def resample(images: Tensor, maps: AffineMaps | None) -> Tensor:
         return _mirror(images, maps.matrices)
     if maps.exactness == Exactness.WHOLE_PIXELS:
         return _gather(images, maps.matrices)
+    around = "border" if maps.inside else "zeros"
     grid = _grid(images, maps.matrices)
-    inside = (grid[..., 0].abs() <= 1).logical_and_(grid[..., 1].abs() <= 1)
-    seen = F.grid_sample(images, grid, mode=maps.interpolation, padding_mode="border", align_corners=False)
-    return seen.mul_(inside[:, None])
+    return F.grid_sample(images, grid, mode=maps.interpolation, padding_mode=around, align_corners=False)
 
 
 def _grid(images: Tensor, matrices: Tensor) -> Tensor:

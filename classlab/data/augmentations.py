@@ -61,7 +61,7 @@ def horizontal_flip(images: Tensor, generator: Draws, probability: Probability =
     if probability == 0:
         return None
     turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), exactness=Exactness.MIRROR)
+    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), exactness=Exactness.MIRROR, inside=True)
 
 
 def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
@@ -69,7 +69,7 @@ def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0
     if probability == 0:
         return None
     turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), exactness=Exactness.MIRROR)
+    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), exactness=Exactness.MIRROR, inside=True)
 
 
 def crop(images: Tensor, generator: Draws, size: Side, interpolation: Interpolation = "bilinear") -> AffineMaps | None:
@@ -96,7 +96,7 @@ def center_crop(
     chosen = _chosen(images, generator, probability)
     zero = torch.zeros(len(images), device=images.device)
     across, down = torch.where(chosen, size / width, 1.0), torch.where(chosen, size / height, 1.0)
-    return AffineMaps(_matrices(across, zero, zero, zero, down, zero), interpolation)
+    return AffineMaps(_matrices(across, zero, zero, zero, down, zero), interpolation, inside=True)
 
 
 def pad_and_crop(images: Tensor, generator: Draws, pixels: Annotated[int, Field(ge=0)]) -> AffineMaps | None:
@@ -158,9 +158,10 @@ def erase(
     left, top = _place(width, images.shape[3], generator), _place(height, images.shape[2], generator)
     hit = (chosen & found)[:, None]
     columns, rows = (torch.arange(size, device=images.device) for size in (images.shape[3], images.shape[2]))
-    in_columns = (columns >= left[:, None]) & (columns < (left + width)[:, None]) & hit
-    in_rows = (rows >= top[:, None]) & (rows < (top + height)[:, None])
-    return images * ~(in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+    in_columns = ((columns >= left[:, None]) & (columns < (left + width)[:, None]) & hit).float()
+    in_rows = ((rows >= top[:, None]) & (rows < (top + height)[:, None])).float()
+    # x - x · 1 · 1 is 0 and x - x · 0 is x, and two such products cost half of filling by a mask.
+    return torch.addcmul(images, images * in_rows[:, None, :, None], in_columns[:, None, None, :], value=-1)
 
 
 def gaussian_noise(
@@ -252,7 +253,7 @@ def _window_maps(
     full_height, full_width = images.shape[2:]
     across, down, zero = width / full_width, height / full_height, torch.zeros_like(width)
     to_right, downward = left + (width - full_width) / 2, top + (height - full_height) / 2
-    return AffineMaps(_matrices(across, zero, to_right, zero, down, downward), interpolation)
+    return AffineMaps(_matrices(across, zero, to_right, zero, down, downward), interpolation, inside=True)
 
 
 def _matrices(*rows: Tensor) -> Tensor:
