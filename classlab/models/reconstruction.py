@@ -107,7 +107,7 @@ def codes(model: nn.Module, images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def in_two_dimensions(codes: Tensor, method: Literal["pca", "tsne"] = "pca", seed: int = 0) -> np.ndarray:
+def in_two_dimensions(codes: Tensor, kind: Literal["pca", "tsne"] = "pca", seed: int = 0) -> np.ndarray:
     """Return a place in the plane for each code, float64, (count, 2).
 
     pca: along the two directions in which the codes differ most, each turned so that its largest weight is positive.
@@ -118,14 +118,16 @@ def in_two_dimensions(codes: Tensor, method: Literal["pca", "tsne"] = "pca", see
         raise UserError(
             f"a picture of codes needs at least 3 of at least 2 numbers, got {len(points)} of {points.shape[1]}"
         )
-    if method == "pca":
+    if kind == "pca":
         centred = points - points.mean(axis=0)
         _, _, directions = np.linalg.svd(centred, full_matrices=False)
         directions = directions[:2]
         strongest = np.abs(directions).argmax(axis=1)
         return centred @ (directions * np.sign(directions[[0, 1], strongest])[:, None]).T
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30.0, (len(points) - 1) / 3)
-    placed = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1).fit_transform(points)
-    return np.asarray(placed, dtype=np.float64)
+    method = TSNE(n_components=2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=1)
+    with threadpool_limits(1):  # sums in another order would give another picture
+        return np.asarray(method.fit_transform(points), dtype=np.float64)

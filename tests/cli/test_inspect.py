@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from classlab.cli.main import app
@@ -12,6 +13,14 @@ COUNTS = {
     **{"fashion-cnn": 1_730_610, "fashion-autoencoder": 815_196, "fashion-encoder-classifier": 418_240},
     **{"cifar-linear": 30_730, "cifar-mlp": 379_774, "cifar-mlp-no-relu": 379_774, "cifar-lenet": 62_006},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def inspect(*arguments, width=80):

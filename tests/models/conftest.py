@@ -85,6 +85,15 @@ def extent(pixels: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
     return (int(rows[0]), int(rows[-1])), (int(columns[0]), int(columns[-1]))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Networks this small are slower on many threads than on one, above all beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def probe():
     """The functions of this file."""

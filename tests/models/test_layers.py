@@ -155,7 +155,7 @@ def stack(plan):
     return nn.Sequential(*layers)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(plan=st.lists(LAYERS, min_size=1, max_size=5))
 def test_receptive_fields_of_random_stacks_equal_the_gradients(plan, probe):
     model, side = stack(plan), 72

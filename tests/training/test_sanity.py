@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -6,6 +7,14 @@ from classlab.models import autoencoder, convnet, perceptron
 from classlab.training.sanity import sanity
 
 GREY = (1, 12, 12)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def answers(model, loss="cross_entropy", **options):
