@@ -5,8 +5,8 @@ import sys
 
 import typer
 
-from classlab.cli import run as run_commands
 from classlab.cli import data, inspect, report
+from classlab.cli import run as run_commands
 from classlab.errors import Refused, UserError
 
 app = typer.Typer(

@@ -36,7 +36,8 @@ def run(
     Exit 0: done. 1: the contract is not kept, or cannot be. 2: bad input.
     """
     from classlab.experiment import load
-    from classlab.runs.execute import ContractRefused, train
+    from classlab.runs.execute import train
+    from classlab.runs.prepare import ContractRefused
 
     experiment = load(name, set_ or [])
     try:

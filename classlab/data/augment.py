@@ -23,22 +23,39 @@ def bind(choices: Sequence[Choice]) -> list[Augmentation]:
 
 
 def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Draws) -> Tensor:
-    """Return the augmented batch.
+    """Return the augmented batch: float32 on the 0…1 scale, (batch, channels, height, width), as `images` is."""
+    return augment_both(images, images, augmentations, generator)[0]
 
-    images: float32 on the 0…1 scale, (batch, channels, height, width), on the device of `generator`.
+
+def augment_both(
+    images: Tensor, clean: Tensor, augmentations: Sequence[Augmentation], generator: Draws
+) -> tuple[Tensor, Tensor]:
+    """Return the augmented batch, and the same batch with the geometric changes alone.
+
+    images: float32 on the 0…1 scale, (batch, channels, height, width), on the device of `generator`. clean: the same
+    images before their pixel values were changed. Where nothing changes them, both results are one tensor.
     """
     pending: AffineMaps | None = None
     for function, geometric in augmentations:
         if geometric:
             maps = function(images=images, generator=generator)
             if maps is not None and pending is not None and not pending.composes_with(maps):
-                images, pending = resample(images, pending), None
+                images, clean = _resample_both(images, clean, pending)
+                pending = None
             pending = maps if pending is None else pending if maps is None else pending.then(maps)
         else:
-            images, pending = resample(images, pending), None
+            images, clean = _resample_both(images, clean, pending)
+            pending = None
             changed = function(images=images, generator=generator)
             images = images if changed is None else changed
-    return resample(images, pending)
+    return _resample_both(images, clean, pending)
+
+
+def _resample_both(images: Tensor, clean: Tensor, maps: AffineMaps | None) -> tuple[Tensor, Tensor]:
+    if maps is None:
+        return images, clean
+    seen = resample(images, maps)
+    return seen, seen if clean is images else resample(clean, maps)
 
 
 def _is_geometric(name: str) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from classlab.data.augment import Augmentation, augment, bind
+from classlab.data.augment import Augmentation, augment_both, bind
 from classlab.data.draws import ImageKeys
 from classlab.experiment import Choice
 
@@ -27,7 +27,13 @@ class Expansion:
     seed: int
 
     def images(self, pixels: Tensor, index: Tensor) -> Tensor:
-        """Return the images at places `index` of the expanded set, float32 (batch, channels, height, width).
+        """Return the images at places `index` of the expanded set, float32 (batch, channels, height, width)."""
+        return self.both(pixels, index)[0]
+
+    def both(self, pixels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images at places `index` of the expanded set, and the same with the geometric changes alone.
+
+        Both are float32 (batch, channels, height, width).
 
         pixels: all images once, uint8 (which become 0…1) or float32, (count, channels, height, width).
         index: int64, (batch,), each in 0 … count · len(copies) - 1, on the same device.
@@ -36,12 +42,13 @@ class Expansion:
         base, copy = index % count, index // count
         images = pixels[base]
         images = images.float().div_(255) if images.dtype == torch.uint8 else images.clone()
+        clean = images.clone()
         for number, augmentations in enumerate(self.copies):
             if augmentations:
                 rows = (copy == number).nonzero()[:, 0]
                 keys = ImageKeys(self.seed * 65_536 + number, base[rows])
-                images[rows] = augment(images[rows], augmentations, keys)
-        return images
+                images[rows], clean[rows] = augment_both(images[rows], clean[rows], augmentations, keys)
+        return images, clean
 
     def labels(self, labels: Tensor) -> Tensor:
         """Return the labels of the expanded set, (count · copies,)."""

@@ -1,22 +1,47 @@
-"""squeeze: convolutional networks for a parameter budget; `width` is the one dial for size."""
+"""squeeze: a convolutional network for a parameter budget that works on small maps, where work is cheap."""
 
+from collections import OrderedDict
 from typing import Annotated
 
 from pydantic import Field
 from torch import nn
 
+# Below this side an image is too small to lose its border and to be halved twice.
+SMALL = 20
+
 
 def build(
-    input_shape: tuple[int, int, int], classes: int, width: Annotated[int, Field(ge=1, le=1024)] = 16
+    input_shape: tuple[int, int, int], classes: int, *, width: Annotated[int, Field(ge=2, le=1024)] = 16
 ) -> nn.Module:
-    channels, height, _ = input_shape
-    layers = [*_conv(channels, width, 5, 0 if height >= 20 else 2)]
-    layers += [nn.MaxPool2d(2)]
-    layers += _conv(width, width, 3, 1)
-    layers += _conv(width, width, 3, 1)
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes)]
-    return nn.Sequential(*layers)
+    """Return the network; `width` is the one dial for size: 16 gives 14,426 parameters for MNIST.
+
+    A 5×5 convolution and a pool bring 28×28 to 12×12 at once; two 3×3 convolutions look around, one widens by half;
+    after a second pool one more looks around, a 1×1 convolution squeezes back to `width`, and each map is averaged to
+    one number. Every convolution is without bias and followed by batch normalisation and ReLU.
+    Input (batch, *input_shape), output logits (batch, classes). Images smaller than 20×20 are padded and pooled once.
+    """
+    channels, height, side = input_shape
+    small = min(height, side) < SMALL
+    wide = width * 3 // 2
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    _convolve(layers, 1, channels, width, kernel=5, padding=2 if small else 0)
+    layers["pool1"] = nn.MaxPool2d(2)
+    _convolve(layers, 2, width, width, kernel=3, padding=1)
+    _convolve(layers, 3, width, width, kernel=3, padding=1)
+    _convolve(layers, 4, width, wide, kernel=3, padding=1 if small else 0)
+    if not small:
+        layers["pool2"] = nn.MaxPool2d(2)
+    _convolve(layers, 5, wide, wide, kernel=3, padding=1)
+    _convolve(layers, 6, wide, width, kernel=1, padding=0)
+    layers["average"] = nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["linear"] = nn.Linear(width, classes)
+    return nn.Sequential(layers)
 
 
-def _conv(i, o, k, p):
-    return [nn.Conv2d(i, o, k, padding=p, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)]
+def _convolve(
+    layers: OrderedDict[str, nn.Module], number: int, inputs: int, outputs: int, *, kernel: int, padding: int
+) -> None:
+    layers[f"conv{number}"] = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
+    layers[f"norm{number}"] = nn.BatchNorm2d(outputs)
+    layers[f"relu{number}"] = nn.ReLU(inplace=True)

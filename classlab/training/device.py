@@ -32,7 +32,9 @@ class Settings:
         return asdict(self)
 
 
-def choose(device: str | None, precision: str, model: nn.Module, batch_size: int, multiply_adds: int | None) -> Settings:
+def choose(
+    device: str | None, precision: str, model: nn.Module, batch_size: int, multiply_adds: int | None
+) -> Settings:
     """Return the settings for a run.
 
     multiply_adds: those of one image's way through the model; small steps are done by one thread. None: unknown.

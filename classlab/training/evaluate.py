@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from classlab.data.augment import Augmentation, augment
+from classlab.data.augment import Augmentation, augment_both
 from classlab.data.expansion import Expansion
 
 EVALUATION_BATCH = 1000
@@ -31,27 +31,37 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, index: Tensor | slice, augmentations: list[Augmentation], random: Generator | None) -> Tensor:
-        """Return images `index`, augmented, then normalised: float32, (batch, channels, height, width)."""
+    def batch(
+        self, index: Tensor | slice, augmentations: list[Augmentation], random: Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return images `index`, augmented and normalised: float32, (batch, channels, height, width).
+
+        Twice: as the network is given them, and with the geometric changes alone (one tensor where that is the same).
+        """
         if self.expansion:
             places = torch.arange(len(self), device=self.labels.device)[index] if isinstance(index, slice) else index
-            images = self.expansion.images(self.pixels, places)
+            images, clean = self.expansion.both(self.pixels, places)
         else:
             images = self.pixels[index]
             if images.dtype == torch.uint8:
                 images = images.float().div_(255)
+            clean = images
         if augmentations and random is not None:
-            images = augment(images, augmentations, random)
-        return (images - self.mean) / self.std
+            images, clean = augment_both(images, clean, augmentations, random)
+        inputs = (images - self.mean) / self.std
+        return inputs, inputs if clean is images else (clean - self.mean) / self.std
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a network does on one split. outputs: float32, (count, classes)."""
+    """What a network does on one split.
+
+    outputs: float32, (count, classes), or the images' shape for reconstruction, where correct is None.
+    """
 
     outputs: Tensor
     loss: float
-    accuracy: float
+    correct: int | None
 
 
 @torch.no_grad()
@@ -59,18 +69,24 @@ def evaluate(
     model: nn.Module,
     images: Images,
     loss_function: Callable[..., Tensor],
+    reconstructs: bool = False,
     augmentations: list[Augmentation] | None = None,
     random: Generator | None = None,
 ) -> Evaluation:
-    """Return outputs, mean loss and accuracy in evaluation mode; the model's mode is put back as it was."""
+    """Return outputs, mean loss and the number of right answers, in evaluation mode; the mode is put back after."""
     training = model.training
     model.eval()
-    outputs = torch.cat([model(images.batch(part, augmentations or [], random)) for part in _parts(len(images))])
+    parts, total = [], 0.0
+    for part in _parts(len(images)):
+        inputs, clean = images.batch(part, augmentations or [], random)
+        outputs = model(inputs).float()
+        loss = loss_function(outputs=outputs, targets=images.labels[part], inputs=inputs, clean=clean)
+        total += float(loss) * len(inputs)
+        parts.append(outputs)
     model.train(training)
-    outputs = outputs.float()
-    loss = loss_function(outputs=outputs, targets=images.labels)
-    correct = (outputs.argmax(1) == images.labels).sum()
-    return Evaluation(outputs, float(loss), int(correct) / len(images))
+    outputs = torch.cat(parts)
+    correct = None if reconstructs else int((outputs.argmax(1) == images.labels).sum())
+    return Evaluation(outputs, total / len(images), correct)
 
 
 def _parts(count: int) -> Iterator[slice]:

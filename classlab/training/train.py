@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
 from classlab.training.device import Settings, isolated
-from classlab.training.evaluate import Images, evaluate
+from classlab.training.evaluate import Evaluation, Images, evaluate
 from classlab.training.random import generator, number
+from classlab.training.task import reconstructs
 
 State = dict[str, Tensor]
 
@@ -50,8 +51,10 @@ def train(
     images = splits["train"]
     augmentations = bind(experiment.data.augmentations)
     loss_function = plan.loss.bind("loss")
+    drawing = reconstructs(plan.loss)
     schedule = plan.schedule.bind("schedule")
-    optimizer = plan.optimizer.call("optimizer", parameters=list(model.parameters()))
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = plan.optimizer.call("optimizer", parameters=trained)
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
     steps = plan.epochs * steps_per_epoch
@@ -76,19 +79,21 @@ def train(
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
                     group["lr"] = peak * factor
 
-                inputs, targets = images.batch(index, augmentations, random), images.labels[index]
+                inputs, clean = images.batch(index, augmentations, random)
+                targets = images.labels[index]
                 if settings.channels_last:
                     inputs = inputs.contiguous(memory_format=torch.channels_last)
                 with torch.autocast(settings.device.split(":")[0], torch.bfloat16, settings.precision == "bf16"):
                     outputs = model(inputs)
                 outputs = outputs.float()
-                loss = loss_function(outputs=outputs, targets=targets)
+                loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
 
                 total_loss += loss.detach() * len(index)
-                total_correct += (outputs.detach().argmax(1) == targets).sum()
+                if not drawing:
+                    total_correct += (outputs.detach().argmax(1) == targets).sum()
                 on_batch(len(index))
 
             row: dict[str, float] = {
@@ -97,6 +102,8 @@ def train(
                 "train_accuracy": int(total_correct) / len(images),
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
+            if drawing:
+                del row["train_accuracy"]
             # Once an epoch: evaluate what the protocol looks at.
             looked_at: set[str] = {protocol.validate_on} - {"none"}
             if protocol.test_each_epoch:
@@ -104,13 +111,14 @@ def train(
             if protocol.train_metrics == "re-evaluated":
                 looked_at.add("train")
             for name in sorted(looked_at):
-                everywhere = augmentations if protocol.augment == "all" or name == "train" else []
-                drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
-                measured = evaluate(model, splits[name], loss_function, everywhere, drawn)
-                row[f"{name}_loss"], row[f"{name}_accuracy"] = measured.loss, measured.accuracy
+                measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings)
+                row[f"{name}_loss"] = measured.loss
+                if measured.correct is not None:
+                    row[f"{name}_accuracy"] = measured.correct / len(splits[name])
 
-        watched = row.get(f"{protocol.validate_on}_accuracy")
-        improved = watched is not None and watched > best
+        # What selection goes by: the accuracy, or for reconstruction the loss, the less the better.
+        watched = row.get(f"{protocol.validate_on}_accuracy", -row.get(f"{protocol.validate_on}_loss", math.inf))
+        improved = watched > best
         if improved:
             best, best_epoch = watched, epoch
         losses.append(row.get(f"{protocol.validate_on}_loss", row["train_loss"]))
@@ -119,6 +127,21 @@ def train(
         yield Epoch(row, capture(model, optimizer, best, best_epoch, losses), improved, diverged)
         if diverged:
             return
+
+
+def evaluate_split(
+    model: nn.Module, name: str, images: Images, experiment: Experiment, seed: int, epoch: int, settings: Settings
+) -> Evaluation:
+    """Evaluate one split as the protocol says: val and test with the same draws every time, where they are augmented.
+
+    name: train, val or test. The training images are augmented as in training, with draws of their own each epoch.
+    """
+    augmented = experiment.protocol.augment == "all" or name == "train"
+    augmentations = bind(experiment.data.augmentations) if augmented else []
+    drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
+    loss = experiment.training.loss
+    with isolated(settings):
+        return evaluate(model, images, loss.bind("loss"), reconstructs(loss), augmentations, drawn)
 
 
 def capture(
