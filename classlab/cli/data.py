@@ -29,17 +29,18 @@ def list_(json: Json = False) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("dataset", "image", "classes", "train", "test", "cached", "sources in order"):
-        table.add_column(
-            heading, justify="right" if heading in {"classes", "train", "test"} else "left", overflow="fold"
-        )
+    for heading in ("dataset", "image", "classes", "train", "test", "cached"):
+        table.add_column(heading, justify="right" if heading in {"classes", "train", "test"} else "left")
     for fact in facts:
         sizes = fact["sizes"]
         image = " × ".join(map(str, fact["shape"]))
         cached = {True: "yes", False: "no", None: "not needed"}[fact["cached"]]
         counts = (f"{len(fact['class_names'])}", f"{sizes['train']:,}", f"{sizes['test']:,}")
-        table.add_row(fact["name"], image, *counts, cached, "\n".join(fact["sources"]))
+        table.add_row(fact["name"], image, *counts, cached)
     console.print(table)
+    console.print("\nfetched from, the next where one fails:")
+    for fact in facts:
+        console.print(f"  {fact['name']}: {', '.join(fact['sources'])}", soft_wrap=True)
 
 
 @app.command()

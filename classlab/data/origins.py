@@ -21,7 +21,7 @@ class Origin(Protocol):
 
     @property
     def bytes(self) -> int:
-        """About how much it transfers."""
+        """About how many bytes it puts into the private folder, unpacked files too: the end of the progress bar."""
         ...
 
     def get(self, private: Path) -> Path:

@@ -21,7 +21,7 @@ CITATION = (
 _GZIPPED = tuple(f"{name}.gz" for name in idx.FILES)
 SOURCES = (
     Web("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/", _GZIPPED, 30_900_000),
-    Debian("dataset-fashion-mnist", _GZIPPED, 120_000_000),
+    Debian("dataset-fashion-mnist", _GZIPPED, 109_000_000),
 )
 read_folder = idx.folder_reader("FashionMNIST/raw", "raw", "fashion-mnist", "data/fashion")
 

