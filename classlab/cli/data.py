@@ -40,7 +40,7 @@ def list_(json: Json = False) -> None:
     console.print(table)
     console.print("\nfetched from, the next where one fails:")
     for fact in facts:
-        console.print(f"  {fact['name']}: {', '.join(fact['sources'])}", soft_wrap=True)
+        console.print(f"  {fact['name']}: {', '.join(fact['sources'])}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -60,9 +60,8 @@ def fetch(
         dataset = _module(name).load()
         results.append({"name": name, "source": dataset.source, "digest": dataset.digest})
         if not json:
-            console.print(
-                f"{name}: {len(dataset.images):,} + {len(dataset.test_images):,} images from {dataset.source}"
-            )
+            counts = f"{len(dataset.images):,} + {len(dataset.test_images):,} images"
+            console.print(f"{name}: {counts} from {dataset.source}", soft_wrap=True, markup=False)
     if json:
         print_json(results)
 
@@ -97,7 +96,11 @@ def verify(
                 digest, problem = None, str(error)
         results.append({"name": name, "digest": digest, "ok": problem is None, "problem": problem})
         if not json:
-            console.print(f"{name}: {f'damaged or missing: {problem}' if problem else f'ok {digest}'}", soft_wrap=True)
+            console.print(
+                f"{name}: {f'damaged or missing: {problem}' if problem else f'ok {digest}'}",
+                soft_wrap=True,
+                markup=False,
+            )
     if json:
         print_json(results)
     bad = [result["name"] for result in results if not result["ok"]]
@@ -126,7 +129,7 @@ def where(json: Json = False) -> None:
         print_json(places)
         return
     for place in places:
-        console.print(f"{place['folder']}{'' if place['writable'] else ' (read-only)'}", soft_wrap=True)
+        console.print(f"{place['folder']}{'' if place['writable'] else ' (read-only)'}", soft_wrap=True, markup=False)
         for name, size in place["datasets"].items():
             console.print(f"  {name}: {size / 1e6:.1f} MB")
 
@@ -149,7 +152,9 @@ def remove(
         print_json(removed)
         return
     for name, paths in removed.items():
-        console.print(f"{name}: {f'removed {paths[0]}' if paths else 'was not in the cache'}", soft_wrap=True)
+        console.print(
+            f"{name}: {f'removed {paths[0]}' if paths else 'was not in the cache'}", soft_wrap=True, markup=False
+        )
 
 
 Given = Annotated[
@@ -190,7 +195,7 @@ def show(
     if json:
         print_json({"dataset": prepared.name, "file": str(file)})
     else:
-        console.print(f"contact sheet: {file}", soft_wrap=True)
+        console.print(f"contact sheet: {file}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -208,6 +213,7 @@ def stats(dataset: Given = None, like: Like = None, set_: Set = None, json: Json
         print_json(facts)
         return
     from rich.table import Table
+    from rich.text import Text
 
     splits = [name for name in ("train", "val", "test") if facts["sizes"][name]]
     table = Table(box=None, pad_edge=False)
@@ -215,7 +221,7 @@ def stats(dataset: Given = None, like: Like = None, set_: Set = None, json: Json
     for name in splits:
         table.add_column(name, justify="right")
     for row in facts["classes"]:
-        table.add_row(row["class"], *(f"{row[name]:,}" for name in splits))
+        table.add_row(Text(row["class"]), *(f"{row[name]:,}" for name in splits))
     table.add_row("together", *(f"{facts['sizes'][name]:,}" for name in splits), style="bold")
     console.print(table)
     if facts["copies"] > 1:
@@ -225,8 +231,8 @@ def stats(dataset: Given = None, like: Like = None, set_: Set = None, json: Json
         known = ", ".join(f"{value:.4f}" for value in facts[f"known_{name}"])
         measured = ", ".join(f"{value:.4f}" for value in facts[name])
         console.print(f"{name} of the training images: {measured} (known for the dataset: {known})")
-    console.print(f"source: {facts['source']}", soft_wrap=True)
-    console.print(f"SHA-256: {facts['digest']}", soft_wrap=True)
+    console.print(f"source: {facts['source']}", soft_wrap=True, markup=False)
+    console.print(f"SHA-256: {facts['digest']}", soft_wrap=True, markup=False)
 
 
 def _plan(dataset: str | None, like: str | None, overrides: list[str]) -> "Data":

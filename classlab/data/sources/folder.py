@@ -117,8 +117,10 @@ def _read(
     root: Path, files: Sequence[_File], read: Callable[[Path], np.ndarray], refuse: bool
 ) -> list[tuple[np.ndarray, _File]]:
     """Read the files; name and count those that are no whole pictures."""
+    from rich.markup import escape
+
     pictures, bad = [], []
-    with progress(f"reading {root}", len(files), "images") as advance:
+    with progress(escape(f"reading {root}"), len(files), "images") as advance:
         for file in files:
             try:
                 picture = read(file.path)
