@@ -1,12 +1,13 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from classlab import lookup
+from classlab.errors import UserError
 from classlab.models.layers import layer_table
 from classlab.models.trace import trace
 
@@ -121,6 +122,9 @@ LAYERS = st.one_of(
 )
 
 
+ENLARGING = {"transposed", "nearest", "shuffle"}
+
+
 class Branches(nn.Module):
     """A convolution of 3 beside one of 5, added or laid side by side."""
 
@@ -154,11 +158,15 @@ def stack(plan):
     return nn.Sequential(*layers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(plan=st.lists(LAYERS, min_size=1, max_size=5))
 def test_receptive_fields_of_random_stacks_equal_the_gradients(plan, probe):
+    assume(sum(layer[0] in ENLARGING for layer in plan) <= 2)
     model, side = stack(plan), 72
-    field = layer_table(model, (2, side, side)).layers[-1].receptive_field
+    try:
+        field = layer_table(model, (2, side, side)).layers[-1].receptive_field
+    except UserError:  # nothing is left of the map
+        reject()
     rounds = trace(model, (2, side, side)).steps[-1].field
     sizes = field["size"] if isinstance(field["size"], list) else [field["size"]] * 2
     strides = field["stride"] if isinstance(field["stride"], list) else [field["stride"]] * 2
