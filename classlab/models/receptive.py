@@ -39,9 +39,9 @@ class Axis:
 
     @property
     def size(self) -> int | None:
-        """The widest field of any position, not cut off by the image's border; None where unknown."""
+        """The widest field of any position, not cut off by the image's border; 0: it sees nothing; None: unknown."""
         spans = [high - low + 1 for low, high in zip(self.low, self.high, strict=True) if high >= low]
-        return int(max(spans)) if spans else None
+        return int(max(spans, default=0)) if self.low else None
 
     @property
     def stride(self) -> Fraction | None:
