@@ -8,6 +8,7 @@ Names are loaded when they are first used, so that importing is fast.
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from classlab.runs.run import load as load_run
 
 __version__ = "0.1.0"
+
+# OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
+# threads ten times slower than one. It is read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _PLACES = {
     "Experiment": "classlab.experiment:Experiment",

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios, both sides alternating in one run, never timed in a test."""
