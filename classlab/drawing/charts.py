@@ -109,7 +109,7 @@ def curves(
     )
     for chart in drawn:
         chart.config = chart.background = alt.Undefined  # only the outermost chart may hold these
-    return alt.hconcat(*drawn, spacing=36, **_themed(palette))
+    return alt.hconcat(*drawn, spacing=36, **themed(palette))
 
 
 def confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> list[dict[str, Any]]:
@@ -166,7 +166,7 @@ def confusion(
     if not many:
         numbers = base.transform_filter("datum.count > 0").mark_text(fontSize=11, color=palette.ink)
         layers.append(numbers.encode(text=alt.Text("count:Q", format="d")))
-    return alt.LayerChart(layer=layers, width=width, height=560 if many else 420, **_themed(palette))
+    return alt.LayerChart(layer=layers, width=width, height=560 if many else 420, **themed(palette))
 
 
 def _curves(
@@ -206,7 +206,7 @@ def _curves(
         layers.append(ring.mark_point(size=130, filled=False, strokeWidth=2).encode(strokeDash=solid))
     layers += _limit(limit, palette) + _broken(broken, palette)
     layers.append(_pointer(wide, splits, labels, palette, f"nearest_in_{title.split(',')[0].replace(' ', '_')}"))
-    return alt.LayerChart(layer=layers, width=width, height=250, **_themed(palette))
+    return alt.LayerChart(layer=layers, width=width, height=250, **themed(palette))
 
 
 def _pointer(wide: Any, splits: Sequence[str], labels: Mapping[str, str], palette: Palette, name: str) -> Any:
@@ -304,7 +304,7 @@ def _label_angle(names: Sequence[str]) -> int:
     return 0 if max(map(len, names), default=0) <= 3 else -40
 
 
-def _themed(palette: Palette) -> dict[str, Any]:
+def themed(palette: Palette) -> dict[str, Any]:
     """The look that every chart shares. It is handed to the outermost chart only."""
     import altair as alt
 
