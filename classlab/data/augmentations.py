@@ -5,6 +5,7 @@ on the images' device. A function that returns AffineMaps says where each pixel 
 are composed into one resampling; any other returns the changed images. Strength zero returns None: nothing to do.
 """
 
+import math
 from typing import Annotated
 
 import torch
@@ -232,7 +233,7 @@ def _window_sizes(
     height, width = images.shape[2:]
     drawn = uniform(generator, len(images), 2, ATTEMPTS)
     area = (drawn[:, 0] * (areas[1] - areas[0]) + areas[0]) * (height * width)
-    low, high = (torch.tensor(ratio).log().item() for ratio in ratios)
+    low, high = (math.log(ratio) for ratio in ratios)
     ratio = (drawn[:, 1] * (high - low) + low).exp()
     widths, heights = (area * ratio).sqrt_().round_(), (area / ratio).sqrt_().round_()
     fits = (widths >= 1) & (widths <= width) & (heights >= 1) & (heights <= height)

@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
+MANY = 50_000  # numbers; from about here on, computing them from keys on all cores is faster than drawing them
 _FIRST, _SECOND = 0x7FEB352D, 0x846CA68B - (1 << 32)  # as signed 32-bit numbers
 
 
@@ -40,17 +41,35 @@ Draws = Generator | ImageKeys
 
 def uniform(generator: Draws, *shape: int) -> Tensor:
     """Return float32 numbers drawn evenly from 0 … 1 (1 excluded), of `shape`, on the generator's device."""
-    if isinstance(generator, ImageKeys):
-        return generator.uniform(*shape)
-    return torch.rand(shape, generator=generator, device=generator.device)
+    if isinstance(generator, Generator) and not _is_slow(generator, shape):
+        return torch.rand(shape, generator=generator, device=generator.device)
+    return _keys(generator, shape[0]).uniform(*shape)
 
 
 def normal(generator: Draws, *shape: int) -> Tensor:
     """Return float32 numbers of a standard normal distribution, of `shape`, on the generator's device."""
-    if isinstance(generator, ImageKeys):  # Box and Muller, 1958
-        radius = torch.log1p(-generator.uniform(*shape)).mul_(-2).sqrt_()
-        return radius * torch.cos(generator.uniform(*shape) * (2 * math.pi))
-    return torch.randn(shape, generator=generator, device=generator.device)
+    if isinstance(generator, Generator) and not _is_slow(generator, shape):
+        return torch.randn(shape, generator=generator, device=generator.device)
+    # Box and Muller, "A note on the generation of random normal deviates", 1958: two even numbers make two normal ones.
+    count = math.prod(shape[1:])
+    half = (count + 1) // 2
+    even = _keys(generator, shape[0]).uniform(shape[0], 2 * half)
+    radius = even[:, :half].neg().log1p_().mul_(-2).sqrt_()
+    angle = even[:, half:] * (2 * math.pi)
+    numbers = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+    return numbers[:, :count].reshape(shape)
+
+
+def _is_slow(generator: Generator, shape: tuple[int, ...]) -> bool:
+    """Whether these are many numbers from a processor's Generator, which makes one after the other, on one core."""
+    return generator.device.type == "cpu" and math.prod(shape) > MANY
+
+
+def _keys(generator: Draws, count: int) -> ImageKeys:
+    """Return the keys given, or such for `count` images with a seed drawn from the generator."""
+    if isinstance(generator, ImageKeys):
+        return generator
+    return ImageKeys(int(torch.randint(1 << 32, (), generator=generator)), torch.arange(count))
 
 
 def _mixed(bits: Tensor) -> Tensor:
