@@ -136,25 +136,31 @@ def _page(experiment: "Experiment", table: "LayerTable") -> str:
 
 def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     from classlab.drawing import layers
 
     dataset, images = experiment.data.dataset.name, layers.sides(table.input_shape)
-    console.print(f"[bold]{experiment.name}[/bold]: {experiment.model} on {dataset}, {images}, {classes} classes")
+    model, narrow = escape(str(experiment.model)), console.width < 100
+    console.print(f"[bold]{experiment.name}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
     shown = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layers.HEADINGS, layers.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}
-        heading = {"multiply-adds": "mult-adds", "receptive field": "sees"}.get(heading, heading)
+        short = {"multiply-adds": "mult-adds", "receptive field": "sees", "parameters": "params"}
+        heading = short.get(heading, heading) if narrow else heading
         shown.add_column(
             heading, total, justify="right" if number else "left", overflow="fold", no_wrap=heading != "layer"
         )
     for layer in table.layers:
-        shown.add_row(*layers.cells(layer), style=None if layer.parameters or layer.multiply_adds else "dim")
+        name, kind, *figures = layers.cells(layer)
+        kind = kind.removesuffix("2d") if narrow else kind
+        style = None if layer.parameters or layer.multiply_adds else "dim"
+        shown.add_row(escape(name), escape(kind), *figures, style=style)
     console.print(shown)
     console.print(
-        "[dim]kernel, sees (the receptive field): size in pixels, s stride, p padding;\n"
-        "all: every output depends on the whole image[/dim]"
+        f"[dim]kernel, {'sees (the receptive field)' if narrow else 'receptive field'}: size in pixels, s stride, "
+        "p padding;\nall: every output depends on the whole image[/dim]"
     )
     frozen = table.parameters - table.trainable_parameters
     if frozen:

@@ -40,12 +40,14 @@ def test_every_network_of_the_reports_is_shipped_and_exact(name):
 def test_the_table_names_every_layer_and_fits_the_terminal():
     shown = inspect("era-s6")
     assert shown.exit_code == 0
-    assert re.search(r"conv9 +Conv2d +3 s1 p1 +16×5×5 +2,304 +57,600 +28 s2", shown.stdout)
+    assert re.search(r"conv9 +Conv +3 s1 p1 +16×5×5 +2,304 +57,600 +28 s2", shown.stdout)
     assert re.search(r"total +16,976 +3,043,040", shown.stdout)
     assert "input 0.00, forward and backward 0.81, parameters 0.06, total 0.88" in shown.stdout
     assert "16,976 parameters, at most 19,999 allowed: kept" in shown.stdout
-    table = [line for line in shown.stdout.splitlines() if "s1 p0" in line]
-    assert max(len(line) for line in table) <= 80
+    assert all(len(line) <= 80 for line in shown.stdout.splitlines() if "s1 p0" in line)
+    assert re.search(r"average +AdaptiveAvgPool +16×1×1", inspect("mnist-20k").stdout)
+    wide = inspect("mnist-20k", width=120).stdout
+    assert "receptive field" in wide and re.search(r"average +AdaptiveAvgPool2d +16×1×1", wide)
 
 
 def test_settings_can_be_changed_and_a_broken_contract_is_only_shown():
