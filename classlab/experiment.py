@@ -203,7 +203,7 @@ class Experiment(_Section):
         if self.protocol.validate_on == "val" and self.data.val_size == 0:
             if "validate_on" in self.protocol.model_fields_set:
                 problem = (
-                    "protocol.validate_on is val but data.val_size is 0: hold out some images, or validate_on none"
+                    "protocol.validate_on is val but data.val_size is 0: hold out some images, or say none"
                 )
             validates = False
         if problem is None and not validates:

@@ -126,22 +126,21 @@ def _table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("experiment", "seed", "epochs", "parameters", "val", "test", "contract", "time"):
-        table.add_column(name, justify="left" if name in ("experiment", "contract") else "right")
-    table.add_column("folder", style="dim", overflow="fold")
+    for name in ("test", "val", "epochs", "parameters", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("contract", no_wrap=True)
+    table.add_column("run", overflow="fold")
     for row in rows:
         contract = row.get("contract") or {"checks": [], "passed": None}
         verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
         table.add_row(
-            row["experiment"],
-            str(row["seed"]),
+            _percent(row.get("test_accuracy")),
+            _percent(row.get("val_accuracy")),
             str(row["epochs"]),
             f"{row['parameters']:,}" if "parameters" in row else "",
-            _percent(row.get("val_accuracy")),
-            _percent(row.get("test_accuracy")),
-            verdict if row["status"] == "finished" else row["status"].replace("_", " "),
             _time(row["seconds"]) if "seconds" in row else "",
-            Path(row["run"]).name,
+            verdict if row["status"] == "finished" else row["status"].replace("_", " "),
+            "/".join(Path(row["run"]).parts[-2:]),
         )
     console.print(table)
 

@@ -122,7 +122,7 @@ def test_a_run_cut_off_after_any_epoch_resumes_to_the_same_bytes(fields, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         train(fields, tmp_path / "cut")
     monkeypatch.undo()
-    with pytest.raises(cl.UserError, match="is incomplete .* go on with --resume, or start anew with --again"):
+    with pytest.raises(cl.UserError, match=r"is incomplete .* go on with --resume, or start anew with --again"):
         train(fields, tmp_path / "cut")
     resumed = train(fields, tmp_path / "cut", resume=True)
     for name in (store.BEST, store.LAST):
@@ -294,7 +294,7 @@ def test_train_metrics_can_be_evaluated_again_at_the_epoch_s_end(tmp_path):
 def test_an_output_folder_that_cannot_be_written(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("a file, not a folder")
-    with pytest.raises(cl.UserError, match="runs cannot be written to .* give another folder with --out"):
+    with pytest.raises(cl.UserError, match=r"runs cannot be written to .* give another folder with --out"):
         train(QUICK, blocked / "runs")
 
 
@@ -313,7 +313,7 @@ def test_a_checkpoint_cut_short_or_of_another_network_gets_one_sentence(tmp_path
         run.model()
     other = train(changed(model={"widths": [8]}), tmp_path)
     last.write_bytes((other.path / store.LAST).read_bytes())
-    with pytest.raises(cl.UserError, match="holds the weights of another network: .* is .* there, .* in the network"):
+    with pytest.raises(cl.UserError, match=r"holds the weights of another network: .* is .* there, .* in the network"):
         run.model()
 
 
