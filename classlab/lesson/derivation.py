@@ -37,8 +37,9 @@ TOTAL = "E_tot"
 class Shape:
     """What the names and formulas of a network depend on; everything of it but the numbers.
 
-    `by_input` numbers weights input by input (h1 = w1·i1 + w3·i2) instead of unit by unit, and the loss may be
-    `whole_squared_error`, (t − a)² without the ½: neither is ours, but a workbook to be checked may do so.
+    `by_input` numbers weights input by input (h1 = w1·i1 + w3·i2) instead of unit by unit, `with_deltas` has columns
+    for ∂E/∂o and ∂E/∂h, and the loss may be `whole_squared_error`, (t − a)² without the ½: none of these is ours for
+    the reports' network, but a workbook to be checked may do so.
     """
 
     sizes: tuple[int, ...] = (2, 2, 2)
@@ -48,6 +49,7 @@ class Shape:
     loss: str = "squared_error"
     examples: int = 1
     by_input: bool = False
+    with_deltas: bool = False
 
     @property
     def last(self) -> int:
@@ -58,7 +60,7 @@ class Shape:
     def has_deltas(self) -> bool:
         """Whether ∂E/∂h and ∂E/∂o are quantities of their own, because formulas without them grow too long."""
         joint = self.output == "softmax" and self.loss != "cross_entropy"
-        return self.last > 2 or self.examples > 1 or joint or self.sizes[-1] > 3
+        return self.with_deltas or self.last > 2 or self.examples > 1 or joint or self.sizes[-1] > 3
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,14 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "exp": _exp,
     "ln": lambda x: math.log(x) if x > 0 else -math.inf if x == 0 else math.nan,
 }
+SLOPES: dict[str, Callable[[float], float]] = {
+    "sigmoid": lambda x: FUNCTIONS["sigmoid"](x) * (1 - FUNCTIONS["sigmoid"](x)),
+    "tanh": lambda x: 1 - math.tanh(x) ** 2,
+    "relu": FUNCTIONS["step"],
+    "step": lambda x: 0.0,
+    "exp": _exp,
+    "ln": lambda x: 1 / x,
+}
 SIGNS = {"sigmoid": "σ", "relu": "relu", "step": "relu′"}
 IN_A_CELL = {
     "sigmoid": "1/(1+EXP(-{}))",
@@ -172,6 +180,35 @@ def evaluate(expression: Expression, value: Callable[[Name], float]) -> float:
             return evaluate(numerator, value) / evaluate(denominator, value)
         case Apply(function, inner):
             return FUNCTIONS[function](evaluate(inner, value))
+
+
+def differential(expression: Expression, value: Callable[[Name], float], change: Callable[[Name], float]) -> float:
+    """Return how much the expression changes when each name changes at the rate that `change` gives."""
+
+    def go(inner: Expression) -> float:
+        return differential(inner, value, change)
+
+    match expression:
+        case Number():
+            return 0.0
+        case Name():
+            return change(expression)
+        case Sum(terms):
+            return sum(go(term) for term in terms)
+        case Product(factors):
+            numbers = [evaluate(factor, value) for factor in factors]
+            return sum(
+                go(factor) * math.prod(numbers[:index] + numbers[index + 1 :]) for index, factor in enumerate(factors)
+            )
+        case Negative(inner):
+            return -go(inner)
+        case Square(inner):
+            return 2 * evaluate(inner, value) * go(inner)
+        case Quotient(numerator, denominator):
+            below = evaluate(denominator, value)
+            return (go(numerator) - evaluate(expression, value) * go(denominator)) / below
+        case Apply(function, inner):
+            return SLOPES[function](evaluate(inner, value)) * go(inner)
 
 
 def evaluate_by_name(expression: Expression, values: Mapping[str, float]) -> float:

@@ -1,0 +1,117 @@
+"""The functions of a spreadsheet that a workbook of this lesson may use, on numbers and on blocks of numbers."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class FormulaError(Exception):
+    """What a spreadsheet shows in place of a number: #DIV/0!, #VALUE!, #NUM!, #REF!, #NAME?."""
+
+
+NUMBER = re.compile(r"\s*[-+−]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*")
+
+
+def as_number(text: str) -> float | None:
+    """Return the number that a text is, with a point or a comma; None where it is none."""
+    if not NUMBER.fullmatch(text):
+        return None
+    return float(text.strip().replace("−", "-").replace(",", "."))
+
+
+def number(value: Any) -> Any:
+    """Return a value as a number, as arithmetic takes it: a blank is 0, a text must be a number."""
+    if isinstance(value, np.ndarray):
+        return np.nan_to_num(value, nan=0.0)
+    if value is None:
+        return 0.0
+    if isinstance(value, str):
+        plain = as_number(value)
+        if plain is None:
+            raise FormulaError("#VALUE!")
+        return plain
+    return float(value)
+
+
+def power(a: Any, b: Any) -> Any:
+    """Return a to the power b, or the error that a spreadsheet shows."""
+    if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
+        if a == 0 and b < 0:
+            raise FormulaError("#DIV/0!")
+        if a < 0 and not float(b).is_integer():
+            raise FormulaError("#NUM!")
+    return a**b
+
+
+def _all(arguments: tuple[Any, ...]) -> list[float]:
+    """Return the numbers of all arguments; texts and blanks within blocks are left out."""
+    found: list[float] = []
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            found.extend(argument[~np.isnan(argument)].tolist())
+        else:
+            found.append(number(argument))
+    return found
+
+
+def _plain(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: function(number(value))
+
+
+def _ln(value: Any) -> Any:
+    if not isinstance(value, np.ndarray) and value <= 0:
+        raise FormulaError("#NUM!")
+    return np.log(value)
+
+
+def _rounded(value: Any, digits: Any) -> Any:
+    scale = 10 ** int(number(digits))
+    plain = number(value)
+    return np.sign(plain) * np.floor(np.abs(plain) * scale + 0.5) / scale
+
+
+def _average(*arguments: Any) -> float:
+    numbers = _all(arguments)
+    return sum(numbers) / len(numbers)
+
+
+def _sum_of_products(*arguments: Any) -> float:
+    product = np.ones(())
+    for argument in arguments:
+        product = product * number(argument)
+    return float(np.sum(product))
+
+
+MANY = 255
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    "EXP": (_plain(np.exp), 1, 1),
+    "LN": (_plain(_ln), 1, 1),
+    "LOG10": (_plain(lambda x: _ln(x) / math.log(10)), 1, 1),
+    "LOG": (lambda x, base=10: _ln(number(x)) / math.log(number(base)), 1, 2),
+    "POWER": (lambda a, b: power(number(a), number(b)), 2, 2),
+    "SQRT": (_plain(lambda x: power(x, 0.5)), 1, 1),
+    "ABS": (_plain(np.abs), 1, 1),
+    "SIGN": (_plain(np.sign), 1, 1),
+    "INT": (_plain(np.floor), 1, 1),
+    "TANH": (_plain(np.tanh), 1, 1),
+    "SINH": (_plain(np.sinh), 1, 1),
+    "COSH": (_plain(np.cosh), 1, 1),
+    "ROUND": (_rounded, 2, 2),
+    "PI": (lambda: math.pi, 0, 0),
+    "SUM": (lambda *a: math.fsum(_all(a)), 1, MANY),
+    "PRODUCT": (lambda *a: math.prod(_all(a)), 1, MANY),
+    "AVERAGE": (_average, 1, MANY),
+    "MAX": (lambda *a: max(_all(a), default=0.0), 1, MANY),
+    "MIN": (lambda *a: min(_all(a), default=0.0), 1, MANY),
+    "SUMSQ": (lambda *a: math.fsum(x * x for x in _all(a)), 1, MANY),
+    "SUMPRODUCT": (_sum_of_products, 1, MANY),
+    "SUMXMY2": (lambda a, b: float(np.sum((number(a) - number(b)) ** 2)), 2, 2),
+    "MMULT": (lambda a, b: np.atleast_2d(number(a)) @ np.atleast_2d(number(b)), 2, 2),
+    "TRANSPOSE": (lambda a: np.atleast_2d(number(a)).T, 1, 1),
+    "AND": (lambda *a: all(_all(a)), 1, MANY),
+    "OR": (lambda *a: any(_all(a)), 1, MANY),
+    "NOT": (lambda a: not number(a), 1, 1),
+}

@@ -1,0 +1,406 @@
+"""Reading a table as a network: its sizes and settings recognised from the numbers, and what each cell should hold."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from classlab.errors import UserError
+from classlab.lesson import tables
+from classlab.lesson.book import Book
+from classlab.lesson.derivation import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
+from classlab.lesson.expression import Expression, Name, differential, evaluate, minus, multiply
+from classlab.lesson.formula import Address
+from classlab.lesson.network import LIKE, MOST_UNITS, WEIGHTS
+from classlab.lesson.tables import Table, Written
+
+SAMPLE = 8
+HIDDEN = ("sigmoid", "tanh", "relu")
+OUTPUTS = ("sigmoid", "softmax")
+LOSSES = ("squared_error", "whole_squared_error", "cross_entropy")
+RELATIVE, ABSOLUTE = 1e-9, 1e-13
+Key = tuple[str, int]
+
+
+class Missing(Exception):
+    """A quantity that the table neither holds nor allows to compute."""
+
+
+class Broken(Missing):
+    """A quantity whose cell holds no number (an error, a text), so that nothing can be computed from it."""
+
+
+@dataclass
+class Reading:
+    """A table as a network. `numbers` are those in its cells.
+
+    `rate` is the learning rate to hold updates against, `rate_at` where it stands. `constants` are inputs and targets
+    that are not in the table, `beside` where they stand, `taken` the remark if they stand nowhere.
+    """
+
+    book: Book
+    table: Table
+    numbers: dict[Key, float | None]
+    shape: Shape
+    rate: float | None = None
+    rate_at: Written | None = None
+    constants: dict[str, float] = field(default_factory=dict)
+    beside: dict[Address, str] = field(default_factory=dict)
+    taken: str = ""
+    _random: dict[tuple[int, int, bool], dict[str, float]] = field(default_factory=dict)
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """All quantities of the recognised network, by name."""
+        return quantities(self.shape)
+
+    @cached_property
+    def expressions(self) -> dict[str, Expression]:
+        """The formula of every name that is computed from its row, or, for parameters, from the row before."""
+        found = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
+        for name in parameters(self.shape):
+            new = f"new {name}"
+            if new in self.table.columns:
+                found[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
+                found[name] = Name(new, -1)
+            else:
+                found[name] = update(name)
+        return found
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The table's known columns in the order in which they are computed; links (∂a_o1/∂o1) before gradients."""
+        computed = list(self.quantities)
+        new = [f"new {name}" for name in parameters(self.shape)]
+        links = [name for name in self.table.columns if self.link(name)]
+        first = next(index for index, name in enumerate(computed) if name.startswith("∂"))
+        return [name for name in computed[:first] + links + computed[first:] + new if name in self.table.columns]
+
+    @cached_property
+    def places(self) -> dict[Address, Key]:
+        """What each cell of the table is."""
+        return self.table.places()
+
+    def own(self, name: str, row: int) -> float | None:
+        """Return what the table holds. Inputs and targets may be given once, at the top or beside the table."""
+        number = self.numbers.get((name, row))
+        if number is None and name in self.quantities and self.quantities[name].kind in ("input", "target"):
+            if name not in self.table.columns:
+                return self.constants.get(name)
+            return next(
+                (n for n in (self.numbers.get((name, above)) for above in range(row, -1, -1)) if n is not None), None
+            )
+        return number
+
+    def link(self, name: str) -> tuple[str, str] | None:
+        """Return (above, below) for a derivative that is no quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
+        if not name.startswith("∂") or name in self.quantities:
+            return None
+        above, _, below = name[1:].partition("/∂")
+        above = TOTAL if above == "E" else above
+        return (above, below) if above in self.quantities and below in self.quantities else None
+
+    def expected(
+        self, name: str, row: int, instead: Mapping[Key, float] | None = None, used: set[Key] | None = None
+    ) -> float:
+        """Return what a cell should hold, from the other cells of its row and the row before.
+
+        `instead` replaces cells; `used` collects those that were read. Raises Missing.
+        """
+        instead, used = instead or {}, set() if used is None else used
+
+        def value(name: str, row: int) -> float:
+            used.add((name, row))
+            number = instead.get((name, row), self.own(name, row) if row >= 0 else None)
+            if number is not None:
+                return number
+            if name == RATE:
+                if self.rate is None:
+                    raise Missing(RATE)
+                return self.rate
+            if name in self.table.columns and self.table.address(name, max(row, 0)) in self.book.cells:
+                raise Broken(name)
+            if name not in self.expressions or self.quantities[name].kind in ("weight", "bias"):
+                raise Missing(name)
+            if (name, row) not in derived:
+                derived[name, row] = self.compute(name, row, value)
+            return derived[name, row]
+
+        derived: dict[Key, float] = {}
+        return self.compute(name, row, value)
+
+    def compute(self, name: str, row: int, value: Callable[[str, int], float]) -> float:
+        """Return the name's formula, or its link, evaluated with values from `value`."""
+
+        def lookup(inner: Name) -> float:
+            # An update takes the rate of the row whose gradient it takes, where each row has its own.
+            shift = -1 if inner.name == RATE and not name.startswith("new") else inner.row
+            return value(inner.name, row + shift)
+
+        link = self.link(name)
+        try:
+            if link:
+                return self._link(link[0], link[1], lambda inner: value(inner.name, row))
+            return evaluate(self.expressions[name], lookup)
+        except (ZeroDivisionError, OverflowError, ValueError):
+            return math.nan
+
+    def _link(self, above: str, below: str, value: Callable[[Name], float]) -> float:
+        known: dict[str, float] = {below: 1.0}
+
+        def change(name: Name) -> float:
+            if name.name not in known:
+                expression = self.quantities[name.name].expression
+                known[name.name] = differential(expression, value, change) if expression is not None else 0.0
+            return known[name.name]
+
+        return change(Name(above))
+
+    def tolerance(self, name: str, row: int, expected: float) -> float:
+        """Return how far a cell may be from what it should hold: by rounding, if its column is typed rounded."""
+        plain = ABSOLUTE + RELATIVE * abs(expected)
+        if self.book.cells[self.table.address(name, row)].formula is not None:
+            return plain
+        used: set[Key] = set()
+        centre = self.expected(name, row, used=used)
+        allowed = plain + self.rounding(name, row)
+        for key in used:
+            half = self.rounding(*key) if key[0] in self.table.columns and key[1] >= 0 else 0.0
+            number = self.own(*key) if half else None
+            if number is not None:
+                allowed += abs(self.expected(name, row, {key: number + half}) - centre)
+        return allowed
+
+    def rounding(self, name: str, row: int) -> float:
+        """Return half of the last digit of a typed number, as its whole column is typed; 0 for formulas and givens."""
+        quantity = self.quantities.get(name)
+        given = quantity is not None and quantity.kind in ("input", "target")
+        first = row == 0 and quantity is not None and quantity.kind in ("weight", "bias")
+        digits = self._digits.get(name)
+        cell = self.book.cells.get(self.table.address(name, row)) if name in self.table.columns else None
+        if given or first or digits is None or cell is None or cell.formula is not None:
+            return 0.0
+        number = self.own(name, row) or 0.0
+        by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
+        return 0.505 * max(10.0 ** -digits[0], by_figures)
+
+    @cached_property
+    def _digits(self) -> dict[str, tuple[int, int]]:
+        """Most decimals and most significant figures of each column in which no number is a formula."""
+        found: dict[str, tuple[int, int]] = {}
+        for name in self.table.columns:
+            cells = [self.book.cells.get(self.table.address(name, row)) for row in range(len(self.table.lines))]
+            if any(cell is not None and cell.formula is not None for cell in cells):
+                continue
+            numbers = [self.numbers[name, row] for row in range(1, len(cells))]
+            written = [Decimal(repr(number)) for number in numbers if number]
+            if len(written) >= 3:
+                exponents = [number.normalize().as_tuple().exponent for number in written]
+                decimals = max(-exponent for exponent in exponents if isinstance(exponent, int))
+                found[name] = (max(decimals, 0), max(len(number.normalize().as_tuple().digits) for number in written))
+        return found
+
+    def agrees(self, name: str, row: int, expected: float) -> bool:
+        """Say whether the cell holds what it should."""
+        number = self.own(name, row)
+        return number is not None and abs(number - expected) <= self.tolerance(name, row, expected)
+
+    def random_row(self, seed: int, row: int, free: bool = False) -> dict[str, float]:
+        """Return a row of the same network with other weights, everything in it right: what formulas are tried on.
+
+        Inputs, targets and the rate stay, because formulas may hold them as plain numbers; unless `free`, then they are
+        drawn too, so that no two quantities are equal by chance.
+        """
+        if (seed, row, free) in self._random:
+            return self._random[seed, row, free]
+        generator = np.random.default_rng([seed, row + 100_000])
+        common = np.random.default_rng(seed)  # inputs, targets and the rate are the same in every row
+        given = {
+            name: float(common.uniform(0.1, 0.9))
+            for name in [RATE, *self.quantities]
+            if name[0] in "it" or name == RATE
+        }
+        if not free:
+            given[RATE] = (self.own(RATE, row) if row >= 0 else None) or self.rate or 0.7
+            given |= {name: kept for name in given if (kept := self.own(name, max(row, 0))) is not None}
+        found = {RATE: given[RATE]}
+        for name, quantity in self.quantities.items():
+            drawn = float(generator.uniform(0.2, 1.0) * generator.choice([-1, 1, 1]))
+            if quantity.expression is None:
+                found[name] = given.get(name, drawn)
+            else:
+                found[name] = evaluate(quantity.expression, lambda inner: found[inner.name])
+        for name in self.table.columns:
+            link = self.link(name)
+            if link:
+                found[name] = self._link(link[0], link[1], lambda inner: found[inner.name])
+            elif name.startswith("new "):
+                old = name.removeprefix("new ")
+                found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
+        self._random[seed, row, free] = found
+        return found
+
+
+def read(book: Book, table: Table) -> Reading:
+    """Recognise the network of a table: sizes from its columns, everything else from its numbers.
+
+    Raises UserError where the columns make no network.
+    """
+    shape = _sizes(table)
+    numbers = {key: book.number(address) for address, key in table.places().items()}
+    beside = tables.settings(book, table)
+    constants = {name: written.value for name, written in beside.items() if name not in table.columns}
+    at = {written.address: name for name, written in beside.items()}
+    found = Reading(book, table, numbers, shape, constants=constants, beside=at)
+    _complete_constants(found)
+    found, _ = _fitted(found)
+    found.rate, found.rate_at = _rate(found)
+    return found
+
+
+def inferred_rate(reading: Reading) -> float | None:
+    """Return the rate that the updates follow, negative where they climb: the middle of all (w − next w) / gradient."""
+    ratios: list[tuple[float, float]] = []
+    rows = range(min(len(reading.table.lines) - 1, 40))
+    for name, row in itertools.product(parameters(reading.shape), rows):
+        before = reading.own(name, row)
+        after = (
+            reading.own(f"new {name}", row) if f"new {name}" in reading.table.columns else reading.own(name, row + 1)
+        )
+        try:
+            slope = reading.own(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
+        except Missing:
+            continue
+        if before is not None and after is not None and slope and math.isfinite(slope):
+            ratios.append((abs(slope), (before - after) / slope))
+    steep = max((slope for slope, _ in ratios), default=0.0)
+    told = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
+    return statistics.median(told) if told else None
+
+
+def _sizes(table: Table) -> Shape:
+    """Return sizes, biases and examples, from the names of the columns."""
+    plain = {name.partition("[")[0] for name in table.columns}
+    examples = max((int(name.partition("[")[2][:-1]) for name in table.columns if "[" in name), default=1)
+
+    def count(*kinds: str) -> int:
+        numbers = [
+            int(name[len(kind) :])
+            for name in plain
+            for kind in kinds
+            if name[len(kind) :].isdigit() and name.startswith(kind)
+        ]
+        return max(numbers, default=0)
+
+    layers: dict[int, int] = {}
+    for name in plain:
+        layer, mark, index = name.removeprefix("a_").removeprefix("h").partition("_")
+        if mark and layer.isdigit() and index.isdigit():
+            layers[int(layer)] = max(layers.get(int(layer), 0), int(index))
+    hidden = [layers[layer] for layer in sorted(layers)] or [size for size in [count("h", "a_h")] if size]
+    outputs = count("o", "a_o") or count("t") or count("E")
+    weights = count("w", "∂E/∂w")
+    after = [*hidden, outputs]
+    above = sum(a * b for a, b in itertools.pairwise(after))
+    inputs = count("i") or (round((weights - above) / after[0]) if after[0] else 0)
+    sizes = (inputs, *after)
+    wanted = sum(a * b for a, b in itertools.pairwise(sizes))
+    if not all(1 <= size <= MOST_UNITS for size in sizes) or weights != wanted:
+        told = "-".join(map(str, sizes))
+        raise UserError(
+            f"sheet {table.sheet!r}: the columns make no network: {weights} weights, where {told} units need {wanted}"
+        )
+    deltas = any(name.startswith(("∂E/∂o", "∂E/∂h")) for name in plain)
+    return Shape(sizes, biases=any(name[0] == "b" for name in plain), examples=examples, with_deltas=deltas)
+
+
+def _complete_constants(reading: Reading) -> None:
+    """Take inputs and targets that stand nowhere from the reports' settings, as far as the table's numbers agree."""
+    givens = [name for name, q in reading.quantities.items() if q.kind in ("input", "target")]
+    absent = [name for name in givens if name not in reading.table.columns and name not in reading.constants]
+    if not absent or reading.shape.sizes != (2, 2, 2) or reading.shape.examples > 1:
+        return
+    kept = dict(reading.constants)
+
+    def fit(like: str) -> float:
+        t1, t2 = LIKE[like]["targets"]
+        usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2}
+        reading.constants = kept | {name: usual[name] for name in absent}
+        return _fitted(reading)[1]
+
+    best = max(LIKE, key=fit)
+    if fit(best) > 0:
+        reading.taken = f"{', '.join(absent)} stand nowhere; taken as in {best}"
+    else:
+        reading.constants = kept
+
+
+def _fitted(reading: Reading) -> tuple[Reading, float]:
+    """Return the reading with the settings that make most columns right, and the share that is.
+
+    One setting is changed at a time, the usual ones first, as long as that helps: each has columns of its own.
+    """
+    options: dict[str, Sequence[Any]] = {"by_input": (False, True), "hidden": HIDDEN, "output": OUTPUTS, "loss": LOSSES}
+    best, fit = reading, _fit(reading)
+    for name in (*options, *options):
+        for option in options[name]:
+            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
+            if option != getattr(best.shape, name) and (better := _fit(changed)) > fit + 1e-9:
+                best, fit = changed, better
+        if fit == 1:
+            break
+    return best, fit
+
+
+def _fit(reading: Reading) -> float:
+    """Return which share of the columns holds what these settings make of the row's other cells."""
+    count = len(reading.table.lines)
+    rows = sorted({*range(min(count, SAMPLE // 2)), *range(0, count, max(1, count // (SAMPLE // 2)))})
+    shares: list[float] = []
+    for name in reading.order:
+        kind = reading.quantities[name].kind if name in reading.quantities else "link"
+        held = [row for row in rows if reading.own(name, row) is not None]
+        if kind in ("input", "target", "weight", "bias") or name.startswith("new ") or not held:
+            continue
+        right = 0
+        for row in held:
+            try:
+                right += reading.agrees(name, row, reading.expected(name, row))
+            except Missing:
+                continue
+        shares.append(right / len(held))
+    return statistics.fmean(shares) if shares else 0.0
+
+
+def _rate(reading: Reading) -> tuple[float | None, Written | None]:
+    """Return the rate to hold updates against, and where it stands: the written one, else the one they follow."""
+    if RATE in reading.table.columns:
+        return None, None
+    followed = inferred_rate(reading)
+    written = tables.rates(reading.book, reading.table)
+    near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
+    in_cells = [rate for rate in written if rate.address.row > 0]
+    usable = [rate for rate in in_cells if rate.usable]
+    chosen = near[0] if near else usable[0] if usable else in_cells[0] if len(in_cells) == 1 else None
+    if chosen:
+        return chosen.value, chosen
+    return (abs(followed) if followed else None), None
+
+
+def like(reading: Reading) -> str | None:
+    """Return the report whose workbook this table repeats: sizes, first weights, inputs and targets; else None."""
+    if reading.shape.sizes != (2, 2, 2) or reading.shape.examples > 1:
+        return None
+    weights = [weight for layer in WEIGHTS for weight in layer]
+    for name, wanted in LIKE.items():
+        t1, t2 = wanted["targets"]
+        usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2} | {f"w{n}": w for n, w in enumerate(weights, 1)}
+        if all((reading.own(key, 0) or math.nan) == value for key, value in usual.items()):
+            return name
+    return None

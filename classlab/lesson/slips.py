@@ -1,0 +1,436 @@
+"""The likely slip behind a wrong cell: the one small change to the right formula that gives what the cell gives.
+
+A formula is tried on random rows in which everything else is right, so a match is no accident; numbers without formulas
+are matched on the rows as they are.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from classlab.lesson import formula as formulas
+from classlab.lesson.derivation import RATE
+from classlab.lesson.edits import Edit, edits, forms, shifted
+from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell
+from classlab.lesson.formula import Address, Reference, Unknown, Value
+from classlab.lesson.functions import FormulaError
+from classlab.lesson.reading import Key, Missing, Reading
+
+SEEDS = (1, 2, 3)
+DEEPEST = 40
+CLOSE = 1e-9
+
+
+def is_right_formula(reading: Reading, key: Key) -> bool:
+    """Say whether the cell's formula computes the right thing whatever the other cells hold."""
+    try:
+        return all(_close(_tried(reading, key, seed), _wanted(reading, key, seed)) for seed in SEEDS)
+    except (FormulaError, Unknown, Missing, KeyError):
+        return False
+
+
+def right_formula(reading: Reading, key: Key) -> str | None:
+    """Return the formula that belongs in the cell, in the sheet's own addresses; None where a column is missing."""
+    name, row = key
+    if name not in reading.expressions:
+        return None
+
+    def address(inner: Name) -> str:
+        if inner.name == RATE and RATE not in reading.table.columns:
+            if reading.rate_at and reading.rate_at.usable:
+                at = reading.rate_at.address
+                return f"${formulas.letters(at.column)}${at.row}"
+            return f"{reading.rate:.12g}"
+        at_row = row + (-1 if inner.name == RATE and not name.startswith("new") else inner.row)
+        if inner.name in reading.table.columns:
+            return str(reading.table.address(inner.name, at_row))
+        if inner.name in reading.expressions:
+            inlined = shifted(reading.expressions[inner.name], inner.row)
+            return f"({in_a_cell(inlined, address)})"
+        beside = next((at for at, one in reading.beside.items() if one == inner.name), None)
+        if beside:
+            return f"${formulas.letters(beside.column)}${beside.row}"
+        constant = reading.own(inner.name, at_row)
+        if constant is None:
+            raise Missing(inner.name)
+        return f"{constant:.12g}"
+
+    try:
+        return "=" + in_a_cell(reading.expressions[name], address)
+    except Missing:
+        return None
+
+
+def edit_of(reading: Reading, key: Key, free: bool) -> str | None:
+    """Return the sentence of the slip whose expression gives what the cell's formula gives, on random rows."""
+    try:
+        gives = [_tried(reading, key, seed, free) for seed in SEEDS]
+    except (FormulaError, Unknown, KeyError):
+        return None
+    if key[0] not in reading.expressions:
+        return None
+    usual = [_wanted(reading, key, seed, free) for seed in SEEDS]
+    if all(_close(give, want) for give, want in zip(gives, usual, strict=True)):
+        return None
+    for edit in _all_edits(reading, key):
+        trials = (_trial(reading, edit.expression, key, seed, free) for seed in SEEDS)
+        if all(_close(give, trial) for give, trial in zip(gives, trials, strict=True)):
+            return edit.sentence
+    return None
+
+
+def right_by_chance(reading: Reading, key: Key) -> str | None:
+    """Return the slip in a formula whose value is right only because two quantities happen to be equal here."""
+    if key[0] not in reading.expressions or not is_right_formula(reading, key):
+        return None
+    try:
+        if all(_close(_tried(reading, key, seed, True), _wanted(reading, key, seed, True)) for seed in SEEDS):
+            return None
+    except (FormulaError, Unknown, KeyError):
+        return None
+    return edit_of(reading, key, free=True)
+
+
+def diagnose(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
+    """Return what is likely wrong in a wrong cell, one sentence that begins with the cell's address."""
+    cell, address = reading.book.cells.get(reading.table.address(*key)), reading.table.address(*key)
+    if cell is None:
+        return f"{address} is empty"
+    if cell.formula is None:
+        if reading.own(*key) is None:
+            return f"{address} holds the text {str(cell.value)[:40]!r} where a number belongs"
+        return f"{address} {_of_typed_number(reading, key, wrong_rows)}"
+    told = _of_references(reading, key) or _of_formula(reading, key)
+    return f"{address} {told}"
+
+
+def _of_formula(reading: Reading, key: Key) -> str:
+    """Compare the formula with every slip, on random rows; then change the formula itself until it is right."""
+    shown = reading.book.value(reading.table.address(*key))
+    if isinstance(shown, FormulaError) and "circle" in str(shown):
+        return "needs its own value: the formula runs in a circle"
+    try:
+        gives = [_tried(reading, key, seed) for seed in SEEDS]
+    except (FormulaError, Unknown, KeyError) as error:
+        return f"shows {error}" if isinstance(error, FormulaError) else "gives another number than it should"
+    told = edit_of(reading, key, free=True) or _other_number(reading, key) or edit_of(reading, key, free=False)
+    told = told or _changed_until_right(reading, key)
+    if told:
+        return told
+    wanted = [_wanted(reading, key, seed) for seed in SEEDS]
+    ratios = [give / want if want else math.nan for give, want in zip(gives, wanted, strict=True)]
+    if all(_close(ratio, ratios[0]) for ratio in ratios):
+        return f"is {ratios[0]:.6g} times what it should be"
+    return "computes something else"
+
+
+def _of_references(reading: Reading, key: Key) -> str | None:
+    """Look at cells outside the table: a reference that moved with the row, or one to an empty cell or a text."""
+    address = reading.table.address(*key)
+    tree = reading.book.tree(address)
+    if tree is None:
+        return None
+    outside = [
+        ref for ref in formulas.references(tree) if isinstance(ref, Reference) and _is_outside(reading, ref, address)
+    ]
+    for ref in outside:
+        at = ref.at(address)
+        holds = reading.book.value(at)
+        rate = reading.rate_at
+        moved = _where_it_was(reading, key, ref)
+        told = "is empty" if holds is None else f"holds {_shown(holds)}"
+        if rate and rate.usable and key[0][0] in "wbn" and at != rate.address and moved in (None, rate.address):
+            dollar = f"${formulas.letters(rate.address.column)}${rate.address.row}"
+            why = ", because the reference is not fixed and moved with the row" if moved else ""
+            return f"takes η from {at}, which {told}{why}; η stands in {rate.address}: write {dollar}"
+        if moved and moved != at:
+            dollar = f"${formulas.letters(moved.column)}${moved.row}"
+            return (
+                f"takes a number from {at}, which {told}; the reference moved with the row from {moved}: write {dollar}"
+            )
+        if holds is None or isinstance(holds, str):
+            return f"refers to {at}, which {told}"
+    return None
+
+
+def _is_outside(reading: Reading, ref: Reference, base: Address) -> bool:
+    try:
+        return ref.at(base) not in reading.places
+    except FormulaError:
+        return False
+
+
+def _where_it_was(reading: Reading, key: Key, ref: Reference) -> Address | None:
+    """Return the cell that the same formula named in the first row that has it, where it was right; else None."""
+    name, row = key
+    tree = reading.book.tree(reading.table.address(*key))
+    for earlier in range(row):
+        at = reading.table.address(name, earlier)
+        if reading.book.tree(at) == tree and not (ref.row_fixed and ref.column_fixed):
+            return ref.at(at)
+    return None
+
+
+def _of_typed_number(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
+    name, row = key
+    number = reading.own(name, row)
+    rows = range(len(reading.table.lines))
+    cells = [reading.book.cells.get(reading.table.address(name, one)) for one in rows]
+    above = reading.own(name, row - 1) if row else None
+    if any(cell is not None and cell.formula is not None for cell in cells):
+        same = f", that of the row above ({reading.table.address(name, row - 1)}) again" if above == number else ""
+        return f"holds a number typed over the formula{same}"
+    if above is not None and above == number:
+        return f"repeats the number of the row above ({reading.table.address(name, row - 1)})"
+    run = [one for one in wrong_rows if one >= row][:3]
+    fine = min((reading.rounding(name, one) for one in run), default=0.0) < 1e-7
+    if name in reading.expressions and (fine or len(run) == 3):
+        for edit in _all_edits(reading, key):
+            if all(_matches_as_it_is(reading, edit.expression, name, one) for one in run):
+                return edit.sentence
+    return _typing_slip(reading, key) or "does not follow from its row"
+
+
+def _matches_as_it_is(reading: Reading, expression: Expression, name: str, row: int) -> bool:
+    def value(inner: Name) -> float:
+        number = reading.own(inner.name, row + inner.row)
+        if number is None and inner.name == RATE:
+            number = reading.rate
+        if number is None:
+            raise Missing(inner.name)
+        return number
+
+    try:
+        given, found = reading.own(name, row), evaluate(expression, value)
+    except (Missing, KeyError, IndexError, ZeroDivisionError, ValueError, OverflowError):
+        return False
+    return given is not None and abs(given - found) <= reading.tolerance(name, row, found)
+
+
+def _typing_slip(reading: Reading, key: Key) -> str | None:
+    """Compare the digits with those of the right number: sign, decimal point, two digits swapped, one digit wrong."""
+    number, wanted = reading.own(*key), reading.expected(*key)
+    if number is None or not wanted or not math.isfinite(wanted):
+        return None
+    if _close(number, -wanted, 1e-6):
+        return "has the wrong sign"
+    if number and abs(abs(math.log10(abs(number / wanted))) - round(abs(math.log10(abs(number / wanted))))) < 1e-6:
+        return "has its decimal point in the wrong place"
+    written = f"{number:.15g}"
+    decimals = len(written.partition(".")[2])
+    right = f"{wanted:.{decimals}f}"
+    differ = [index for index, (a, b) in enumerate(zip(written, right, strict=False)) if a != b]
+    if len(written.lstrip("-0.")) < 4:
+        return None
+    if len(written) == len(right) and len(differ) == 1:
+        return f"has one wrong digit: {written} for {right}"
+    if (
+        len(written) == len(right)
+        and len(differ) == 2
+        and [written[i] for i in differ] == [right[i] for i in reversed(differ)]
+    ):
+        return f"has two digits swapped: {written} for {right}"
+    return None
+
+
+def _all_edits(reading: Reading, key: Key) -> Iterator[Edit]:
+    name, row = key
+    last = len(reading.table.lines) - 1 - row
+    shifts = [shift for shift in (-1, 0, -2, 1, -row, 2, -3) if -row <= shift <= last]
+    others = [other for other in [*reading.quantities, RATE, *_links(reading)] if other != name]
+
+    def show(inner: Name, cell_only: bool = False) -> str:
+        if inner.name == RATE or inner.name not in reading.table.columns:
+            return inner.name
+        at = reading.table.address(inner.name, max(row + inner.row, 0))
+        if cell_only:
+            return str(at)
+        return f"{inner.name} ({f'row {at.row}' if reading.table.turned else f'column {formulas.letters(at.column)}'})"
+
+    for base in forms(reading.expressions[name], reading.expressions):
+        yield from edits(base, others, list(dict.fromkeys(shifts)), show)
+
+
+def _links(reading: Reading) -> list[str]:
+    return [name for name in reading.table.columns if reading.link(name)]
+
+
+def _other_number(reading: Reading, key: Key) -> str | None:
+    """Say which plain number of the formula should be the learning rate, or another plain number."""
+    address = reading.table.address(*key)
+    tree = reading.book.tree(address)
+    if tree is None:
+        return None
+    wanted = [_wanted(reading, key, seed) for seed in SEEDS]
+    at = f" ({reading.rate_at.address})" if reading.rate_at and reading.rate_at.usable else ""
+    right = {f"η = {reading.rate:g}{at}": reading.rate} if reading.rate and key[0][0] in "wbn" else {}
+    right |= {f"{number:g}": number for number in (0.5, 1.0, 2.0)}
+    for told, number in right.items():
+        for changed, old in _numbers_changed(tree, number):
+            if old != number and _gives(reading, changed, key, wanted):
+                return f"has {old:g} where {told} belongs"
+    return None
+
+
+def _numbers_changed(node: formulas.Node, number: float) -> Iterator[tuple[formulas.Node, float]]:
+    """Yield the tree with one plain number replaced, and the number that stood there."""
+    match node:
+        case formulas.Literal(float(old)):
+            yield formulas.Literal(number), old
+    for index, part in enumerate(inner := _operands(node)):
+        for changed, old in _numbers_changed(part, number):
+            yield _around(node, (*inner[:index], changed, *inner[index + 1 :])), old
+
+
+def _operands(node: formulas.Node) -> tuple[formulas.Node, ...]:
+    match node:
+        case formulas.Operation(_, inner) | formulas.Call(_, inner):
+            return inner
+    return ()
+
+
+def _around(node: formulas.Node, inner: tuple[formulas.Node, ...]) -> formulas.Node:
+    """Return the same operation or call around other operands."""
+    match node:
+        case formulas.Operation(sign, _):
+            return formulas.Operation(sign, inner)
+        case formulas.Call(name, _):
+            return formulas.Call(name, inner)
+    return node
+
+
+def _changed_until_right(reading: Reading, key: Key) -> str | None:
+    """Change one reference or one sign of the formula itself, or add a pair of brackets, until it is right."""
+    address = reading.table.address(*key)
+    tree, cell = reading.book.tree(address), reading.book.cells[address]
+    if tree is None or cell.formula is None:
+        return None
+    wanted = [_wanted(reading, key, seed) for seed in SEEDS]
+    for changed, told in _changes(reading, tree, key):
+        if _gives(reading, changed, key, wanted):
+            return told
+    found = formulas.tokens(cell.formula, address)
+    if len(found) > 60:
+        return None
+    for start in range(len(found)):
+        for end in range(start + 3, len(found) + 1):
+            braced = (*found[:start], ("sign", "("), *found[start:end], ("sign", ")"), *found[end:])
+            try:
+                node = formulas.parse(braced)
+            except Unknown:
+                continue
+            if node != tree and _gives(reading, node, key, wanted):
+                return "needs brackets: " + _written(braced, address)
+    return None
+
+
+def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[formulas.Node, str]]:
+    """Yield the tree with one reference or one operator changed."""
+    base, (name, row) = reading.table.address(*key), key
+    match node:
+        case Reference() if not _is_outside(reading, node, base):
+            old = node.at(base)
+            rows = {0, reading.places[old][1] - row, -1 if name[0] in "wb" else 0}
+            for other in reading.table.columns:
+                for shift in rows:
+                    if 0 <= row + shift < len(reading.table.lines):
+                        at = reading.table.address(other, row + shift)
+                        if at == base:
+                            continue
+                        new = Reference(None, at.row - base.row, at.column - base.column, False, False)
+                        told = f"uses {reading.places[old][0]} ({old}) where {other} ({at}) belongs"
+                        yield new, told
+        case formulas.Operation(sign, operands):
+            if len(operands) == 2:
+                for other in "+-*/":
+                    if other != sign:
+                        yield formulas.Operation(other, operands), f"has {sign} where {other} belongs"
+            elif sign == "-":
+                yield operands[0], "has a minus too many"
+    for index, part in enumerate(inner := _operands(node)):
+        for changed, told in _changes(reading, part, key):
+            yield _around(node, (*inner[:index], changed, *inner[index + 1 :])), told
+
+
+def _gives(reading: Reading, node: formulas.Node, key: Key, wanted: Sequence[float]) -> bool:
+    try:
+        return all(
+            _close(_calculated(reading, node, reading.table.address(*key), seed), want)
+            for seed, want in zip(SEEDS, wanted, strict=True)
+        )
+    except (FormulaError, Unknown, KeyError):
+        return False
+
+
+def _written(found: Sequence[formulas.Token], base: Address) -> str:
+    """Return tokens as a formula again."""
+    words: list[str] = []
+    for kind, value in found:
+        if kind == "reference":
+            corners = [value] if isinstance(value, Reference) else [value.first, value.last]
+            words.append(":".join(str(corner.at(base)) for corner in corners))
+        elif kind == "number":
+            words.append(f"{value:.12g}")
+        else:
+            words.append(f"{value}(" if kind == "function" else f'"{value}"' if kind == "text" else value)
+    return "=" + "".join(words)
+
+
+def _wanted(reading: Reading, key: Key, seed: int, free: bool = False) -> float:
+    return reading.compute(*key, lambda name, row: reading.random_row(seed, row, free)[name])
+
+
+def _trial(reading: Reading, expression: Expression, key: Key, seed: int, free: bool) -> float:
+    try:
+        return evaluate(expression, lambda inner: reading.random_row(seed, key[1] + inner.row, free)[inner.name])
+    except (ZeroDivisionError, OverflowError, ValueError, KeyError):
+        return math.nan
+
+
+def _tried(reading: Reading, key: Key, seed: int, free: bool = False) -> float:
+    """Return what the cell's formula gives where all recognised cells are those of the random rows."""
+    address = reading.table.address(*key)
+    tree = reading.book.tree(address)
+    if tree is None:
+        raise Unknown("no formula")
+    return _calculated(reading, tree, address, seed, free)
+
+
+def _calculated(
+    reading: Reading, tree: formulas.Node, base: Address, seed: int, free: bool = False, depth: int = 0
+) -> float:
+    rate_at = reading.rate_at.address if reading.rate_at else None
+
+    def cell(address: Address) -> Value:
+        if address in reading.places:
+            name, row = reading.places[address]
+            found = reading.random_row(seed, row, free)
+            if name in found:
+                return found[name]
+        if free and (address == rate_at or address in reading.beside):
+            return reading.random_row(seed, 0, free)[RATE if address == rate_at else reading.beside[address]]
+        inner = reading.book.tree(address)
+        if inner is not None and depth < DEEPEST and address != base:
+            return _calculated(reading, inner, address, seed, free, depth + 1)
+        value = reading.book.value(address)
+        if isinstance(value, FormulaError):
+            raise value
+        return value
+
+    result = formulas.calculate(tree, base, cell, lambda name: reading.book.defined(name, base.sheet), rounding=False)
+    if isinstance(result, str) or result is None:
+        raise FormulaError("#VALUE!")
+    return float(result)
+
+
+def _close(a: float, b: float, within: float = CLOSE) -> bool:
+    return abs(a - b) <= within * max(abs(a), abs(b)) + 1e-15
+
+
+def _shown(value: object) -> str:
+    return (
+        f"{value:.6g}"
+        if isinstance(value, float)
+        else f"the text {str(value)[:30]!r}"
+        if isinstance(value, str)
+        else str(value)
+    )

@@ -1,0 +1,456 @@
+"""The check of other people's workbooks: right ones pass, planted slips are found in place, hostile files refused."""
+
+import dataclasses
+import json
+import re
+import zipfile
+
+import layouts
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from classlab.errors import UserError
+from classlab.lesson import check, headers, network, workbook
+
+ROW = 6
+SHORT = {name: dataclasses.replace(layout, rows=12) for name, layout in layouts.LAYOUTS.items()}
+PLANTED = [(name, slip) for name, layout in SHORT.items() for slip in layouts.SLIPS if slip.name in layout.order]
+PLANTED = [(name, slip) for name, slip in PLANTED if slip.formula(SHORT[name])]
+
+
+def wrong(found):
+    return {column.name: column for table in found.tables for column in table.columns if column.verdict == "wrong"}
+
+
+# Right workbooks
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+@pytest.mark.parametrize("form", ["formulas", "numbers", "six digits", "four digits"])
+def test_right_workbooks_of_three_layouts_pass(name, form, tmp_path):
+    layout = layouts.LAYOUTS[name]
+    if form != "formulas":
+        layout = layouts.numbers_only(layout, {"six digits": 6, "four digits": 4}.get(form))
+    found = check.check(layouts.write(layout, tmp_path / "a.xlsx"))
+    (table,) = found.tables
+    assert found.right, wrong(found)
+    assert (table.network, table.rows, table.like) == ("2-2-2", layout.rows, "eva7-s4")
+    assert table.settings == "sigmoid hidden, sigmoid output, ½ squared error, no biases"
+    assert table.learning_rate == layout.rate
+    assert not [column for column in table.columns if column.verdict == "unchecked"]
+
+
+def test_our_own_workbook_passes_with_and_without_stored_values(tmp_path):
+    file = tmp_path / "own.xlsx"
+    workbook.write(network.build(), (2.0, 0.1), 68, file)
+    found = check.check(file)
+    assert found.right
+    assert [(table.sheet, table.rows, table.like) for table in found.tables] == [
+        ("LR 2.0", 68, "era-s6"),
+        ("LR 0.1", 68, "era-s6"),
+    ]
+    openpyxl.load_workbook(file).save(file)  # drops every stored value
+    assert check.check(file).right
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"hidden": "tanh", "biases": True}, "tanh hidden, sigmoid output, ½ squared error, with biases"),
+        (
+            {"hidden": "relu", "output": "softmax", "loss": "cross_entropy"},
+            "relu hidden, softmax output, cross-entropy",
+        ),
+        ({"output": "softmax"}, "sigmoid hidden, softmax output, ½ squared error"),
+        ({"sizes": (3, 4, 2)}, "sigmoid hidden, sigmoid output, ½ squared error"),
+        ({"sizes": (2, 2, 2, 2)}, "sigmoid hidden"),
+        ({"inputs": [[0.05, 0.1], [0.9, -0.4]], "targets": [[0.5, 0.5], [0.1, 0.9]]}, "sigmoid hidden"),
+    ],
+)
+def test_other_networks_are_recognised(options, told, tmp_path):
+    net = network.build(**options)
+    workbook.write(net, [0.5], 6, tmp_path / "a.xlsx")
+    found = check.check(tmp_path / "a.xlsx")
+    assert found.right, wrong(found)
+    assert found.tables[0].settings.startswith(told)
+    assert found.tables[0].network == "-".join(map(str, net.sizes))
+
+
+def variant(name, tmp_path):
+    """A right workbook as found in practice, by the name of what is unusual about it."""
+    era, file = SHORT["era"], tmp_path / "a.xlsx"
+    constants = {"t1": "$A$36", "t2": "$B$36", "i1": "$C$36", "i2": "$D$36"}
+    if name == "counted from zero":
+        heads = {one: re.sub(r"\d", lambda digit: str(int(digit[0]) - 1), one) for one in era.order if one != "E_tot"}
+        return layouts.write(dataclasses.replace(era, headers=heads), file)
+    if name == "inputs and targets in the first row only":
+        formulas = {k: re.sub(r"\{([it]\d)\}", lambda m: constants[m[1]], v) for k, v in era.formulas.items()}
+        blank = {(one, row): None for one in layouts.GIVEN for row in range(1, era.rows)}
+        return layouts.write(dataclasses.replace(era, formulas=formulas), file, blank)
+    if name == "inputs, targets and rate typed into the formulas":
+        numbers = {"t1": "0.01", "t2": "0.99", "i1": "0.05", "i2": "0.1"}
+        formulas = {k: re.sub(r"\{([it]\d)\}", lambda m: numbers[m[1]], v) for k, v in era.formulas.items()}
+        order = layouts.FORWARD + layouts.ERRORS + layouts.GRADIENTS
+        updates = {(f"w{n}", row): f"={{^w{n}}}-0.5*{{^∂E/∂w{n}}}" for n in range(1, 9) for row in range(1, era.rows)}
+        return layouts.write(
+            dataclasses.replace(era, formulas=formulas, order=order, rate_label="lesson", sheet="work"), file, updates
+        )
+    if name == "initial weights in a row of their own":
+        blank = {(one, 0): None for one in era.order if one not in layouts.WEIGHTS}
+        again = {(one, 1): f"={{^{one}}}" for one in layouts.WEIGHTS}
+        return layouts.write(era, file, blank | again)
+    if name == "updated weights in columns of their own":
+        new = {f"new w{n}": f"{{w{n}}}-{{η}}*{{∂E/∂w{n}}}" for n in range(1, 9)}
+        layout = dataclasses.replace(
+            era, order=era.order + list(new), formulas=era.formulas | new, headers={one: one[4:] for one in new}
+        )
+        taken = {(f"w{n}", row): f"={{^new w{n}}}" for n in range(1, 9) for row in range(1, era.rows)}
+        return layouts.write(layout, file, taken)
+    if name == "no columns for E1, E2 and the gradients":
+        order = layouts.GIVEN + layouts.FORWARD + ["E_tot"]
+        formulas = era.formulas | {"E_tot": "0.5*({t1}-{a_o1})^2+0.5*({t2}-{a_o2})^2"}
+        up = {one: re.sub(r"\{(\w)", r"{^\1", formula) for one, formula in era.formulas.items()}
+        updates = {
+            (f"w{n}", row): f"={{^w{n}}}-{{η}}*({up[f'∂E/∂w{n}']})" for n in range(1, 9) for row in range(1, era.rows)
+        }
+        return layouts.write(dataclasses.replace(era, order=order, formulas=formulas), file, updates)
+    if name == "squared error without the ½":
+        formulas = {k: "2*" + v if k.startswith("∂") else v.replace("0.5*", "") for k, v in era.formulas.items()}
+        return layouts.write(dataclasses.replace(era, formulas=formulas), file)
+    if name == "weights numbered input by input":
+        other = {"w2": "w3", "w3": "w2", "w6": "w7", "w7": "w6"}
+
+        def swap(text):
+            return re.sub(r"w\d", lambda match: other.get(match[0], match[0]), text)
+
+        return layouts.write(
+            dataclasses.replace(era, formulas={swap(k): swap(v) for k, v in era.formulas.items()}), file
+        )
+    if name == "the rate under its label, in the header's row":
+        layout = dataclasses.replace(era, rate_at=(35, 32), rate_label="LR=")
+        layouts.write(layout, file)
+        book = openpyxl.load_workbook(file)
+        book.active["AG35"].value, book.active["AF36"].value = None, 0.5
+        for row in book.active.iter_rows():
+            for cell in row:
+                cell.value = cell.value.replace("$AG$35", "$AF$36") if isinstance(cell.value, str) else cell.value
+        book.save(file)
+        return file
+    if name == "sideways":
+        layouts.write(layouts.numbers_only(era), file)
+        book = openpyxl.load_workbook(file)
+        upright, sideways = book.active, book.create_sheet("sideways")
+        for row in upright.iter_rows():
+            for cell in row:
+                if cell.value is not None:
+                    sideways.cell(cell.column, cell.row).value = cell.value
+        book.remove(upright)
+        book.save(file)
+        return file
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "counted from zero",
+        "inputs and targets in the first row only",
+        "inputs, targets and rate typed into the formulas",
+        "initial weights in a row of their own",
+        "updated weights in columns of their own",
+        "no columns for E1, E2 and the gradients",
+        "squared error without the ½",
+        "weights numbered input by input",
+        "the rate under its label, in the header's row",
+        "sideways",
+    ],
+)
+def test_right_workbooks_as_found_in_practice_pass(name, tmp_path):
+    found = check.check(variant(name, tmp_path))
+    assert found.right, wrong(found)
+    assert found.tables[0].learning_rate == 0.5
+    assert not [column for column in found.tables[0].columns if column.verdict == "unchecked"]
+
+
+def test_several_tables_on_a_sheet_each_have_their_own_rate(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row, column, rate in ((10, 1, 2.0), (10, 36, 1.0), (40, 1, 0.1)):
+        layout = dataclasses.replace(SHORT["era"], row=row, column=column, rate=rate, rate_at=(row - 2, column + 1))
+        sheet.cell(row - 2, column + 1).value, sheet.cell(row - 2, column + 2).value = "η =", rate
+        for name in layout.order:
+            sheet[layout.address(name, -1)].value = name
+        for (name, index), content in layouts.contents(layout, {}).items():
+            sheet[layout.address(name, index)].value = content
+    book.save(tmp_path / "a.xlsx")
+    found = check.check(tmp_path / "a.xlsx")
+    assert found.right
+    assert sorted(table.learning_rate for table in found.tables) == [0.1, 1.0, 2.0]
+
+
+# Planted slips
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_planted_slips_are_found_at_their_cells_and_named_and_no_right_cell_is_blamed(name, tmp_path):
+    """Each slip stands in a row of its own; what follows from it in later rows is right."""
+    slips = {row: slip for row, (_, slip) in enumerate((one for one in PLANTED if one[0] == name), 3)}
+    layout = dataclasses.replace(layouts.LAYOUTS[name], rows=len(slips) + 5)
+    planted = {(slip.name, row): slip.formula(layout) for row, slip in slips.items()}
+    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+    findings = {finding.cell: finding for column in found.values() for finding in column.findings}
+    assert set(findings) == {layout.address(slip.name, row) for row, slip in slips.items()}
+    for row, slip in slips.items():
+        finding = findings[layout.address(slip.name, row)]
+        assert finding.cells == 1
+        assert all(re.search(word if "|" in word else re.escape(word), finding.slip) for word in slip.words), finding
+        assert finding.should_be_formula.startswith("=")
+
+
+def test_there_are_enough_planted_slips():
+    assert len(PLANTED) >= 60
+    assert len({name for name, _ in PLANTED}) == 3
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_a_slip_filled_down_a_whole_column_is_found_in_its_first_row(name, tmp_path):
+    layout = SHORT[name]
+    for slip in [slip for one, slip in PLANTED if one == name][::7]:
+        formula = slip.formula(layout)
+        first = 2 if "^^" in formula else 1 if "{^" in formula else 0
+        rows = range(first, layout.rows - 1)
+        file = layouts.write(layout, tmp_path / "a.xlsx", {(slip.name, row): formula for row in rows})
+        found = wrong(check.check(file))
+        assert list(found) == [slip.name]
+        assert found[slip.name].findings[0].cell == layout.address(slip.name, first)
+        assert found[slip.name].wrong_cells == len(rows)
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_typed_numbers_gaps_and_errors_are_found_where_they_are(name, tmp_path):
+    layout = SHORT[name]
+    right = layouts.values(layout)[ROW]
+    for planted, words in [
+        ({("h1", ROW): 0.5}, "holds a number typed over the formula"),
+        ({("w5", ROW): round(right["w5"], 3)}, "holds a number typed over the formula"),
+        ({("a_o2", ROW): round(right["a_o2"], 4)}, "holds a number typed over the formula"),
+        ({("E1", ROW): None}, "is empty"),
+        ({("E2", ROW): "?"}, "holds the text '?' where a number belongs"),
+        ({("∂E/∂w6", ROW): "=#REF!*2"}, "shows #REF!"),
+        ({("h2", ROW): "={h2}+1"}, "needs its own value: the formula runs in a circle"),
+        ({("∂E/∂w5", ROW): "={w1}/{nowhere}"}, ""),
+    ]:
+        ((key, content),) = planted.items()
+        if isinstance(content, str) and "nowhere" in content:
+            planted = {key: content.replace("{nowhere}", "$XX$1")}
+            words = "refers to XX1, which is empty"
+        found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+        assert list(found) == [key[0]], (planted, found)
+        finding = found[key[0]].findings[0]
+        assert finding.cell == layout.address(*key)
+        assert words in finding.slip
+
+
+@pytest.mark.parametrize("name", layouts.LAYOUTS)
+def test_in_a_workbook_of_plain_numbers_only_the_wrong_number_is_blamed(name, tmp_path):
+    layout = layouts.numbers_only(SHORT[name])
+    rows = layouts.values(layout)
+    right = rows[ROW]
+    swapped = {("∂E/∂w5", row): numbers["∂E/∂w6"] for row, numbers in enumerate(rows)}
+    for planted, words in [
+        ({("h1", ROW): 0.5}, "does not follow from its row"),
+        ({("w5", ROW): 0.41}, "does not follow from its row"),
+        ({("∂E/∂w3", ROW): -right["∂E/∂w3"]}, "has the wrong sign"),
+        ({("a_h1", ROW): right["a_h1"] * 1000}, "decimal point in the wrong place"),
+        ({("E1", ROW): 2 * right["E1"]}, "lacks the factor ½"),
+        ({("w7", ROW): rows[ROW - 1]["w7"]}, "repeats the number of the row above"),
+        (swapped, "multiplies by a_h2"),
+    ]:
+        found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+        (blamed,) = {key[0] for key in planted}
+        assert list(found) == [blamed], (planted, found)
+        assert words in found[blamed].findings[0].slip
+
+
+def test_a_reference_that_moved_with_the_row_is_named(tmp_path):
+    layout = SHORT["era"]
+    moved = {("w3", row): f"={{^w3}}-C{row + 1}*{{^∂E/∂w3}}" for row in range(1, layout.rows)}
+    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", moved)))
+    assert list(found) == ["w3"]
+    assert found["w3"].findings[0].slip == (
+        "G38 takes η from C3, which is empty, because the reference is not fixed and moved with the row; "
+        "η stands in C2: write $C$2"
+    )
+
+
+def test_a_rate_typed_into_the_updates_is_held_against_the_one_on_the_sheet(tmp_path):
+    layout = SHORT["era"]
+    typed = {(f"w{n}", row): f"={{^w{n}}}-0.8*{{^∂E/∂w{n}}}" for n in range(1, 9) for row in range(1, layout.rows)}
+    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", typed)))
+    assert set(found) == set(layouts.WEIGHTS)
+    assert found["w1"].findings[0].slip == "E37 has 0.8 where η = 0.5 (C2) belongs"
+
+
+def test_a_series_filled_down_and_a_changed_target_are_found(tmp_path):
+    layout = SHORT["era"]
+    series = {("i1", row): round(0.05 + 0.01 * row, 2) for row in range(layout.rows)}
+    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", series)))
+    assert list(found) == ["i1"]
+    assert found["i1"].findings[0].slip == "C37 holds 0.06 where 0.05 belongs: a series was filled down"
+    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", {("t1", ROW): 0.02})))
+    assert list(found) == ["t1"]
+
+
+def test_a_sheet_that_starts_from_other_weights_than_all_others_is_wrong(tmp_path):
+    book = openpyxl.Workbook()
+    for rate in (2.0, 1.0, 0.5):
+        layout = dataclasses.replace(SHORT["era"], rate=rate, sheet=f"LR {rate}")
+        planted = {("w2", 0): 0.02} if rate == 1.0 else None
+        layouts.write(layout, tmp_path / "a.xlsx", planted, book)
+    found = check.check(tmp_path / "a.xlsx")
+    assert [table.right for table in found.tables] == [True, False, True]
+    assert wrong(found)["w2"].findings[0].slip == "F36 starts at 0.02 where all other sheets start at 0.2"
+
+
+def test_what_is_right_only_by_chance_is_a_remark(tmp_path):
+    layout = dataclasses.replace(SHORT["era"], targets=(0.5, 0.5))
+    found = check.check(layouts.write(layout, tmp_path / "a.xlsx", {("E2", ROW): "=0.5*({t1}-{a_o2})^2"}))
+    assert found.right
+    assert found.tables[0].remarks == [
+        "V42 uses t1 (column A) where t2 (column B) belongs; the number is right only because both are equal here"
+    ]
+
+
+def test_stale_values_and_typed_but_right_numbers_are_remarks(tmp_path):
+    file = tmp_path / "a.xlsx"
+    layout = SHORT["era"]
+    right = layouts.values(layout)[ROW]["h1"]
+    found = check.check(layouts.write(layout, file, {("h1", ROW): right}))
+    assert found.right
+    assert found.tables[0].remarks == ["I42 holds a number typed over its formula (h1); the number is right"]
+    workbook.write(network.build(), [0.5], 5, file)
+    with zipfile.ZipFile(file) as archive:
+        text = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    text[sheet], count = re.subn(rb'(<c r="J37"[^>]*><f>[^<]*</f><v>)[^<]*', rb"\g<1>7", text[sheet])
+    assert count == 1
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in text.items():
+            archive.writestr(name, content)
+    found = check.check(file)
+    assert found.right
+    assert found.tables[0].remarks == ["1 cells, first J37, store other values than their formulas give; recalculate"]
+
+
+def test_the_check_as_json_round_trips(tmp_path):
+    layout = SHORT["eva"]
+    file = layouts.write(layout, tmp_path / "a.xlsx", {("h1", ROW): 0.5})
+    document = json.loads(json.dumps(check.as_json(check.check(file))))
+    assert document["right"] is False
+    (table,) = document["tables"]
+    blamed = [column for column in table["columns"] if column["verdict"] == "wrong"]
+    assert blamed[0]["first_wrong"]["cell"] == layout.address("h1", ROW)
+    assert blamed[0]["first_wrong"]["should_be_formula"].startswith("=")
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        *[(text, "∂E/∂w1") for text in ("∂E/∂w1", "dE/dw1", "dw1", "δE_total/δw1", "∂E_T / ∂w1", "ΔE/Δw1", "grad w1")],
+        *[(text, "∂E/∂w1") for text in ("\\frac{\\partial E}{\\partial w_1}", "dE/dW1", "∂E_Total/∂w₁")],
+        *[(text, "E_tot") for text in ("E_tot", "E_TOTAL", "Total Error", "E", "Loss", "E_total (MSE)", "e_t")],
+        *[(text, "a_h1") for text in ("a_h1", "out_h1", "h1_out", "σ(h1)", "sigmoid(h1)", "a-h1", "ah1")],
+        *[(text, "h1") for text in ("h1", "net_h1", "H1", "h1 = w1*i1 + w2*i2")],
+        *[(text, "η") for text in ("η", "LR", "Learning Rate (η)", "alpha", "ղ")],
+        *[(text, "a_o2") for text in ("a_o2", "a_02", "out_o2", "output2")],
+        *[(text, "t1") for text in ("t1", "Target 1", "target_o1")],
+        *[(text, "new w1") for text in ("w1_new", "new w1", "w1'", "w1+")],
+        *[(text, "∂E/∂o1") for text in ("∂E/∂o1", "delta_o1", "δo1")],
+        *[(text, None) for text in ("epoch", "w", "chart", "", "weights", "Graphs", None, 3.0)],
+        ("∂a_o1/∂o1", "∂a_o1/∂o1"),
+        ("h2_1", "h2_1"),
+        ("i1[2]", "i1[2]"),
+    ],
+)
+def test_headers_as_people_write_them(written, name):
+    assert headers.quantity_named(written) == name
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=200)
+def test_any_header_is_read_without_a_fault(text):
+    headers.quantity_named(text)
+    headers.rate_in(text)
+    headers.is_rate_label(text)
+    headers.setting_named(text)
+
+
+# Files that are not what they seem
+
+
+def sentence(file):
+    with pytest.raises(UserError) as caught:
+        check.check(file)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_broken_and_foreign_files_get_one_sentence(tmp_path):
+    file = tmp_path / "a.xlsx"
+    assert sentence(file).endswith("cannot be read: No such file or directory")
+    file.write_bytes(b"not a workbook")
+    assert sentence(file).endswith("is not an .xlsx workbook, or is damaged")
+    file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    assert "an old .xls file or locked with a password" in sentence(file)
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert sentence(file).endswith("is not an .xlsx workbook")
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    assert "cannot be read as an .xlsx workbook" in sentence(file)
+    openpyxl.Workbook().save(file)
+    assert "holds no table to check: a row of headers such as" in sentence(file)
+    whole = layouts.write(SHORT["era"], file).read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert "damaged" in sentence(file)
+    assert "cannot be read: Is a directory" in sentence(tmp_path)
+
+
+def test_hostile_files_are_refused_before_they_are_read(tmp_path):
+    file = layouts.write(SHORT["era"], tmp_path / "a.xlsx")
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+
+    def rewritten(**changed):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in (parts | changed).items():
+                archive.writestr(name, content)
+        return file
+
+    entities = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>'
+    name = "xl/worksheets/sheet1.xml"
+    assert "declares entities of its own" in sentence(rewritten(**{name: entities + parts[name]}))
+    assert "unpacks to more than" in sentence(rewritten(**{name: parts[name] + b" " * 41_000_000}))
+    assert "unpacks to more than" in sentence(rewritten(**{f"xl/{index}.bin": b"" for index in range(3001)}))
+
+
+def test_a_far_away_cell_costs_nothing(tmp_path):
+    file = layouts.write(SHORT["era"], tmp_path / "a.xlsx")
+    book = openpyxl.load_workbook(file)
+    book.active["XFD1048576"].value = "=1+1"
+    book.active["XFC1"].value = '=WEBSERVICE("http://example.org")'
+    book.save(file)
+    assert check.check(file).right
+
+
+def test_columns_that_make_no_network_are_told(tmp_path):
+    layout = dataclasses.replace(
+        SHORT["era"], order=[name for name in SHORT["era"].order if name not in ("w8", "∂E/∂w8")]
+    )
+    file = layouts.write(layouts.numbers_only(layout), tmp_path / "a.xlsx")
+    assert "the columns make no network: 7 weights, where 2-2-2 units need 8" in sentence(file)

@@ -1,0 +1,120 @@
+"""Formulas as a spreadsheet calculates them: precedence, functions, references filled down, errors, and refusals."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classlab.lesson.book import Book, Cell
+from classlab.lesson.formula import Address, Unknown, parse, tokens
+from classlab.lesson.functions import FormulaError
+
+
+def book(**cells):
+    """A book of one sheet from contents by address: "A1": 2.0 or "=A1*2"."""
+    found = {}
+    for where, content in cells.items():
+        column, row = where.rstrip("0123456789"), int(where.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        number = 0
+        for letter in column:
+            number = 26 * number + ord(letter) - 64
+        formula = content if isinstance(content, str) and content.startswith("=") else None
+        found[Address("S", row, number)] = Cell(None if formula else content, formula)
+    return Book(["S"], found, {"rate": "S!$A$1", "S!twice": "S!$A$2*2"})
+
+
+def value(formula, **cells):
+    return book(**cells, Z9=formula).value(Address("S", 9, 26))
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        ("=1+2*3", 7),
+        ("=-2^2", 4),  # a spreadsheet's minus binds tighter than its power
+        ("=2^3^2", 64),  # and its powers run from the left
+        ("=-(2^2)", -4),
+        ("=10%+1", 1.1),
+        ("=1/(1+EXP(-0.5))", 1 / (1 + math.exp(-0.5))),
+        ("=A1*$A$2-S!A1", 2 * 3 - 2),
+        ("='S'!A2", 3),
+        ("=POWER(A2,2)/2", 4.5),
+        ("=SUM(A1:A3,10)", 15),
+        ("=SUMPRODUCT(A1:A2,A1:A2)", 13),
+        ("=AVERAGE(A1:A2)", 2.5),
+        ("=MAX(0,A1)+MIN(A1,A2)", 4),
+        ("=IF(A1>1,LN(EXP(2)),0)", 2),
+        ("=IFERROR(1/0,5)", 5),
+        ("=ROUND(2.345,2)", 2.35),
+        ("=TANH(0.3)", math.tanh(0.3)),
+        ("=rate+TWICE", 8),
+        ("=1.5e-1+.5", 0.65),
+        ("=SUMXMY2(A1:A2,A1:A2)+SUMSQ(A1,A2)", 13),
+        ("=A9", 0),
+        ('="0,5"*2', 1),
+    ],
+)
+def test_formulas_have_a_spreadsheets_values(formula, expected):
+    assert (value(formula, A1=2.0, A2=3.0, A3="text") or 0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "error"),
+    [
+        ("=1/0", "#DIV/0!"),
+        ("=LN(0)", "#NUM!"),
+        ("=A3+1", "#VALUE!"),
+        ("=#REF!+1", "#REF!"),
+        ("=nobody*2", "#NAME?"),
+        ("=EXP(1000)", "#NUM!"),
+        ("=(-8)^0.5", "#NUM!"),
+        ("=Z9+1", "a circle: the formula needs its own value"),
+        ("=WEBSERVICE(A1)", "a formula that is not calculated here"),
+        ("=[1]Other!A1", "a formula that is not calculated here"),
+        ("=1+", "a formula that is not calculated here"),
+        ("=" + "(" * 200 + "1" + ")" * 200, "a formula that is not calculated here"),
+        ("=" + "-" * 500 + "1", "a formula that is not calculated here"),
+    ],
+)
+def test_errors_are_those_of_a_spreadsheet_and_nothing_else_is_run(formula, error):
+    found = value(formula, A1=2.0, A3="text")
+    assert isinstance(found, FormulaError)
+    assert str(found) == error
+
+
+numbers = st.floats(0.1, 9).map(lambda number: f"{number:.3f}")
+trees = st.recursive(
+    numbers,
+    lambda inner: st.builds("({}{}{})".format, inner, st.sampled_from("+-*/"), inner) | inner.map("-({})".format),
+    max_leaves=12,
+)
+
+
+@given(trees)
+def test_arithmetic_is_pythons(written):
+    try:
+        expected = eval(written)
+    except ZeroDivisionError:
+        expected = None
+    found = value("=" + written)
+    assert str(found) == "#DIV/0!" if expected is None else found == pytest.approx(expected)
+
+
+def test_a_formula_filled_down_is_the_same_tree():
+    first, second = Address("S", 5, 3), Address("S", 60, 3)
+    assert tokens("=A5*$B$1-EXP(A4)", first) == tokens("=A60*$B$1-EXP(A59)", second)
+    assert tokens("=A5*B1", first) != tokens("=A60*B1", second)
+    assert parse(tokens("=A5*2", first)) == parse(tokens("=A60*2", second))
+
+
+def test_a_column_of_many_rows_needs_no_deep_recursion():
+    cells = {"A1": 1.0} | {f"A{row}": f"=A{row - 1}+1" for row in range(2, 5001)}
+    assert book(**cells).value(Address("S", 5000, 1)) == 5000
+
+
+def test_what_is_no_formula_of_ours_is_unknown():
+    with pytest.raises(Unknown):
+        tokens("={1,2,3}", Address("S", 1, 1))
+    with pytest.raises(Unknown):
+        tokens("=" + "1+" * 3000 + "1", Address("S", 1, 1))
