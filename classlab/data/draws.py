@@ -51,12 +51,12 @@ def normal(generator: Draws, *shape: int) -> Tensor:
     if isinstance(generator, Generator) and not _is_slow(generator, shape):
         return torch.randn(shape, generator=generator, device=generator.device)
     # Box and Muller, "A note on the generation of random normal deviates", 1958: two even numbers make two normal ones.
+    keys = _keys(generator, shape[0])
     count = math.prod(shape[1:])
     half = (count + 1) // 2
-    even = _keys(generator, shape[0]).uniform(shape[0], 2 * half)
-    radius = even[:, :half].neg().log1p_().mul_(-2).sqrt_()
-    angle = even[:, half:] * (2 * math.pi)
-    numbers = torch.cat([radius * angle.cos(), radius * angle.sin()], dim=1)
+    radius = keys.uniform(shape[0], half).neg_().log1p_().mul_(-2).sqrt_()
+    angle = keys.uniform(shape[0], half).mul_(2 * math.pi)
+    numbers = torch.cat([angle.cos().mul_(radius), angle.sin_().mul_(radius)], dim=1)
     return numbers[:, :count].reshape(shape)
 
 
@@ -73,15 +73,17 @@ def _keys(generator: Draws, count: int) -> ImageKeys:
 
 
 def _mixed(bits: Tensor) -> Tensor:
-    """Return int32 numbers in which every bit depends on every bit given.
+    """Mix int32 numbers in place, so that every bit depends on every bit given, and return them.
 
     The constants are those of Wellons, "Prospecting for hash functions", 2018 (lowbias32). Shifts of signed numbers
     bring in copies of the sign, hence the masks.
     """
-    bits = bits ^ ((bits >> 16) & 0xFFFF)
-    bits = bits.mul_(_FIRST)
-    bits = bits.bitwise_xor_((bits >> 15) & 0x1FFFF).mul_(_SECOND)
-    return bits.bitwise_xor_((bits >> 16) & 0xFFFF)
+    moved = bits >> 16
+    bits.bitwise_xor_(moved.bitwise_and_(0xFFFF)).mul_(_FIRST)
+    torch.bitwise_right_shift(bits, 15, out=moved)
+    bits.bitwise_xor_(moved.bitwise_and_(0x1FFFF)).mul_(_SECOND)
+    torch.bitwise_right_shift(bits, 16, out=moved)
+    return bits.bitwise_xor_(moved.bitwise_and_(0xFFFF))
 
 
 def _signed(number: int) -> int:
