@@ -36,7 +36,10 @@ class Choice(pydantic.BaseModel):
         return self.bind(kind)(**handed_over)
 
     def __str__(self) -> str:
-        options = ", ".join(f"{key} {value}" for key, value in self.options.items() if value is not None)
+        given = {key: value for key, value in self.options.items() if value is not None}
+        options = ", ".join(
+            f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in given.items()
+        )
         return f"{self.name} ({options})" if options else self.name
 
 
@@ -202,9 +205,7 @@ class Experiment(_Section):
         validates = self.protocol.validate_on != "none"
         if self.protocol.validate_on == "val" and self.data.val_size == 0:
             if "validate_on" in self.protocol.model_fields_set:
-                problem = (
-                    "protocol.validate_on is val but data.val_size is 0: hold out some images, or say none"
-                )
+                problem = "protocol.validate_on is val but data.val_size is 0: hold out some images, or say none"
             validates = False
         if problem is None and not validates:
             if self.protocol.select == "best":
