@@ -174,4 +174,5 @@ def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     import torch
 
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    return model.to(torch.device(settings.device)).to(memory_format=layout)
+    # torch's types do not know the keyword that its documentation gives for changing the layout.
+    return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

@@ -105,7 +105,7 @@ def train(
             if drawing:
                 del row["train_accuracy"]
             # Once an epoch: evaluate what the protocol looks at.
-            looked_at: set[str] = {protocol.validate_on} - {"none"}
+            looked_at = {str(protocol.validate_on)} - {"none"}
             if protocol.test_each_epoch:
                 looked_at.add("test")
             if protocol.train_metrics == "re-evaluated":
