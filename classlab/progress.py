@@ -1,10 +1,14 @@
 """Progress on standard error, so that standard output stays a reader's or a program's."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+# A bar that is drawn after every small step would cost more than the step.
+SECONDS_BETWEEN_UPDATES = 0.1
 
 errors = Console(stderr=True, highlight=False)
 
@@ -22,8 +26,15 @@ def progress(description: str, total: float | None, unit: str) -> Iterator[Calla
     with Progress(*columns, console=errors, transient=True) as bars:
         task = bars.add_task(description, total=total, rate="")
 
+        waiting, shown = 0.0, time.monotonic()
+
         def advance(amount: float) -> None:
-            bars.advance(task, amount)
+            nonlocal waiting, shown
+            waiting += amount
+            if time.monotonic() - shown < SECONDS_BETWEEN_UPDATES:
+                return
+            bars.advance(task, waiting)
+            waiting, shown = 0.0, time.monotonic()
             speed = bars.tasks[0].speed
             bars.update(task, rate=_rate(speed, unit) if speed else "")
 

@@ -218,7 +218,7 @@ def _accuracy(correct: int | None, total: int) -> dict[str, Any]:
 
 def _status(rows: list[dict[str, float]], correct: int | None, labels: np.ndarray) -> tuple[str, str]:
     last, total = rows[-1], len(labels)
-    if not np.isfinite(last["train_loss"]):
+    if not all(np.isfinite(value) for name, value in last.items() if name.endswith("_loss")):
         return "diverged", f"diverged: the loss was not finite in epoch {last['epoch']}"
     if correct is not None:
         largest = float(np.bincount(labels).max()) / total

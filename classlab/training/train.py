@@ -24,13 +24,12 @@ class Epoch:
     """What one epoch gave.
 
     row: the metrics of this epoch, by the names of metrics.csv. state: everything the next epoch needs.
-    improved: whether this is the best epoch so far by the protocol's metric. diverged: the loss is not finite.
+    improved: whether this is the best epoch so far by the protocol's metric.
     """
 
     row: dict[str, float]
     state: State
     improved: bool
-    diverged: bool
 
 
 def train(
@@ -45,7 +44,8 @@ def train(
     """Train `model` in place and yield an Epoch after each epoch; a `state` from an earlier one goes on from there.
 
     splits: "train", and "val" and "test" where the protocol looks at them. `on_batch` is told how many images each
-    batch held. The same arguments give the same bits, from the start or from any state.
+    batch held. The same arguments give the same bits, from the start or from any state. A loss that is not finite ends
+    the training after its epoch.
     """
     plan, protocol = experiment.training, experiment.protocol
     images = splits["train"]
@@ -63,7 +63,9 @@ def train(
         best, best_epoch, losses = restore(model, optimizer, state)
 
     for epoch in range(len(losses) + 1, plan.epochs + 1):
-        if plan.early_stopping and epoch > 1 and epoch - 1 - best_epoch >= plan.early_stopping.patience:
+        if losses and not math.isfinite(losses[-1]):  # it diverged
+            return
+        if plan.early_stopping and losses and epoch - 1 - best_epoch >= plan.early_stopping.patience:
             return
         started = time.perf_counter()
         with isolated(settings):
@@ -121,12 +123,10 @@ def train(
         improved = watched > best
         if improved:
             best, best_epoch = watched, epoch
-        losses.append(row.get(f"{protocol.validate_on}_loss", row["train_loss"]))
+        finite = all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
+        losses.append(row.get(f"{protocol.validate_on}_loss", row["train_loss"]) if finite else math.nan)
         row["seconds"] = time.perf_counter() - started
-        diverged = not all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
-        yield Epoch(row, capture(model, optimizer, best, best_epoch, losses), improved, diverged)
-        if diverged:
-            return
+        yield Epoch(row, capture(model, optimizer, best, best_epoch, losses), improved)
 
 
 def evaluate_split(
