@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from classlab.cli import data, inspect, report
+from classlab.cli import data, inspect, lesson, report
 from classlab.cli import run as run_commands
 from classlab.errors import Refused, UserError
 
@@ -22,6 +22,7 @@ app.command()(run_commands.runs)
 app.command()(inspect.inspect)
 app.command()(report.report)
 app.add_typer(data.app, name="data")
+app.add_typer(lesson.app, name="lesson")
 
 # What typer raises for a command line that it cannot read: an unknown command or option, a value of the wrong type.
 CommandLineError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -240,7 +240,7 @@ def walk(shape: Shape) -> list[Step]:
     by_paths = shape.examples == 1 and math.prod(shape.sizes[2:]) <= MOST_PATHS
     if not by_paths:
         steps += [
-            Step("gradient", f"Hand the error back to {name.removeprefix('∂E/∂')}", name, quantity.expression, (name,))
+            Step("gradient", f"Hand the error back to {_bare(name)}", name, quantity.expression, _lit(name, quantity))
             for name, quantity in known.items()
             if quantity.kind == "delta" and quantity.expression
         ]
@@ -249,11 +249,22 @@ def walk(shape: Shape) -> list[Step]:
         if by_paths:
             steps += _paths(shape, name, layer, j, k)
         else:
-            gradient = known[f"∂E/∂{name}"].expression
-            assert gradient, "a gradient is computed"
-            steps.append(Step("gradient", f"The gradient of {name}", f"∂E/∂{name}", gradient, (name,)))
+            quantity = known[f"∂E/∂{name}"]
+            assert quantity.expression, "a gradient is computed"
+            lit = _lit(quantity.name, quantity)
+            steps.append(Step("gradient", f"The gradient of {name}", quantity.name, quantity.expression, lit))
     steps += [Step("update", f"Update {name}", name, update(name), (name, f"∂E/∂{name}")) for name in parameters(shape)]
     return steps
+
+
+def _bare(name: str) -> str:
+    return name.removeprefix("∂E/∂")
+
+
+def _lit(name: str, quantity: Quantity) -> tuple[str, ...]:
+    """Return what a derivative is about and all it reads, with the units of the derivatives among that."""
+    read = _read(quantity.expression)
+    return tuple(dict.fromkeys([name, _bare(name), *read, *(_bare(one) for one in read)]))
 
 
 def with_numbers(expression: Expression, found: Mapping[str, float], digits: int = 6) -> str:
