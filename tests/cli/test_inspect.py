@@ -6,6 +6,7 @@ import torch
 from typer.testing import CliRunner
 
 from classlab.cli.main import app
+from classlab.cli.output import console
 from classlab.errors import UserError
 
 COUNTS = {
@@ -24,7 +25,8 @@ def one_thread():
 
 
 def inspect(*arguments, width=80):
-    return CliRunner(env={"COLUMNS": str(width)}).invoke(app, ["inspect", *arguments], catch_exceptions=False)
+    console.width = width  # rich reads COLUMNS once, when the console is made
+    return CliRunner().invoke(app, ["inspect", *arguments], catch_exceptions=False)
 
 
 @pytest.mark.parametrize("name", COUNTS)
