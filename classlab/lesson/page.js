@@ -198,7 +198,7 @@ function go(epoch, step) {
 // The drawing
 
 function place(width) {
-  const layers = data.units.length, columns = layers + 2, most = Math.max(...data.sizes), upright = width < 600;
+  const layers = data.units.length, columns = layers + 2, most = Math.max(...data.sizes), upright = width < 500;
   const radius = Math.max(15, Math.min(29, (upright ? width : 300) / most / 2.6));
   const along = upright ? 148 : (width - 2 * radius - 24) / (columns - 1.25), across = upright ? width : Math.max(300, most * (2 * radius + 60));
   const point = (column, index, size) => {
