@@ -171,7 +171,7 @@ def gaussian_noise(
     """Add to every number its own draw from a normal distribution; `clip` keeps the sum in 0 … 1."""
     if std == 0:
         return None
-    noisy = normal(generator, *images.shape).mul_(std).add_(images)
+    noisy = torch.add(images, normal(generator, *images.shape), alpha=std)
     return noisy.clamp_(0, 1) if clip else noisy
 
 
@@ -181,7 +181,8 @@ def uniform_noise(images: Tensor, generator: Draws, high: float, low: float = 0.
         raise UserError(f"uniform_noise: high must not be less than low, got low {low} and high {high}")
     if low == high == 0:
         return None
-    noisy = uniform(generator, *images.shape).mul_(high - low).add_(low).add_(images)
+    noisy = torch.add(images, uniform(generator, *images.shape), alpha=high - low)
+    noisy = noisy.add_(low) if low else noisy
     return noisy.clamp_(0, 1) if clip else noisy
 
 
