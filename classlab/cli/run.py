@@ -1,5 +1,6 @@
 """`classlab run` and `classlab runs`: train an experiment, list what was trained."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,20 +68,30 @@ def _say(run: "Run", report: Path | None) -> None:
 
 
 def verdict_line(summary: dict[str, Any]) -> str:
-    """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval, time."""
+    """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval or test loss, time."""
     if summary["status"] != "finished":
         word, colour = summary["status"].upper().replace("_", " "), "yellow"
     elif not summary["contract"]["checks"]:
         word, colour = "DONE", "green"
     else:
         word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
-    low, high = summary["test_interval"]
     return (
         f"[bold {colour}]{word}[/bold {colour}]: {summary['experiment']}, seed {summary['seed']}: "
-        f"{summary['parameters']:,} parameters, {summary['epochs']} epochs, "
-        f"test accuracy {100 * summary['test_accuracy']:.2f} % "
-        f"(95 % interval {100 * low:.2f} to {100 * high:.2f}), {_time(summary['seconds'])}"
+        f"{summary['parameters']:,} parameters, {summary['epochs']} epochs, {_measured(summary)}, "
+        f"{_time(summary['seconds'])}"
     )
+
+
+def _measured(summary: dict[str, Any]) -> str:
+    """Return what the test came to: the accuracy, or for a network that draws images again the loss."""
+    if summary["test_accuracy"] is None:
+        return f"test loss {_loss(summary['test_loss'])}"
+    low, high = summary["test_interval"]
+    return f"test accuracy {100 * summary['test_accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+
+
+def _loss(loss: float | None) -> str:
+    return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"
 
 
 def runs(
@@ -88,7 +99,7 @@ def runs(
 ) -> None:
     """List the runs in a folder.
 
-    Accuracies are those at the selected epoch.
+    Accuracies are those at the selected epoch; a network that draws images again has a test loss instead.
 
     Example: classlab runs --json
     """
@@ -134,7 +145,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         contract = row.get("contract") or {"checks": [], "passed": None}
         verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
         table.add_row(
-            _percent(row.get("test_accuracy")),
+            _test(row),
             _percent(row.get("val_accuracy")),
             str(row["epochs"]),
             f"{row['parameters']:,}" if "parameters" in row else "",
@@ -143,6 +154,12 @@ def _table(rows: list[dict[str, Any]]) -> None:
             "/".join(Path(row["run"]).parts[-2:]),
         )
     console.print(table)
+
+
+def _test(row: dict[str, Any]) -> str:
+    if row.get("test_accuracy") is None and "test_loss" in row:
+        return f"loss {_loss(row['test_loss'])}"
+    return _percent(row.get("test_accuracy"))
 
 
 def _percent(fraction: float | None) -> str:

@@ -67,6 +67,13 @@ class Run:
         return self.summary["status"]
 
     @cached_property
+    def reconstructs(self) -> bool:
+        """Whether the network draws images again; then there are losses, and no accuracies and no mistakes."""
+        from classlab.training.task import reconstructs
+
+        return reconstructs(self.experiment.training.loss)
+
+    @cached_property
     def history(self) -> "pandas.DataFrame":
         """One row per epoch, the columns of metrics.csv."""
         import pandas
@@ -81,7 +88,10 @@ class Run:
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the test set's logits (float32, count × classes) and labels (int64, count)."""
+        """Return the test set's logits (float32, count × classes) and labels (int64, count).
+
+        Of a run that draws images again the outputs stand in the place of the logits: normalised, in the images' shape.
+        """
         return store.read_predictions(self.path / store.PREDICTIONS)
 
     def split(self) -> dict[str, Any]:
@@ -99,7 +109,10 @@ class Run:
         return prepare(self.experiment.data)
 
     def model(self) -> "nn.Module":
-        """Return the network with the selected weights, in evaluation mode."""
+        """Return the network with the selected weights, in evaluation mode.
+
+        Raises UserError where it cannot be built again: a module that came from Python, an encoder's run that is gone.
+        """
         from classlab.models.make import load_weights, make
 
         model = self.given_model
@@ -108,25 +121,34 @@ class Run:
                 raise UserError(f"{self.path} was made with a module given in Python; its code is not in its folder")
             model = self.experiment.model
         shape, classes = tuple(self.environment["input_shape"]), self.environment["classes"]
-        network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
+        try:
+            network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
+        except UserError as error:
+            raise UserError(f"the network of {self.path} cannot be built again: {error}") from None
         file = self.path / (store.BEST if self.experiment.protocol.select == "best" else store.LAST)
         load_weights(network, store.read_checkpoint(file), str(file))
         return network.eval()
 
     def curves(self) -> "altair.TopLevelMixin":
-        """Return the loss and accuracy curves as a chart that shows itself in a notebook."""
+        """Return the loss and accuracy curves as a chart that shows itself in a notebook; for reconstruction the loss."""
         from classlab.drawing import charts
 
-        return charts.curves(self.history)
+        return charts.loss(self.history) if self.reconstructs else charts.curves(self.history)
 
     def mistakes(self, count: int = 25) -> "pandas.DataFrame":
         """Return the `count` test images the network got wrong with the most confidence, surest first.
 
         Columns: index (in the test set), true, predicted (class names), confidence (softmax, a fraction).
+        Raises UserError for a run that draws images again.
         """
         import pandas
         from scipy.special import softmax
 
+        if self.reconstructs:
+            raise UserError(
+                f"mistakes are wrong class names, and {self.path} draws images again and names no class; "
+                "its report shows what it draws badly"
+            )
         logits, labels = self.predictions()
         probabilities = softmax(logits.astype(np.float64), axis=1)
         predicted = logits.argmax(1)
@@ -153,8 +175,10 @@ class Run:
         return f"Run({self.experiment.name}, seed {self.seed}, {self.sentence()})"
 
     def sentence(self) -> str:
-        """Return the outcome in a few words: the accuracy with its interval, or the status."""
+        """Return the outcome in a few words: the accuracy with its interval or the test loss, or the status."""
         accuracy, interval = self.summary.get("test_accuracy"), self.summary.get("test_interval")
+        if self.status == "finished" and accuracy is None:
+            return f"test loss {self.summary['test_loss']:.4f}"
         if self.status != "finished" or accuracy is None or interval is None:
             return self.summary["status_sentence"]
         low, high = interval

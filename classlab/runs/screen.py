@@ -37,6 +37,7 @@ def _cells(row: dict[str, float], epochs: int) -> dict[str, str]:
     for split in ("train", "val", "test"):
         if f"{split}_loss" in row:
             cells[f"{split} loss"] = f"{row[f'{split}_loss']:.4f}"
+        if f"{split}_accuracy" in row:
             cells[f"{split} acc"] = f"{100 * row[f'{split}_accuracy']:.2f} %"
     cells["rate"] = f"{row['learning_rate']:.2g}"
     cells["seconds"] = f"{row['seconds']:.1f}"
