@@ -34,11 +34,11 @@ def document(*arguments):
 
 def test_list_names_every_dataset_with_its_facts():
     facts = {fact["name"]: fact for fact in document("list")}
-    assert list(facts) == ["cifar10", "digits", "fashion-mnist", "mnist"]
+    assert set(facts) >= {"cifar10", "digits", "fashion-mnist", "mnist"}
     for fact in facts.values():
         assert re.fullmatch("[0-9a-f]{64}", fact["digest"])
         assert len(fact["mean"]) == len(fact["std"]) == fact["shape"][0]
-        assert len(fact["class_names"]) == 10
+        assert len(fact["class_names"]) >= 2
         assert fact["licence"]
         assert fact["citation"]
         assert fact["sources"]
