@@ -55,16 +55,20 @@ def loss(
     palette: Palette = LIGHT,
     labels: Mapping[str, str] = LABELS,
     selected_epoch: int | None = None,
+    floors: Mapping[str, float] | None = None,
     width: Width = 340,
 ) -> "alt.LayerChart":
     """Return the loss of each split over the epochs; a cross at the top marks an epoch whose loss is not finite.
 
     history: columns epoch, train_loss, val_loss, test_loss as far as they exist. labels: what the legend calls them.
+    floors: what the loss of a split cannot get under, drawn as thin lines where it is above 0.
     """
     rows = curve_rows(history, "loss")
     values = [value for row in rows for key, value in row.items() if key != "epoch" and value is not None]
     log = bool(values) and min(values) > 0 and max(values) / min(values) > LOG_ABOVE
-    return _curves(rows, broken_rows(history), palette, labels, selected_epoch, width, "loss", log=log)
+    drawn = _splits(history, "loss")
+    floors = {split: floor for split, floor in (floors or {}).items() if floor > 0 and split in drawn}
+    return _curves(rows, broken_rows(history), palette, labels, selected_epoch, width, "loss", floors=floors, log=log)
 
 
 def accuracy(
@@ -178,6 +182,7 @@ def _curves(
     width: Width,
     title: str,
     limit: float | None = None,
+    floors: Mapping[str, float] | None = None,
     log: bool = False,
 ) -> "alt.LayerChart":
     """Draw a line a split. Vega breaks a line where a value is missing, so what is not finite is marked by hand."""
@@ -204,7 +209,7 @@ def _curves(
         followed = "val" if "val" in splits else splits[-1]
         ring = folded.transform_filter(f"datum.epoch == {selected_epoch} && datum.split == '{followed}'")
         layers.append(ring.mark_point(size=130, filled=False, strokeWidth=2).encode(strokeDash=solid))
-    layers += _limit(limit, palette) + _broken(broken, palette)
+    layers += _limit(limit, palette) + _floors(floors or {}, palette) + _broken(broken, palette)
     layers.append(_pointer(wide, splits, labels, palette, f"nearest_in_{title.split(',')[0].replace(' ', '_')}"))
     return alt.LayerChart(layer=layers, width=width, height=250, **themed(palette))
 
@@ -234,6 +239,24 @@ def _limit(limit: float | None, palette: Palette) -> list[Any]:
         line.mark_rule(color=palette.good, strokeWidth=1.5),
         _note(f"— contract: {limit:g} %", palette.good, alt.value(0), "left"),
     ]
+
+
+def _floors(floors: Mapping[str, float], palette: Palette) -> list[Any]:
+    """A thin line for each split in its colour: what its loss cannot get under."""
+    import altair as alt
+
+    if not floors:
+        return []
+    lines = [
+        alt.Chart(alt.Data(values=[{"floor": floor}]))
+        .mark_rule(color=getattr(palette, split), strokeWidth=1)
+        .encode(y=alt.Y("floor:Q"))
+        for split, floor in floors.items()
+    ]
+    if len(floors) > 1:
+        return [*lines, _note("thin lines: the floors", palette.muted, alt.value(0), "left")]
+    ((split, floor),) = floors.items()
+    return [*lines, _note(f"— floor: {floor:.4f}", getattr(palette, split), alt.value(0), "left")]
 
 
 def _broken(broken: list[dict[str, int]], palette: Palette) -> list[Any]:

@@ -17,11 +17,14 @@ from classlab.report.sections import (
     network,
     predictions,
     question,
+    reconstruction,
     verdict,
 )
 from classlab.runs.run import Run
 
-SECTIONS = (verdict, question, data, network, curves, confusion, predictions, discussion, environment, again)
+SECTIONS = (
+    verdict, question, data, network, curves, reconstruction, confusion, predictions, discussion, environment, again,
+)  # fmt: skip
 
 
 def build(run: Run, author: str | None = None, roll: str | None = None, course: str | None = None) -> Document:

@@ -15,9 +15,16 @@ def section(run: Run) -> Section | None:
     result = outcome.of(run)
     if result is None:
         return None
-    draw = partial(charts.confusion, result.matrix, result.class_names)
+    known = _known(result)
+    draw = partial(charts.confusion, result.matrix[known][:, known], [result.class_names[label] for label in known])
     figure = Figure("confusion", _caption(result), _described(result), draw)
     return Section("Confusion matrix", (Figures((figure,)), _table(result)))
+
+
+def _known(result: Outcome) -> list[int]:
+    """Return the classes that are among the test images or the answers; a part of a dataset lacks some."""
+    counts = result.matrix.sum(axis=0) + result.matrix.sum(axis=1)
+    return [label for label, count in enumerate(counts) if count]
 
 
 def _caption(result: Outcome) -> str:
@@ -34,8 +41,9 @@ def _described(result: Outcome) -> str:
         return "Confusion matrix without a mistake: every test image lies on the diagonal."
     worst, names = pairs[0], result.class_names
     return (
-        f"Confusion matrix of {len(names)} classes. {int(result.right.sum()):,} of {len(result.labels):,} images lie "
-        f"on the diagonal; {names[worst.first]} and {names[worst.second]} are confused most, {worst.both} times."
+        f"Confusion matrix of {len(_known(result))} classes. {int(result.right.sum()):,} of {len(result.labels):,} "
+        f"images lie on the diagonal; {names[worst.first]} and {names[worst.second]} are confused most, "
+        f"{worst.both} times."
     )
 
 
@@ -48,7 +56,7 @@ def _table(result: Outcome) -> Table:
         Column("95 % interval", "figure"),
         Column("most often taken for", "text"),
     )
-    rows = tuple(_row(result, label) for label in range(len(result.class_names)))
+    rows = tuple(_row(result, label) for label in _known(result))
     total = _figures(int(result.right.sum()), len(result.labels))
     return Table(
         "per-class", "Accuracy of each class, with its Wilson interval", columns, rows, ("together", *total, "")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from classlab.drawing import charts
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table, Words
-from classlab.report import words
+from classlab.report import reconstructed, words
 from classlab.runs.run import Run
 
 if TYPE_CHECKING:
@@ -58,36 +58,47 @@ def _reading(run: Run) -> str:
 
 
 def _figures(run: Run) -> tuple[Figure, ...]:
-    history, selected = run.history, run.summary.get("selected_epoch")
-    limit = _limit(run)
-    shared = {"labels": labels(run), "selected_epoch": selected}
-    ring = f" The ring marks epoch {selected}, whose weights are the result." if selected else ""
-    broken = charts.broken_rows(history)
-    crosses = f" A cross marks where the loss is not finite, from epoch {broken[0]['epoch']}." if broken else ""
-    figures = [
-        Figure(
-            "loss",
-            f"Loss over the epochs.{ring}{crosses}",
-            _described(run, history, "loss"),
-            partial(charts.loss, history, **shared),
-        ),
-        Figure(
-            "accuracy",
-            "Accuracy over the epochs." + (" The line is the contract's limit." if limit else ""),
-            _described(run, history, "accuracy"),
-            partial(charts.accuracy, history, limit_percent=limit, **shared),
-        ),
-    ]
+    history = run.history
+    figures = [_loss(run, history, "loss", "Loss over the epochs.")]
     later = history[history["epoch"] > len(history) // 2]
+    close = f"The same {'loss' if run.reconstructs else 'accuracy'} from epoch {len(history) - len(later) + 1}, closer."
+    if not run.reconstructs:
+        figures.append(_accuracy(run, history, "accuracy", "Accuracy over the epochs."))
     if len(later) >= 4:
-        first = int(later["epoch"].iloc[0])
-        close = partial(charts.accuracy, later, limit_percent=limit, **shared)
-        text = f"The same accuracy from epoch {first}, closer."
-        figures.append(Figure("accuracy-close", text, _described(run, later, "accuracy"), close))
+        draw = _loss if run.reconstructs else _accuracy
+        figures.append(draw(run, later, "loss-close" if run.reconstructs else "accuracy-close", close))
     if history["learning_rate"].nunique() > 1:
         rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
         figures.append(Figure("learning-rate", rates, rates, partial(charts.learning_rate, history)))
     return tuple(figures)
+
+
+def _loss(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
+    """Return the loss, and under that of images drawn again its floors."""
+    selected, broken = run.summary.get("selected_epoch"), charts.broken_rows(history)
+    found = reconstructed.floors(run) if run.reconstructs else None
+    floors = found.of_each if found else {}
+    if selected in history["epoch"].to_numpy():
+        caption += f" The ring marks epoch {selected}, whose weights are the result."
+    if broken:
+        caption += f" A cross marks where the loss is not finite, from epoch {broken[0]['epoch']}."
+    drawn = [split for split in floors if f"{split}_loss" in history and floors[split] > 0]
+    described = _described(run, history, "loss")
+    if drawn:
+        caption += " A thin line is the floor: no training brings the loss of this network on these images under it."
+        told = (f"{labels(run)[split]} {floors[split]:.4f}" for split in drawn)
+        described += f" Floors: {'; '.join(told)}."
+    draw = partial(charts.loss, history, labels=labels(run), selected_epoch=selected, floors=floors)
+    return Figure(name, caption, described, draw)
+
+
+def _accuracy(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
+    """Return the accuracy, with the contract's limit."""
+    limit, selected = _limit(run), run.summary.get("selected_epoch")
+    if limit and name == "accuracy":
+        caption += " The line is the contract's limit."
+    draw = partial(charts.accuracy, history, labels=labels(run), selected_epoch=selected, limit_percent=limit)
+    return Figure(name, caption, _described(run, history, "accuracy"), draw)
 
 
 def _limit(run: Run) -> float | None:

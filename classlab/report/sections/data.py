@@ -1,13 +1,14 @@
 """Data: what the images are, how they were split, and samples of each class before and after augmentation."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from classlab.data.samples import samples
 from classlab.drawing.blocks import Column, Fact, Facts, Section, Strip, Strips, Table, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.report.pictures import as_pictures
 from classlab.runs.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def section(run: Run) -> Section:
 def _facts(run: Run) -> list[Fact]:
     environment, split = run.environment, run.split()
     channels, height, width = environment["input_shape"]
-    sizes = [f"{words.count(len(split['train']), 'image')} for training"]
+    copies = len(run.experiment.data.expansion)
+    times = f" in {copies} copies, {copies * len(split['train']):,} an epoch" if copies > 1 else ""
+    sizes = [f"{words.count(len(split['train']), 'image')} for training{times}"]
     if split["val"]:
         sizes.append(f"{len(split['val']):,} for validation")
     sizes.append(f"{split['test']:,} for the test")
@@ -38,12 +41,27 @@ def _facts(run: Run) -> list[Fact]:
     mean, std = environment["normalise"]["mean"], environment["normalise"]["std"]
     return [
         Fact("Dataset", environment["dataset"]["name"]),
-        Fact("Split", words.listed(sizes)),
+        *_classes(run),
+        Fact("Split", "; ".join(sizes) if times else words.listed(sizes)),
         Fact("One image", f"{height} × {width} pixels, {colours}"),
         Fact("Normalised with", f"mean {_numbers(mean)}, standard deviation {_numbers(std)}, on the 0 … 1 scale"),
         Fact("Source", environment["dataset"]["source"]),
         Fact("SHA-256 of the arrays", environment["dataset"]["digest"]),
     ]
+
+
+def _classes(run: Run) -> list[Fact]:
+    """Return which classes were taken, where the experiment takes a part of them."""
+    plan, names = run.experiment.data, run.environment["class_names"]
+    if plan.classes is None:
+        return []
+    if plan.labels == "keep":
+        names = [names[one] if isinstance(one, int) else one for one in plan.classes]
+    text = words.listed(names)
+    outputs = run.environment["classes"]
+    if outputs > len(names) and not run.reconstructs:
+        text += f"; their labels are as they were, so the network has {outputs} outputs"
+    return [Fact("Classes taken", text)]
 
 
 def _origin(dataset: "Dataset") -> list[Fact]:
@@ -56,6 +74,7 @@ def _numbers(values: list[float]) -> str:
 
 
 def _counts(run: Run, dataset: "Dataset") -> Table:
+    """Count the images of each class; classes of which the experiment takes none are left out."""
     split = run.split()
     labels = [dataset.labels[split["train"]], dataset.labels[split["val"]], dataset.test_labels]
     names = ["training", "validation", "test"]
@@ -64,46 +83,31 @@ def _counts(run: Run, dataset: "Dataset") -> Table:
     classes = len(dataset.class_names)
     counts = [np.bincount(part.astype(np.int64), minlength=classes).tolist() for part in labels]
     columns = (Column("class"), *(Column(name, "count") for name in names))
-    rows = tuple(zip(dataset.class_names, *counts, strict=True))
+    rows = tuple(row for row in zip(dataset.class_names, *counts, strict=True) if any(row[1:]))
     return Table("classes", "Images of each class", columns, rows, ("together", *(sum(part) for part in counts)))
 
 
 def _samples(run: Run, dataset: "Dataset") -> Strips:
-    labels = dataset.labels[run.split()["train"]]
-    images = dataset.images[run.split()["train"]]
-    first = [np.flatnonzero(labels == label)[:SAMPLES] for label in range(len(dataset.class_names))][:CLASSES_SHOWN]
-    chosen = np.concatenate(first)
-    ends = np.cumsum([len(index) for index in first])[:-1]
-    columns = [("as they are", np.split(as_pictures(images[chosen]), ends))]
+    train, plan = run.split()["train"], run.experiment.data
+    part = dataclasses.replace(dataset, images=dataset.images[train], labels=dataset.labels[train])
+    shown = samples(part, plan, SAMPLES, run.seed)
     caption = "The first training images of each class"
-    if run.experiment.data.augmentations:
-        columns.append(("augmented", np.split(as_pictures(_augmented(run, images[chosen])), ends)))
+    if plan.expansion:
+        caption += ", and their copies, which are the same in every epoch"
+    if plan.augmentations:
         caption += (
             ", and the same images as the network may meet them in one epoch; in the next they change differently"
         )
-    if len(dataset.class_names) > CLASSES_SHOWN:
-        caption += f" (the first {CLASSES_SHOWN} of {len(dataset.class_names)} classes)"
+    if len(shown.rows) > CLASSES_SHOWN:
+        caption += f" (the first {CLASSES_SHOWN} of {len(shown.rows)} classes)"
     rows = tuple(
         (
             name,
             tuple(
-                Strip(strips[label], f"{len(strips[label])} images of class {name}, {how}") for how, strips in columns
+                Strip(images, f"{len(images)} images of class {name}, {how}")
+                for how, images in zip(shown.headings, strips, strict=True)
             ),
         )
-        for label, name in enumerate(dataset.class_names[:CLASSES_SHOWN])
+        for name, strips in shown.rows[:CLASSES_SHOWN]
     )
-    return Strips(caption, ("class", *(how for how, _ in columns)), rows)
-
-
-def _augmented(run: Run, images: np.ndarray) -> np.ndarray:
-    import torch
-
-    from classlab.data.augment import augment, bind
-    from classlab.training.random import generator
-
-    pixels = torch.from_numpy(images).float()
-    if images.dtype == np.uint8:
-        pixels = pixels / 255
-    changed = augment(pixels, bind(run.experiment.data.augmentations), generator(run.seed, 1, "samples in the report"))
-    changed = changed.numpy()
-    return (changed.clip(0, 1) * 255).round().astype(np.uint8) if images.dtype == np.uint8 else changed
+    return Strips(caption, ("class", *shown.headings), rows)

@@ -106,8 +106,8 @@ def still_rising(run: Run) -> str:
 
 def overfitting(run: Run) -> str:
     """Say whether the validation loss turned upwards while the train loss went on falling."""
-    name = _validated(run)
-    if run.status != "finished" or name is None or len(run.history) < 4:
+    name = run.experiment.protocol.validate_on
+    if run.status != "finished" or f"{name}_loss" not in run.history or len(run.history) < 4:
         return ""
     losses = run.history[["epoch", "train_loss", f"{name}_loss"]].astype(float)
     lowest = losses.iloc[int(losses[f"{name}_loss"].to_numpy().argmin())]

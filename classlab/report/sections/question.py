@@ -31,9 +31,10 @@ def _question(run: Run) -> str:
         "a network given in Python" if "model" in _given(run) else f"a network of the {experiment.model.name} family"
     )
     dataset = "images given in Python" if "data" in _given(run) else experiment.data.dataset.name
+    task = f"draw the images of {dataset} again" if run.reconstructs else f"classify {dataset}"
     if not limits:
-        return f"How well does {network} classify {dataset} after {words.count(experiment.training.epochs, 'epoch')}?"
-    return f"Can {network} classify {dataset} with {words.listed(limits)}?"
+        return f"How well does {network} {task} after {words.count(experiment.training.epochs, 'epoch')}?"
+    return f"Can {network} {task} with {words.listed(limits)}?"
 
 
 def _limits(contract: Contract) -> list[str]:
@@ -52,20 +53,21 @@ def _protocol(run: Run) -> str:
     protocol, split = run.experiment.protocol, run.split()
     test = f"the {words.count(split['test'], 'test image')}"
     once = f"{test[0].upper()}{test[1:]} were evaluated once, at the end."
-    every = f"The accuracy on {test} was noted after every epoch and not used for selection."
+    metric, highest = ("loss", "lowest") if run.reconstructs else ("accuracy", "highest")
+    every = f"The {metric} on {test} was noted after every epoch and not used for selection."
     if protocol.validate_on == "val":
         held_out = words.count(len(split["val"]), "training image")
         start = f"{held_out} were held out for validation and evaluated after every epoch."
         chosen = {
-            "best": "The result is the epoch with the highest validation accuracy.",
-            "last": "The result is the last epoch; validation accuracy chose nothing.",
+            "best": f"The result is the epoch with the {highest} validation {metric}.",
+            "last": f"The result is the last epoch; validation {metric} chose nothing.",
         }[protocol.select]
         return " ".join((start, chosen, every if protocol.test_each_epoch else once))
     if protocol.validate_on == "none":
         start = "No images were held out, and the result is the last epoch, so nothing was chosen by looking."
         return f"{start} {every if protocol.test_each_epoch else once}"
     chosen = {
-        "best": "and the epoch with the highest test accuracy is the result",
+        "best": f"and the epoch with the {highest} test {metric} is the result",
         "last": "and the result is the last epoch",
     }[protocol.select]
     return f"No images were held out: {test} served for validation after every epoch, {chosen}."
@@ -80,12 +82,22 @@ def _facts(run: Run) -> list[Fact]:
         Fact("Schedule", words.spelled(training.schedule)),
         Fact("Batch size", f"{training.batch_size:,} images"),
         Fact("Epochs planned", f"{training.epochs:,}"),
+        *_copies(experiment),
         Fact("Augmentations", _augmentations(experiment)),
         Fact("Initial weights", f"{words.spelled(training.initialise)}, from seed {run.seed}"),
     ]
     if training.early_stopping:
         facts.append(Fact("Early stopping", f"after {training.early_stopping.patience} epochs without improvement"))
     return facts
+
+
+def _copies(experiment: Experiment) -> list[Fact]:
+    """Return what each training image stands in the training set as, where that is more than itself."""
+    copies = experiment.data.expansion
+    if not copies:
+        return []
+    told = [" and ".join(map(words.spelled, copy)) or "as it is" for copy in copies]
+    return [Fact("Copies of each training image", "; ".join(told))]
 
 
 def _augmentations(experiment: Experiment) -> str:

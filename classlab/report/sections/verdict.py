@@ -34,6 +34,8 @@ def _verdict(summary: dict[str, Any], checks: list[dict[str, Any]]) -> Verdict:
         sentence = summary["status_sentence"].partition(": ")[2] or summary["status_sentence"]
         return Verdict("bad", status.replace("_", " ").capitalize(), sentence[0].upper() + sentence[1:] + ".")
     right = f"{words.percent(summary['test_accuracy'])} of {_test_images(summary)} classified correctly"
+    if summary["test_accuracy"] is None:
+        right = f"{_test_images(summary)} drawn again with a mean loss of {summary['test_loss']:.4f}"
     if not checks:
         return Verdict("plain", "Finished", f"{right}. The experiment states no contract.")
     broken = [check for check in checks if not check["passed"]]
@@ -61,7 +63,9 @@ def _test_images(summary: dict[str, Any]) -> str:
 
 def _numbers(run: Run) -> Numbers:
     summary, shown = run.summary, []
-    if run.status == "diverged":
+    if run.reconstructs:
+        shown += _losses(run)
+    elif run.status == "diverged":
         shown.append(Number("Test accuracy", "none", "the outputs of a diverged network mean nothing"))
     elif summary.get("test_accuracy") is not None:
         low, high = summary["test_interval"]
@@ -79,6 +83,15 @@ def _numbers(run: Run) -> Numbers:
         note = words.duration(summary["seconds"] / max(summary["epochs"], 1)) + " an epoch"
         shown.append(Number("Training time", words.duration(summary["seconds"]), note))
     return Numbers(tuple(shown))
+
+
+def _losses(run: Run) -> list[Number]:
+    """Return test and validation loss of a network that draws images again."""
+    if run.status == "diverged":
+        return [Number("Test loss", "none", "the outputs of a diverged network mean nothing")]
+    told = (("Test loss", "test_loss", _test_images(run.summary)), ("Validation loss", "val_loss", _val_note(run)))
+    losses = ((label, run.summary.get(key), note) for label, key, note in told)
+    return [Number(label, f"{loss:.4f}", note) for label, loss, note in losses if loss is not None]
 
 
 def _val_note(run: Run) -> str:
