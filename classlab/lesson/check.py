@@ -209,21 +209,13 @@ def _judge_given(judged: _Judged, name: str) -> None:
         wanted = first
     else:
         return  # each row has an example of its own
+    series = len(steps) == 1 and len(numbers) > 2
+    why = "a series was filled down" if series else f"{name} is the same in every row"
     for row, number in numbers.items():
         if number != wanted:
-            address = read.table.address(name, row)
-            why = (
-                "a series was filled down"
-                if len(steps) == 1 and len(numbers) > 2
-                else f"{name} is the same in every row"
-            )
-            cell = read.book.cells.get(address)
-            told = slips.diagnose(read, (name, row), [row]) if cell is not None and cell.formula else ""
-            moved = (
-                told if "moved with the row" in told else f"{address} holds {number:g} where {wanted:g} belongs: {why}"
-            )
             judged.wrong[name, row] = (wanted,)
-            judged.told[name, row] = moved
+            told = slips.moved_reference(read, (name, row)) or f"holds {number:g} where {wanted:g} belongs: {why}"
+            judged.told[name, row] = f"{read.table.address(name, row)} {told}"
 
 
 def _compare_starts(judged: Sequence[_Judged]) -> None:

@@ -126,7 +126,7 @@ class Reading:
                 return self.rate
             if name in self.table.columns and self.table.address(name, max(row, 0)) in self.book.cells:
                 raise Broken(name)
-            if name not in self.expressions or self.quantities[name].kind in ("weight", "bias"):
+            if name not in self.expressions or name in parameters(self.shape):
                 raise Missing(name)
             if (name, row) not in derived:
                 derived[name, row] = self.compute(name, row, value)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from classlab.lesson import formula as formulas
-from classlab.lesson.derivation import RATE
+from classlab.lesson.derivation import RATE, parameters
 from classlab.lesson.edits import Edit, edits, forms, shifted
 from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell
 from classlab.lesson.formula import Address, Reference, Unknown, Value
@@ -39,11 +39,13 @@ def right_formula(reading: Reading, key: Key) -> str | None:
             if reading.rate_at and reading.rate_at.usable:
                 at = reading.rate_at.address
                 return f"${formulas.letters(at.column)}${at.row}"
+            if reading.rate is None:
+                raise Missing(RATE)
             return f"{reading.rate:.12g}"
         at_row = row + (-1 if inner.name == RATE and not name.startswith("new") else inner.row)
         if inner.name in reading.table.columns:
             return str(reading.table.address(inner.name, at_row))
-        if inner.name in reading.expressions:
+        if inner.name in reading.expressions and inner.name not in parameters(reading.shape):
             inlined = shifted(reading.expressions[inner.name], inner.row)
             return f"({in_a_cell(inlined, address)})"
         beside = next((at for at, one in reading.beside.items() if one == inner.name), None)
@@ -99,7 +101,7 @@ def diagnose(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
         if reading.own(*key) is None:
             return f"{address} holds the text {str(cell.value)[:40]!r} where a number belongs"
         return f"{address} {_of_typed_number(reading, key, wrong_rows)}"
-    told = _of_references(reading, key) or _of_formula(reading, key)
+    told = moved_reference(reading, key) or _of_formula(reading, key)
     return f"{address} {told}"
 
 
@@ -123,8 +125,8 @@ def _of_formula(reading: Reading, key: Key) -> str:
     return "computes something else"
 
 
-def _of_references(reading: Reading, key: Key) -> str | None:
-    """Look at cells outside the table: a reference that moved with the row, or one to an empty cell or a text."""
+def moved_reference(reading: Reading, key: Key) -> str | None:
+    """Say which reference outside the table moved with the row, or names an empty cell or a text; None for none."""
     address = reading.table.address(*key)
     tree = reading.book.tree(address)
     if tree is None:
@@ -213,7 +215,8 @@ def _typing_slip(reading: Reading, key: Key) -> str | None:
         return None
     if _close(number, -wanted, 1e-6):
         return "has the wrong sign"
-    if number and abs(abs(math.log10(abs(number / wanted))) - round(abs(math.log10(abs(number / wanted))))) < 1e-6:
+    powers = math.log10(abs(number / wanted)) if number and math.isfinite(number / wanted) else math.nan
+    if powers and math.isfinite(powers) and abs(powers - round(powers)) < 1e-6:
         return "has its decimal point in the wrong place"
     written = f"{number:.15g}"
     decimals = len(written.partition(".")[2])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 import zipfile
+from random import Random
 
 import layouts
 import openpyxl
@@ -454,3 +455,37 @@ def test_columns_that_make_no_network_are_told(tmp_path):
     )
     file = layouts.write(layouts.numbers_only(layout), tmp_path / "a.xlsx")
     assert "the columns make no network: 7 weights, where 2-2-2 units need 8" in sentence(file)
+
+
+CLUTTER = [
+    None,
+    "abc",
+    "=A1",
+    "=1/0",
+    "=SUM(A:A)",
+    "=Sheet9!A1",
+    "={1,2}",
+    "=VLOOKUP(1,A1:B2,2)",
+    0.0,
+    1e308,
+    "=EXP(1E9)",
+]
+CLUTTER += ["w1", "∂E/∂w1", "η =", "LR 5", True, "=-", "=(((", "1,5", "=E36:E40", "=SQRT(-1)", "nan", "=#N/A", "=A0"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_stands_in_a_workbook_the_check_answers(seed, tmp_path):
+    random = Random(seed)
+    for layout in layouts.LAYOUTS.values():
+        layout = dataclasses.replace(layout, rows=random.choice([1, 2, 5]))
+        layout = layouts.numbers_only(layout) if random.random() < 0.3 else layout
+        file = layouts.write(layout, tmp_path / "a.xlsx")
+        book = openpyxl.load_workbook(file)
+        for _ in range(random.choice([1, 10, 60])):
+            row, column = random.randint(1, layout.row + layout.rows + 2), random.randint(1, layout.column + 32)
+            book.active.cell(row, column).value = random.choice(CLUTTER)
+        book.save(file)
+        try:
+            json.dumps(check.as_json(check.check(file)))
+        except UserError as told:
+            assert "\n" not in str(told)
