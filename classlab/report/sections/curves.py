@@ -46,14 +46,15 @@ def _reading(run: Run) -> str:
     if protocol.train_metrics == "re-evaluated":
         images = "augmented training images" if augmentations else "training images"
         return f"The train curve is measured on the {images} at the end of each epoch, like the other curves."
+    alone = not any(f"{split}_loss" in run.history for split in ("val", "test"))
     met = "augmented, and " if augmentations else ""
     others = "on images as they are"
     if augmentations and protocol.augment == "all":
         others = "on images augmented in the same way"
     return (
         f"The train curve is the running one: each image counts as it was met during the epoch, {met}with the weights "
-        "of that moment and dropout, where there is any, at work. The other curves are measured at the end of the "
-        f"epoch, {others}."
+        "of that moment and dropout, where there is any, at work."
+        + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")
     )
 
 

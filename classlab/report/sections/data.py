@@ -100,14 +100,15 @@ def _samples(run: Run, dataset: "Dataset") -> Strips:
         )
     if len(shown.rows) > CLASSES_SHOWN:
         caption += f" (the first {CLASSES_SHOWN} of {len(shown.rows)} classes)"
+    headings = [heading.replace("_", " ") for heading in shown.headings]
     rows = tuple(
         (
             name,
             tuple(
                 Strip(images, f"{len(images)} images of class {name}, {how}")
-                for how, images in zip(shown.headings, strips, strict=True)
+                for how, images in zip(headings, strips, strict=True)
             ),
         )
         for name, strips in shown.rows[:CLASSES_SHOWN]
     )
-    return Strips(caption, ("class", *shown.headings), rows)
+    return Strips(caption, ("class", *headings), rows)

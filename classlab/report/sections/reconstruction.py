@@ -125,9 +125,9 @@ def _silence(run: Run, found: Floors, model: "nn.Module") -> str:
     share = f", {words.percent(cost / above, 0)} of what lies above the floor" if 0 < cost <= above else ""
     verb = "gives" if silent == 1 else "give"
     return (
-        f"Of the {total:,} outputs {silent:,} {verb} {found.low:g} on every one of {seen}. Where an activation is flat "
-        f"no gradient comes through, so an output that is silent on all images never wakes. That costs {cost:.4f} of "
-        f"the error on these images{share}."
+        f"Of the {total:,} outputs {silent:,} {verb} {found.low:g} on every one of {seen}. The activation is flat "
+        "there, so no gradient comes through it: the weights of such an output stand still, and it wakes only if the "
+        f"layers before it change. Silence costs {cost:.4f} of the error on these images{share}."
     )
 
 
@@ -198,7 +198,7 @@ def _codes(run: Run, model: "nn.Module", images: Any) -> list[Block]:
     told = f"The codes of {words.count(len(index), 'test image')}, {words.count(size, 'number')} each"
     unused_told = f"; {unused:,} of these {'is' if unused == 1 else 'are'} the same for all images" if unused else ""
     captions = {
-        "pca": f"{told}{unused_told}, along the two directions in which they differ most (PCA), {share} of the variance.",
+        "pca": f"{told}{unused_told}, along the two directions in which they vary most (PCA), {share} of the variance.",
         "tsne": "The same codes by t-SNE: neighbours stay neighbours, distances between groups mean little.",
     }
     labels, names = images.labels[index].numpy(), run.environment["class_names"]
