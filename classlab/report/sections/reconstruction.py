@@ -98,13 +98,12 @@ def _floor_table(run: Run, found: Floors) -> Table:
         Column("loss", "number", 4),
         Column("loss above the floor", "number", 4),
     )
-    losses = {split: run.summary.get(f"{split}_loss") for split in found.of_each}
-    rows = tuple(
-        (NAMES[split], floor, losses[split], None if losses[split] is None else losses[split] - floor)
-        for split, floor in found.of_each.items()
-    )
+    rows = []
+    for split, floor in found.of_each.items():
+        loss = run.summary.get(f"{split}_loss")
+        rows.append((NAMES[split], floor, loss, None if loss is None else loss - floor))
     note = "" if run.experiment.protocol.train_metrics == "re-evaluated" else "; the training loss is the running one"
-    return Table("floors", f"The floor on the images of each split, and the loss on them{note}", columns, rows)
+    return Table("floors", f"The floor on the images of each split, and the loss on them{note}", columns, tuple(rows))
 
 
 def _silence(run: Run, found: Floors, model: "nn.Module") -> str:
