@@ -1,7 +1,7 @@
 """Affine maps of a batch of images: composed as matrices, then applied in one resampling."""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Flag, auto
 from typing import Literal
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor
 Interpolation = Literal["bilinear", "nearest"]
 
 
-class Exactness(IntEnum):
-    """How little a map asks for. A composition asks for what its most demanding part does."""
+class Asks(Flag):
+    """What a map asks for; a composition asks for what its parts do. Less than RESAMPLE is done exactly."""
 
-    MIRROR = 0  # each axis is kept or turned round
-    WHOLE_PIXELS = 1  # and shifted by whole pixels
-    ANY = 2
+    MIRROR_ACROSS = auto()
+    MIRROR_DOWN = auto()
+    WHOLE_PIXELS = auto()
+    RESAMPLE = auto()
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,20 @@ class AffineMaps:
 
     matrices: Tensor
     interpolation: Interpolation = "bilinear"
-    exactness: Exactness = Exactness.ANY
+    asks: Asks = Asks.RESAMPLE
     inside: bool = False
 
     def then(self, later: "AffineMaps") -> "AffineMaps":
         """Return the maps that apply these to the image first and `later` to the result."""
-        linear = self.matrices[:, :, :2] @ later.matrices
-        shift = self.matrices[:, :, 2:]
-        composed = torch.cat([linear[:, :, :2], linear[:, :, 2:] + shift], dim=2)
-        demanding = self if self.exactness == Exactness.ANY else later
-        exactness = max(self.exactness, later.exactness)
-        return AffineMaps(composed, demanding.interpolation, exactness, self.inside and later.inside)
+        linear, shift = self.matrices[:, :, :2], self.matrices[:, :, 2:]
+        composed = torch.baddbmm(F.pad(shift, (2, 0)), linear, later.matrices)
+        interpolation = self.interpolation if Asks.RESAMPLE in self.asks else later.interpolation
+        return AffineMaps(composed, interpolation, self.asks | later.asks, self.inside and later.inside)
 
     def composes_with(self, later: "AffineMaps") -> bool:
         """Whether one resampling can do both: neither interpolates, or both do so in the same way."""
-        exact = min(self.exactness, later.exactness) < Exactness.ANY
-        return exact or self.interpolation == later.interpolation
+        both_resample = Asks.RESAMPLE in self.asks & later.asks
+        return not both_resample or self.interpolation == later.interpolation
 
 
 def resample(images: Tensor, maps: AffineMaps | None) -> Tensor:
@@ -56,10 +55,9 @@ def resample(images: Tensor, maps: AffineMaps | None) -> Tensor:
     """
     if maps is None:
         return images
-    if maps.exactness == Exactness.MIRROR:
-        return _mirror(images, maps.matrices)
-    if maps.exactness == Exactness.WHOLE_PIXELS:
-        return _gather(images, maps.matrices)
+    if Asks.RESAMPLE not in maps.asks:
+        exactly = _gather if Asks.WHOLE_PIXELS in maps.asks else _mirror
+        return exactly(images, maps)
     around = "border" if maps.inside else "zeros"
     grid = _grid(images, maps.matrices)
     return F.grid_sample(images, grid, mode=maps.interpolation, padding_mode=around, align_corners=False)
@@ -81,17 +79,18 @@ def _grid(images: Tensor, matrices: Tensor) -> Tensor:
     return grid
 
 
-def _mirror(images: Tensor, matrices: Tensor) -> Tensor:
-    for axis, dimension in ((0, 3), (1, 2)):
-        turned = (matrices[:, axis, axis] < 0).view(-1, 1, 1, 1)
-        images = torch.where(turned, images.flip(dimension), images)
+def _mirror(images: Tensor, maps: AffineMaps) -> Tensor:
+    for asked, axis, dimension in ((Asks.MIRROR_ACROSS, 0, 3), (Asks.MIRROR_DOWN, 1, 2)):
+        if asked in maps.asks:
+            turned = (maps.matrices[:, axis, axis] < 0).view(-1, 1, 1, 1)
+            images = torch.where(turned, images.flip(dimension), images)
     return images
 
 
-def _gather(images: Tensor, matrices: Tensor) -> Tensor:
+def _gather(images: Tensor, maps: AffineMaps) -> Tensor:
     count, channels, height, width = images.shape
-    columns, sees_columns = _whole(matrices[:, 0, 0], matrices[:, 0, 2], width, images)
-    rows, sees_rows = _whole(matrices[:, 1, 1], matrices[:, 1, 2], height, images)
+    columns, sees_columns = _whole(maps.matrices[:, 0, 0], maps.matrices[:, 0, 2], width, images)
+    rows, sees_rows = _whole(maps.matrices[:, 1, 1], maps.matrices[:, 1, 2], height, images)
     places = (rows[:, :, None] * width + columns[:, None, :]).view(count, 1, height * width)
     seen = images.flatten(2).gather(2, places.expand(count, channels, height * width)).view(images.shape)
     return seen.mul_((sees_rows[:, :, None] & sees_columns[:, None, :])[:, None])

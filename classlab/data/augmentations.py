@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from classlab.data.affine import AffineMaps, Exactness, Interpolation
+from classlab.data.affine import AffineMaps, Asks, Interpolation
 from classlab.data.draws import Draws, normal, uniform
 from classlab.errors import UserError
 
@@ -62,7 +62,7 @@ def horizontal_flip(images: Tensor, generator: Draws, probability: Probability =
     if probability == 0:
         return None
     turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), exactness=Exactness.MIRROR, inside=True)
+    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), asks=Asks.MIRROR_ACROSS, inside=True)
 
 
 def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
@@ -70,7 +70,7 @@ def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0
     if probability == 0:
         return None
     turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), exactness=Exactness.MIRROR, inside=True)
+    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), asks=Asks.MIRROR_DOWN, inside=True)
 
 
 def crop(images: Tensor, generator: Draws, size: Side, interpolation: Interpolation = "bilinear") -> AffineMaps | None:
@@ -106,7 +106,7 @@ def pad_and_crop(images: Tensor, generator: Draws, pixels: Annotated[int, Field(
         return None
     across, down = (_whole_numbers(images, generator, 2 * pixels) - pixels for _ in range(2))
     one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return AffineMaps(_matrices(one, zero, across, zero, one, down), exactness=Exactness.WHOLE_PIXELS)
+    return AffineMaps(_matrices(one, zero, across, zero, one, down), asks=Asks.WHOLE_PIXELS)
 
 
 def random_resized_crop(
@@ -205,7 +205,7 @@ def contrast(images: Tensor, generator: Draws, percent: Percent) -> Tensor | Non
     means = images.mean(dim=(2, 3))
     luma = means.new_tensor([0.299, 0.587, 0.114]) if means.shape[1] == 3 else means.new_ones(1) / means.shape[1]
     grey = (means * luma).sum(dim=1).view(-1, 1, 1, 1)
-    return torch.addcmul(grey * (1 - factor), images, factor).clamp_(0, 1)
+    return (images * factor).add_(grey * (1 - factor)).clamp_(0, 1)
 
 
 def _between(images: Tensor, generator: Draws, low: float, high: float) -> Tensor:
