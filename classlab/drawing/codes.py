@@ -45,5 +45,5 @@ def codes(
     )
     bare = alt.Axis(labels=False, ticks=False, title=None, grid=False, domain=False)
     x, y = alt.X("x:Q", axis=bare, scale=alt.Scale(zero=False)), alt.Y("y:Q", axis=bare, scale=alt.Scale(zero=False))
-    points = alt.Chart(alt.Data(values=rows)).mark_circle(size=14, opacity=0.55).encode(x, y, colour, tooltip="class:N")
+    points = alt.Chart(alt.Data(values=rows)).mark_circle(size=18, opacity=0.75).encode(x, y, colour, tooltip="class:N")
     return alt.LayerChart(layer=[points], width=width, height=320, **themed(palette))

@@ -130,7 +130,7 @@ class Run:
         return network.eval()
 
     def curves(self) -> "altair.TopLevelMixin":
-        """Return the loss and accuracy curves as a chart that shows itself in a notebook; for reconstruction the loss."""
+        """Return loss and accuracy, or for reconstruction the loss, as a chart that shows itself in a notebook."""
         from classlab.drawing import charts
 
         return charts.loss(self.history) if self.reconstructs else charts.curves(self.history)

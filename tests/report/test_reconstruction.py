@@ -182,7 +182,7 @@ def test_original_noisy_and_drawn_images_stand_side_by_side(published):
 def test_the_codes_are_drawn_twice_in_the_colours_of_their_classes(published):
     (block,) = blocks(published, "Reconstruction", Figures)
     assert [figure.name for figure in block.figures] == ["codes-pca", "codes-tsne"]
-    assert "6 numbers each" in block.figures[0].caption
+    assert "A code has 6 numbers" in block.figures[0].caption
     drawn = block.figures[1].draw(LIGHT).to_dict()
     (points,) = drawn["layer"]
     assert len(drawn["data"]["values"]) == published.summary["test_total"]

@@ -75,9 +75,9 @@ def _figures(run: Run) -> tuple[Figure, ...]:
 
 
 def _loss(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
-    """Return the loss, and under that of images drawn again its floors."""
+    """Return the loss, and under that of images drawn again, seen whole, its floors."""
     selected, broken = run.summary.get("selected_epoch"), charts.broken_rows(history)
-    found = reconstructed.floors(run) if run.reconstructs else None
+    found = reconstructed.floors(run) if run.reconstructs and name == "loss" else None
     floors = found.of_each if found else {}
     if selected in history["epoch"].to_numpy():
         caption += f" The ring marks epoch {selected}, whose weights are the result."

@@ -83,6 +83,10 @@ def _floor_blocks(run: Run, found: Floors, model: "nn.Module") -> list[Block]:
             " Nothing in an image tells its noise: a network that draws the noise's mean instead, which is the best "
             f"without foreseeing it, cannot get under {found.foreseen:.4f}."
         )
+    if max(found.of_each.values()) > 1.01 * min(found.of_each.values()):
+        text += (
+            " That is on the training images, with all that is done to them; the other images have floors of their own."
+        )
     blocks: list[Block] = [Words(text)]
     if any(found.of_each.values()):
         blocks.append(_floor_table(run, found))
@@ -194,10 +198,11 @@ def _codes(run: Run, model: "nn.Module", images: Any) -> list[Block]:
     share = words.percent(float(places["pca"].var(axis=0).sum()) / total, 0) if total else "none"
     size = found.shape[1]
     unused = int((found == found[:1]).all(dim=0).sum())
-    told = f"The codes of {words.count(len(index), 'test image')}, {words.count(size, 'number')} each"
-    unused_told = f"; {unused:,} of these {'is' if unused == 1 else 'are'} the same for all images" if unused else ""
+    told = f"A code has {words.count(size, 'number')}"
+    told += f"; {unused:,} of them {'is' if unused == 1 else 'are'} the same for all these images." if unused else "."
     captions = {
-        "pca": f"{told}{unused_told}, along the two directions in which they vary most (PCA), {share} of the variance.",
+        "pca": f"The codes of {words.count(len(index), 'test image')} along the two directions in which they vary most "
+        f"(PCA), {share} of the variance. {told}",
         "tsne": "The same codes by t-SNE: neighbours stay neighbours, distances between groups mean little.",
     }
     labels, names = images.labels[index].numpy(), run.environment["class_names"]
