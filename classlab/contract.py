@@ -1,15 +1,18 @@
 """Limits and verdicts: a contract and what was measured in, one check per limit out. Every limit is inclusive."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from classlab.experiment import Contract
+from classlab import lookup, statistics
+from classlab.experiment import Contract, Data
 
 # An accuracy given only as a float may be off by as much as float32 rounds a number near 1.
 ACCURACY_NOISE = 5e-8
+SPLITS = {"val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -17,14 +20,17 @@ class Check:
     """One limit of a contract, held against what was measured.
 
     `rule` is the contract's own key; `limit` and `measured` are in that key's unit (a rule ending in `_percent` holds
-    per cents). `measured` is None where there is nothing to measure, as for the accuracy of a diverged run.
+    per cents; a dataset is text). `measured` is None where there is nothing to measure, as for the accuracy of a
+    diverged run. `margin` is what is left before the limit, negative where it is passed; None where there is no such
+    number.
     """
 
     rule: str
-    limit: float
-    measured: float | None
+    limit: float | str
+    measured: float | str | None
     passed: bool
     sentence: str
+    margin: float | None = None
 
 
 def check_before(contract: Contract, parameters: int, epochs: int) -> list[Check]:
@@ -33,6 +39,23 @@ def check_before(contract: Contract, parameters: int, epochs: int) -> list[Check
         *_at_most("max_parameters", contract.max_parameters, parameters, "parameter"),
         *_at_most("max_epochs", contract.max_epochs, epochs, "epoch"),
     ]
+
+
+def check_data(contract: Contract, data: Data | None) -> list[Check]:
+    """Check what is classified: the dataset, its classes, and that all test images count. None: given in Python."""
+    if contract.dataset is None:
+        return []
+    wanted = _dataset(contract.dataset.name, contract.classes, None)
+    if data is None:
+        return [Check("dataset", wanted, None, False, f"images given in Python, {wanted} wanted: not kept")]
+    used = _dataset(data.dataset.name, data.classes, data.max_test_per_class)
+    name = contract.dataset.name
+    passed = (
+        data.dataset.name == name
+        and data.max_test_per_class is None
+        and _labels(name, data.classes) == _labels(name, contract.classes)
+    )
+    return [Check("dataset", wanted, used, passed, f"{used}, {wanted} wanted: {_word(passed)}")]
 
 
 def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list[Check]:
@@ -44,40 +67,84 @@ def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list
     for name in contract.must_contain:
         passed, has = (contents[name] or 0) >= 1, contents[name] or 0
         sentence = f"{_layers(name, has)}, at least one wanted: {_word(passed)}"
-        checks.append(Check(f"must_contain.{name}", 1, has, passed, sentence))
+        checks.append(Check(f"must_contain.{name}", 1, has, passed, sentence, has - 1))
     for name in contract.must_not_contain:
         passed, has = not contents[name], contents[name] or 0
-        checks.append(
-            Check(f"must_not_contain.{name}", 0, has, passed, f"{_layers(name, has)}, none allowed: {_word(passed)}")
-        )
+        sentence = f"{_layers(name, has)}, none allowed: {_word(passed)}"
+        checks.append(Check(f"must_not_contain.{name}", 0, has, passed, sentence, -has))
     for name, wanted in contract.layers.items():
         passed, has = contents[name] == wanted, contents[name] or 0
-        checks.append(
-            Check(f"layers.{name}", wanted, has, passed, f"{_layers(name, has)}, {wanted} wanted: {_word(passed)}")
-        )
+        sentence = f"{_layers(name, has)}, {wanted} wanted: {_word(passed)}"
+        checks.append(Check(f"layers.{name}", wanted, has, passed, sentence, -abs(has - wanted)))
     wanted = contract.first_layer_filters
     if wanted is not None:
         has = contents["first_layer_filters"]
         figure = "no convolution" if has is None else f"{has} filters in the first convolution"
         sentence = f"{figure}, {wanted} wanted: {_word(has == wanted)}"
-        checks.append(Check("first_layer_filters", wanted, has, has == wanted, sentence))
+        margin = None if has is None else -abs(has - wanted)
+        checks.append(Check("first_layer_filters", wanted, has, has == wanted, sentence, margin))
     return checks
 
 
 def check_after(contract: Contract, summary: Mapping[str, Any]) -> list[Check]:
-    """Check every limit of the contract against a run's summary.
+    """Check every limit of the contract that one run can keep or break, against its summary.
 
     Keys read: parameters, epochs, val_accuracy, test_accuracy (fractions), seconds; and, where given, val_correct with
     val_total and test_correct with test_total, from which an accuracy is compared exactly. What is missing, None or
-    not finite has not been shown and does not pass.
+    not finite has not been shown and does not pass. Accuracies of several seeds are check_seeds'; see open_rules.
     """
+    accuracies = []
+    if contract.seeds == 1:
+        for split in SPLITS:
+            accuracies += _accuracy(contract, split, summary)
     return [
         *_at_most("max_parameters", contract.max_parameters, summary.get("parameters"), "parameter"),
         *_at_most("max_epochs", contract.max_epochs, summary.get("epochs"), "epoch"),
-        *_accuracy("min_val_accuracy_percent", contract.min_val_accuracy_percent, summary, "val", "validation"),
-        *_accuracy("min_test_accuracy_percent", contract.min_test_accuracy_percent, summary, "test", "test"),
+        *accuracies,
         *_at_most("max_seconds", contract.max_seconds, summary.get("seconds"), "second"),
     ]
+
+
+def check_seeds(contract: Contract, summaries: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Check what a contract asks of several runs together: enough seeds, or those named, and their accuracies.
+
+    summaries: one for each run, with seed and, for the splits asked for, correct and total, as for check_after.
+    A contract for single runs asks nothing here.
+    """
+    if contract.seeds == 1:
+        return []
+    checks = [_seeds(contract.seeds, [summary.get("seed") for summary in summaries])]
+    if isinstance(contract.seeds, list):
+        summaries = [summary for summary in summaries if summary.get("seed") in contract.seeds]
+    for split in SPLITS:
+        checks += _accuracy_over_seeds(contract, split, summaries)
+    return checks
+
+
+def open_rules(contract: Contract) -> list[str]:
+    """Return in words what a contract asks of several runs together, which no single run can keep or break."""
+    if contract.seeds == 1:
+        return []
+    limits = ((split, _limit(contract, split)) for split in SPLITS)
+    return [_accuracy_in_words(contract, split, limit) for split, limit in limits if limit is not None]
+
+
+def in_words(contract: Contract) -> list[str]:
+    """Return every limit in a few words: "at most 19,999 parameters"."""
+    told = [] if contract.dataset is None else [f"on {_dataset(contract.dataset.name, contract.classes, None)}"]
+    limits = ((split, _limit(contract, split)) for split in reversed(SPLITS))
+    told += [_accuracy_in_words(contract, split, limit) for split, limit in limits if limit is not None]
+    for limit, unit in (
+        (contract.max_parameters, "parameters"),
+        (contract.max_epochs, "epochs"),
+        (contract.max_seconds, "seconds of training"),
+    ):
+        told += [] if limit is None else [f"at most {_number(limit)} {unit}"]
+    told += [f"at least one {name.replace('_', ' ')} layer" for name in contract.must_contain]
+    told += [f"no {name.replace('_', ' ')} layers" for name in contract.must_not_contain]
+    told += [_layers(name, count) for name, count in contract.layers.items()]
+    filters = contract.first_layer_filters
+    return told + ([] if filters is None else [f"{filters} filters in the first convolution"])
 
 
 def verdict(checks: Sequence[Check]) -> bool:
@@ -93,33 +160,112 @@ def _at_most(rule: str, limit: float | None, measured: float | None, unit: str) 
         return [Check(rule, limit, None, False, f"{unit}s not measured, {allowed}: not shown")]
     passed = measured <= limit
     figure = f"{_number(measured)} {unit if measured == 1 else unit + 's'}"
-    return [Check(rule, limit, measured, passed, f"{figure}, {allowed}: {_word(passed)}")]
+    return [Check(rule, limit, measured, passed, f"{figure}, {allowed}: {_word(passed)}", limit - measured)]
+
+
+def _limit(contract: Contract, split: str) -> float | None:
+    return contract.min_test_accuracy_percent if split == "test" else contract.min_val_accuracy_percent
+
+
+def _accuracy(contract: Contract, split: str, summary: Mapping[str, Any]) -> list[Check]:
+    limit, rule = _limit(contract, split), f"min_{split}_accuracy_percent"
+    if limit is None:
+        return []
+    wanted = f"at least {_number(limit)} % wanted"
+    measured, name = summary.get(f"{split}_accuracy"), f"{SPLITS[split]} accuracy"
+    correct, total = summary.get(f"{split}_correct"), summary.get(f"{split}_total")
+    counted = correct is not None and total
+    if contract.judged_by == "lower_bound" and counted:
+        low = 100 * statistics.wilson(correct, total)[0]
+        passed = low >= limit
+        figure = f"{name} {100 * correct / total:.2f} % ({correct:,} of {total:,}), lower bound of its 95 % interval "
+        sentence = f"{figure}{_percent(low, limit, passed)}, {wanted}: {_word(passed)}"
+        return [Check(rule, limit, low, passed, sentence, low - limit)]
+    if counted:
+        exact = Fraction(int(correct), int(total))
+        passed = exact * 100 >= Fraction(str(limit))
+        percent = float(exact * 100)
+        figure = f"{name} {_percent(percent, limit, passed)} ({correct:,} of {total:,})"
+    elif measured is None or not math.isfinite(measured) or contract.judged_by == "lower_bound":
+        return [Check(rule, limit, None, False, f"{name} not measured, {wanted}: not shown")]
+    else:
+        passed = measured + ACCURACY_NOISE >= limit / 100
+        percent = round(100 * measured, 6)
+        figure = f"{name} {_percent(percent, limit, passed)}"
+    return [Check(rule, limit, percent, passed, f"{figure}, {wanted}: {_word(passed)}", percent - limit)]
+
+
+def _seeds(wanted: int | list[int], given: Sequence[Any]) -> Check:
+    """Check that the seeds asked for are there. Each counts once."""
+    distinct = sorted({seed for seed in given if isinstance(seed, int)})
+    shown = ", ".join(map(str, distinct)) or "none"
+    if isinstance(wanted, int):
+        passed, limit = len(distinct) >= wanted, wanted
+        sentence = f"{len(distinct)} seeds ({shown}), at least {wanted} wanted: {_word(passed)}"
+    else:
+        passed, limit = set(wanted) <= set(distinct), len(wanted)
+        sentence = f"seeds {shown}, {', '.join(map(str, wanted))} wanted: {_word(passed)}"
+    found = len(distinct if isinstance(wanted, int) else set(wanted) & set(distinct))
+    return Check("seeds", limit, found, passed, sentence, found - limit)
+
+
+def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Mapping[str, Any]]) -> list[Check]:
+    limit, rule = _limit(contract, split), f"min_{split}_accuracy_percent"
+    if limit is None:
+        return []
+    wanted = f"at least {_number(limit)} % wanted"
+    counts = [(summary.get(f"{split}_correct"), summary.get(f"{split}_total")) for summary in summaries]
+    if not counts or any(correct is None or not total for correct, total in counts):
+        sentence = f"{SPLITS[split]} accuracy not measured with every seed, {wanted}: not shown"
+        return [Check(rule, limit, None, False, sentence)]
+    exact = [Fraction(int(correct), int(total)) for correct, total in counts if correct is not None and total]
+    told = statistics.over_seeds([float(value) for value in exact])
+    if contract.judged_by == "mean":
+        percent = sum(exact, Fraction(0)) / len(exact) * 100
+        passed = percent >= Fraction(str(limit))
+        figure, measured = "mean", float(percent)
+    elif told.low is None:
+        sentence = f"{SPLITS[split]} accuracy with one seed, whose interval over seeds is not known, {wanted}: not shown"
+        return [Check(rule, limit, None, False, sentence)]
+    else:
+        figure, measured = "lower bound of the 95 % interval of the mean", 100 * told.low
+        passed = measured >= limit
+    sentence = (
+        f"{SPLITS[split]} accuracy over {len(exact)} seeds: {figure} {_percent(measured, limit, passed)}, {wanted}: "
+        f"{_word(passed)}"
+    )
+    return [Check(rule, limit, measured, passed, sentence, measured - limit)]
+
+
+def _accuracy_in_words(contract: Contract, split: str, limit: float) -> str:
+    seeds, lower = contract.seeds, contract.judged_by == "lower_bound"
+    if seeds == 1:
+        whose = " by the lower bound of the 95 % interval" if lower else ""
+    else:
+        which = f"{seeds} seeds" if isinstance(seeds, int) else f"the seeds {', '.join(map(str, seeds))}"
+        whose = f" over {which}, by the {'lower bound of the 95 % interval of the ' if lower else ''}mean"
+    return f"at least {_number(limit)} % {SPLITS[split]} accuracy{whose}"
+
+
+def _dataset(name: str, classes: Sequence[int | str] | None, max_test_per_class: int | None) -> str:
+    kept = "" if classes is None else f", classes {', '.join(map(str, classes))}"
+    return name + kept + ("" if max_test_per_class is None else f", {max_test_per_class} test images a class")
+
+
+def _labels(dataset: str, classes: Sequence[int | str] | None) -> set[str] | None:
+    """Return classes by number where the dataset's own file names them, so that 1 and its name are the same class."""
+    names: Sequence[str] = ()
+    if ":" not in dataset:
+        names = getattr(sys.modules[lookup.find("dataset", dataset).__module__], "CLASS_NAMES", ())
+    if classes is None:
+        return {str(number) for number in range(len(names))} or None
+    return {str(names.index(label)) if label in names else str(label) for label in classes}
 
 
 def _layers(name: str, count: int) -> str:
     words = name.replace("_", " ")
     figure = "no" if count == 0 else str(count)
     return f"{figure} {words} {'layer' if count == 1 else 'layers'}"
-
-
-def _accuracy(rule: str, limit: float | None, summary: Mapping[str, Any], key: str, split: str) -> list[Check]:
-    if limit is None:
-        return []
-    wanted = f"at least {_number(limit)} % wanted"
-    measured = summary.get(f"{key}_accuracy")
-    correct, total = summary.get(f"{key}_correct"), summary.get(f"{key}_total")
-    if correct is not None and total:
-        exact = Fraction(int(correct), int(total))
-        passed = exact * 100 >= Fraction(str(limit))
-        percent = float(exact * 100)
-        figure = f"{split} accuracy {_percent(percent, limit, passed)} ({correct:,} of {total:,})"
-    elif measured is None or not math.isfinite(measured):
-        return [Check(rule, limit, None, False, f"{split} accuracy not measured, {wanted}: not shown")]
-    else:
-        passed = measured + ACCURACY_NOISE >= limit / 100
-        percent = round(100 * measured, 6)
-        figure = f"{split} accuracy {_percent(percent, limit, passed)}"
-    return [Check(rule, limit, percent, passed, f"{figure}, {wanted}: {_word(passed)}")]
 
 
 def _percent(percent: float, limit: float, passed: bool) -> str:

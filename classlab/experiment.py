@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
@@ -77,7 +77,7 @@ class _Of:
             options = lookup.check_options(self.kind, choice.name, choice.options)
         except pydantic.ValidationError as error:
             known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
-            raise UserError(f"{self.kind} {choice.name}: {_sentence(error, known, 'it')}") from None
+            raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
         return Choice.model_construct(None, name=choice.name, **options)
 
 
@@ -85,7 +85,9 @@ def _spell_out(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-class _Section(pydantic.BaseModel):
+class Section(pydantic.BaseModel):
+    """A group of settings in a file: frozen, unknown keys refused, nothing converted."""
+
     model_config = pydantic.ConfigDict(
         frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False
     )
@@ -95,14 +97,14 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 
 
-class Normalise(_Section):
+class Normalise(Section):
     """The fixed shift and scale of the inputs, per channel, on the 0…1 scale: (x - mean) / std."""
 
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
 
 
-class Data(_Section):
+class Data(Section):
     """What to train on."""
 
     dataset: Annotated[Choice, _Of("dataset")]
@@ -127,13 +129,13 @@ class Data(_Section):
     expansion_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="what the copies draw")
 
 
-class EarlyStopping(_Section):
+class EarlyStopping(Section):
     """End the training when the validation metric has not improved for `patience` epochs."""
 
     patience: Annotated[int, Field(ge=1)]
 
 
-class Training(_Section):
+class Training(Section):
     """How to train."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
@@ -143,12 +145,15 @@ class Training(_Section):
     schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")
     initialise: Annotated[Choice, _Of("initialisation")] = Choice(name="default")
     early_stopping: EarlyStopping | None = None
-    precision: Literal["auto", "fp32", "bf16"] = Field(
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
         default="auto", description="auto: bf16 where the processor computes in it and it pays, else fp32"
+    )
+    compile: Literal["auto"] | bool = Field(
+        default="auto", description="compile the whole step; auto: where small steps are many enough to pay for it"
     )
 
 
-class Protocol(_Section):
+class Protocol(Section):
     """What may be looked at, and when."""
 
     validate_on: Literal["val", "test", "none"] = Field(
@@ -170,14 +175,24 @@ Content = Literal[
 ]  # fmt: skip
 
 
-class Contract(_Section):
-    """Limits that a run must keep. Every limit is inclusive."""
+class Contract(Section):
+    """Limits that a run must keep. Every limit is inclusive. In an experiment also the name of a file that holds them."""
 
     max_parameters: Annotated[int, Field(ge=1)] | None = None
     max_epochs: Annotated[int, Field(ge=1)] | None = None
     min_val_accuracy_percent: Percent | None = None
     min_test_accuracy_percent: Percent | None = None
+    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        default=1, description="runs whose accuracies are judged together: how many seeds, or a list of which"
+    )
+    judged_by: Literal["mean", "lower_bound"] = Field(
+        default="mean", description="the accuracy, over seeds its mean; or the lower bound of its 95 % interval"
+    )
     max_seconds: Annotated[float, Field(gt=0)] | None = None
+    dataset: Annotated[Choice, _Of("dataset")] | None = Field(
+        default=None, description="what is classified: this dataset's whole test set, of the classes below"
+    )
+    classes: list[int | str] | None = Field(default=None, description="of the dataset; null: every class")
     must_contain: list[Content] = Field(default=[], description="layers of which the network has at least one")
     must_not_contain: list[Content] = Field(default=[], description="layers of which the network has none")
     layers: dict[Content, Annotated[int, Field(ge=0)]] = Field(
@@ -187,8 +202,35 @@ class Contract(_Section):
         default=None, description="filters of the first convolution, exactly"
     )
 
+    @pydantic.model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.classes is not None and self.dataset is None:
+            raise ValueError("classes needs dataset: say whose classes they are")
+        if isinstance(self.seeds, list) and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must name each seed once; got {self.seeds}")
+        return self
 
-class Experiment(_Section):
+
+def load_contract(source: str | Path, folder: Path | None = None) -> Contract:
+    """Return the contract that a shipped name or a YAML file means.
+
+    folder: where the name of a file is looked for first, as beside the experiment that names it. Raises UserError.
+    """
+    beside = folder / source if folder else Path(source)
+    fields = read_yaml(beside if beside.is_file() else _file("contract", source))
+    if not isinstance(fields, dict):
+        raise UserError(f"{source} must hold a contract (max_parameters, max_epochs, …), got {shown(fields)}")
+    try:
+        return Contract(**{str(key): value for key, value in fields.items()})
+    except pydantic.ValidationError as error:
+        raise UserError(f"{source}: {sentence(error, Contract, 'a contract')}") from None
+
+
+def _contract(value: Any) -> Any:
+    return load_contract(value) if isinstance(value, str) else value
+
+
+class Experiment(Section):
     """A declaration of what to train: data, model, training, protocol and contract."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -197,7 +239,7 @@ class Experiment(_Section):
     model: Annotated[Choice, _Of("model")]
     training: Training
     protocol: Protocol = Protocol()
-    contract: Contract = Contract()
+    contract: Annotated[Contract, BeforeValidator(_contract, json_schema_input_type=str | Contract)] = Contract()
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -224,7 +266,7 @@ class Experiment(_Section):
         try:
             super().__init__(**fields)
         except pydantic.ValidationError as error:
-            raise UserError(_sentence(error, self.__class__, "an experiment")) from None
+            raise UserError(sentence(error, self.__class__, "an experiment")) from None
 
     def to_yaml(self) -> str:
         """Return the resolved experiment, every default spelled out, as YAML that loads to an equal object."""
@@ -249,6 +291,7 @@ def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Seque
     `overrides` are `key=value` with a dotted key, as for `--set`: "training.epochs=3".
     Raises UserError.
     """
+    folder = None
     if isinstance(source, Experiment):
         if not overrides:
             return source
@@ -256,25 +299,28 @@ def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Seque
     elif isinstance(source, Mapping):
         fields = json.loads(json.dumps(source))
     else:
-        fields = read_yaml(_file(source))
+        file = _file("experiment", source)
+        fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
         raise UserError(f"{source} must hold an experiment (name, data, model, training), got {shown(fields)}")
-    for override in overrides:
-        set_value(fields, override)
+    for override in ["", *overrides]:
+        if override:
+            set_value(fields, override)
+        if isinstance(fields.get("contract"), str):  # a file's contents, so that a change can reach into them
+            fields["contract"] = load_contract(fields["contract"], folder).model_dump(mode="json")
     return Experiment(**{str(key): value for key, value in fields.items()})
 
 
-def _file(source: "str | Path") -> Path:
+def _file(kind: str, source: "str | Path") -> Path:
     text = str(source)
     if Path(text).suffix in {".yaml", ".yml"} or "/" in text or "\\" in text:
         if not Path(text).is_file():
-            stems = lookup.names("experiment")
-            raise UserError(f"there is no experiment file {text}{did_you_mean(Path(text).stem, stems)}")
+            raise UserError(f"there is no {kind} file {text}{did_you_mean(Path(text).stem, lookup.names(kind))}")
         return Path(text)
-    return lookup.path("experiment", text)
+    return lookup.path(kind, text)
 
 
-def _sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
+def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
     """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
     problems = error.errors(include_url=False)
     problem = problems[0]
@@ -339,7 +385,7 @@ def _settings(model: type[pydantic.BaseModel], place: Sequence[str]) -> list[str
     for step in place:
         annotation = model.model_fields[step].annotation if step in model.model_fields else None
         for part in (annotation, *get_args(annotation)):
-            if isinstance(part, type) and issubclass(part, _Section):
+            if isinstance(part, type) and issubclass(part, Section):
                 model = part
     return list(model.model_fields)
 

@@ -36,7 +36,12 @@ MODULES = {
     "schedule": "training/schedules.py",
 }
 # kind -> the folder of shipped YAML files
-FILES = {"experiment": "experiments", "study": "studies"}
+FILES = {
+    "assignment": "course/assignments",
+    "contract": "contracts",
+    "experiment": "experiments",
+    "study": "studies",
+}
 
 # Parameters with these names are handed over by classlab; every other parameter of a function is an option in the file.
 HANDED_OVER = {

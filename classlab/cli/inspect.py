@@ -54,6 +54,7 @@ def inspect(
     table = layer_table(model, input_shape)
     check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
     checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
+    checks += contracts.check_data(experiment.contract, experiment.data)
     checks += contracts.check_layers(experiment.contract, contents(table))
     findings = ask(model, input_shape, classes, experiment.training.loss) if sanity else []
     for file in out or []:

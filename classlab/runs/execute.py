@@ -192,16 +192,25 @@ def _conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
         "train_accuracy": selected.get("train_accuracy"),
         "val_loss": selected.get("val_loss"),
         "val_accuracy": selected.get("val_accuracy"),
+        **_val_counts(selected.get("val_accuracy"), len(prepared.val)),
         "test_loss": measured.loss,
         **_accuracy(measured.correct, len(labels)),
         "seconds": round(sum(row["seconds"] for row in rows), 3),
     }
-    before = contracts.check_after(experiment.contract, summary)
-    checks = [*before, *prepared.layer_checks]
+    checks = [*contracts.check_after(experiment.contract, summary), *prepared.fixed_checks]
     passed = contracts.verdict(checks) and status == "finished"
     _note(path, sentence)
-    contract = {"passed": passed, "checks": [vars(check) for check in checks]}
+    contract = {
+        "passed": passed,
+        "checks": [vars(check) for check in checks],
+        "open": contracts.open_rules(experiment.contract),
+    }
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
+
+
+def _val_counts(accuracy: float | None, total: int) -> dict[str, int]:
+    """Return the counts that an accuracy was, from which a contract compares exactly."""
+    return {} if accuracy is None else {"val_correct": round(accuracy * total), "val_total": total}
 
 
 def _accuracy(correct: int | None, total: int) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Prepared:
 
     given: the module or arrays that Python handed over. digest: 8 hexadecimal digits for all that decides the run.
     train, val: indices into the dataset's training images. mean, std: of the normalisation, per channel.
-    layer_checks: the contract's rules on the network, which nothing that happens later can change.
+    fixed_checks: the contract's rules on data and network, which nothing that happens later can change.
     """
 
     experiment: Experiment
@@ -47,7 +47,7 @@ class Prepared:
     std: list[float]
     multiply_adds: int | None
     parameters: int
-    layer_checks: list[contracts.Check]
+    fixed_checks: list[contracts.Check]
 
 
 def prepare(experiment: Experiment, seed: int, given: dict[str, Any], test: Any) -> Prepared:
@@ -88,7 +88,10 @@ def prepare(experiment: Experiment, seed: int, given: dict[str, Any], test: Any)
         std=std,
         multiply_adds=table.multiply_adds,
         parameters=table.parameters,
-        layer_checks=contracts.check_layers(experiment.contract, contents(table)),
+        fixed_checks=[
+            *contracts.check_data(experiment.contract, None if "data" in given else plan),
+            *contracts.check_layers(experiment.contract, contents(table)),
+        ],
     )
 
 
@@ -119,7 +122,7 @@ def refuse(prepared: Prepared) -> None:
     """Raise ContractRefused for a contract that cannot be kept, before any time is spent on it."""
     experiment = prepared.experiment
     before = contracts.check_before(experiment.contract, prepared.parameters, experiment.training.epochs)
-    checks = [*before, *prepared.layer_checks]
+    checks = [*before, *prepared.fixed_checks]
     if contracts.verdict(checks):
         return
     broken = "; ".join(check.sentence for check in checks if not check.passed)

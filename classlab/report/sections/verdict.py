@@ -112,7 +112,12 @@ def _table(checks: list[dict[str, Any]]) -> Table:
 
 def _row(check: dict[str, Any]) -> tuple[Any, ...]:
     rule, limit, measured = check["rule"], check["limit"], check["measured"]
-    what, unit = RULES.get(rule, (rule, ""))
+    if rule not in RULES:  # of data and layers: met or not, so no margin is told
+        name, _, layer = rule.partition(".")
+        what = f"{layer} layers".replace("_", " ") if layer else name.replace("_", " ")
+        bound = {"must_contain": "at least ", "must_not_contain": "at most "}.get(name, "")
+        return what, f"{bound}{limit}", "none" if measured is None else str(measured), None, check["passed"]
+    what, unit = RULES[rule]
     bound = "at least" if rule.startswith("min_") else "at most"
     if measured is None:
         return what, f"{bound} {words.number(limit)}{unit}", "not measured", None, check["passed"]
