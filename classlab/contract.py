@@ -225,7 +225,9 @@ def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Map
         passed = percent >= Fraction(str(limit))
         figure, measured = "mean", float(percent)
     elif told.low is None:
-        sentence = f"{SPLITS[split]} accuracy with one seed, whose interval over seeds is not known, {wanted}: not shown"
+        sentence = (
+            f"{SPLITS[split]} accuracy with one seed, whose interval over seeds is not known, {wanted}: not shown"
+        )
         return [Check(rule, limit, None, False, sentence)]
     else:
         figure, measured = "lower bound of the 95 % interval of the mean", 100 * told.low

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from classlab.cli import data, inspect, lesson, report
+from classlab.cli import assign, check, data, inspect, lesson, report
 from classlab.cli import run as run_commands
 from classlab.errors import Refused, UserError
 
@@ -21,6 +21,8 @@ app.command()(run_commands.run)
 app.command()(run_commands.runs)
 app.command()(inspect.inspect)
 app.command()(report.report)
+app.command()(assign.assign)
+app.command()(check.check)
 app.add_typer(data.app, name="data")
 app.add_typer(lesson.app, name="lesson")
 

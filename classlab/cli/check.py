@@ -1,0 +1,101 @@
+"""`classlab check`: hold runs against a contract, measuring again what their folders say of themselves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab.cli.output import console, print_json
+from classlab.cli.trust import refuse_foreign_code
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from classlab.contract import Check
+    from classlab.course.check import Checked
+    from classlab.experiment import Contract
+
+
+def check(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or a folder that holds some")],
+    contract: Annotated[str, typer.Option(metavar="FILE", help="a contract file, or a shipped one: under-20k")],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Hold runs against a contract, rule by rule.
+
+    The weights are evaluated again; summary.json and the other files of results are not believed. Where the contract
+    asks several seeds, give their runs together, or the folder that holds them.
+
+    Example: classlab check runs/mnist-20k/s0-1a2b3c4d --contract under-20k
+
+    Exit 0: every rule is kept. 1: one is not. 2: bad input.
+    """
+    from classlab.course.check import check_together, find_runs
+    from classlab.experiment import load_contract
+
+    read = load_contract(contract)
+    folders = [folder for path in runs for folder in find_runs(path)]
+    folders = list({folder.resolve(): folder for folder in folders}.values())
+    checked = [_checked(folder, read, trust, alone=len(folders) == 1) for folder in folders]
+    together = check_together(read, checked)
+    passed = all(one.passed for one in [*checked, *together])
+    if json:
+        print_json(
+            {
+                "contract": contract,
+                "passed": passed,
+                "runs": [one.to_json() for one in checked],
+                "together": [one.to_json() for one in together],
+            }
+        )
+    else:
+        for one in checked:
+            console.print(f"[bold]{one.run}[/bold], seed {one.seed}", soft_wrap=True)
+            _say(one.checks)
+            for note in one.notes:
+                console.print(f" [yellow]![/yellow] {note}", soft_wrap=True)
+        for group in together:
+            console.print(f"[bold]{group.experiment}[/bold], {len(group.runs)} runs together", soft_wrap=True)
+            _say(group.checks)
+        console.print(_verdict(contract, checked, passed), soft_wrap=True)
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _checked(folder: Path, contract: "Contract", trust: bool, alone: bool) -> "Checked":
+    """Check one run; among many, one that cannot be opened is told and does not stop the others."""
+    from classlab.course.check import check as measure
+    from classlab.course.check import unreadable
+
+    try:
+        refuse_foreign_code(folder / "experiment.yaml", trust)
+        return measure(folder, contract)
+    except UserError as error:
+        if alone:
+            raise
+        return unreadable(folder, error)
+
+
+def _say(checks: "list[Check]") -> None:
+    from rich.markup import escape
+
+    for one in checks:
+        mark = "[green]✓[/green]" if one.passed else "[red]✗[/red]"
+        console.print(f" {mark} {escape(one.sentence)}{_margin(one)}", soft_wrap=True)
+
+
+def _margin(one: "Check") -> str:
+    if one.margin is None or not one.rule.startswith(("max_", "min_")):
+        return ""
+    unit = {"min": " points", "max": ""}[one.rule[:3]]
+    unit = " s" if one.rule == "max_seconds" else unit
+    figure = f"{one.margin:+,.2f}" if isinstance(one.margin, float) else f"{one.margin:+,}"
+    return f" [dim](margin {figure.replace('-', '−')}{unit})[/dim]"
+
+
+def _verdict(contract: str, checked: "list[Checked]", passed: bool) -> str:
+    word, colour = ("CONTRACT KEPT", "green") if passed else ("CONTRACT NOT KEPT", "red")
+    runs = f"by {sum(one.passed for one in checked)} of {len(checked)} runs" if len(checked) > 1 else "by the run"
+    return f"[bold {colour}]{word}[/bold {colour}]: {contract}, {runs}, measured again"

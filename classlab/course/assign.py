@@ -1,0 +1,163 @@
+"""Write tasks: a student's folder with experiments, contracts and sheet; a class's folders, and how even they are."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classlab.course import sheet as sheets
+from classlab.course.derive import Task, derive
+from classlab.course.details import Details
+from classlab.course.rules import Rules
+from classlab.errors import UserError
+from classlab.experiment import Contract, Experiment, sentence
+from classlab.yaml_text import to_yaml
+
+
+@dataclass(frozen=True)
+class Written:
+    """A student's task and where it stands. line: in the class list; 0 for a single student."""
+
+    line: int
+    roll: str
+    code: str
+    task: Task
+    folder: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a program reads: the files by name, and the derivation."""
+        files = [f"{name}.yaml" for name in self.task.experiments]
+        return {
+            "task": self.code,
+            "folder": str(self.folder),
+            "derivation": [vars(line) for line in self.task.lines],
+            "experiments": [str(self.folder / file) for file in files],
+            "contracts": [str(self.folder / f"{name}-contract.yaml") for name in self.task.contracts],
+            "sheet": {"markdown": str(self.folder / "task.md"), "pdf": str(self.folder / "task.pdf")},
+        }
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How often each branch of a decision was taken in a class.
+
+    p: of a chi-square test that all branches are equally likely; small where the rule itself is uneven. None where
+    there is one branch.
+    """
+
+    decision: str
+    about: str
+    counts: dict[str, int]
+    p: float | None
+
+
+def files(name: str, rules: Rules, task: Task, code: str) -> dict[str, bytes]:
+    """Return every file of a task, by its name. The same task and code give the same bytes on any machine.
+
+    Raises UserError, naming the rules and the file, where a branch gives an experiment or a contract that is none.
+    """
+    written: dict[str, str] = {}
+    limits = {}
+    for experiment, fields in task.experiments.items():
+        whole = {"name": f"{name}-{experiment}-{code}", **fields}
+        _checked(f"{name}, experiments.{experiment}", Experiment, whole)
+        head = f"# Task {code} of {name}: {experiment}.\n# Command: classlab run {experiment}.yaml --seed 0 --report\n"
+        written[f"{experiment}.yaml"] = head + to_yaml(whole)
+    for experiment, fields in task.contracts.items():
+        limits[experiment] = _checked(f"{name}, contracts.{experiment}", Contract, fields)
+        head = f"# Task {code} of {name}: the contract of {experiment}.\n# Command: classlab check RUN --contract "
+        written[f"{experiment}-contract.yaml"] = f"{head}{experiment}-contract.yaml\n{to_yaml(fields)}"
+    content = sheets.content(name, rules, task, code, limits)
+    written["task.md"] = sheets.markdown(content)
+    return {**{file: text.encode() for file, text in written.items()}, "task.pdf": sheets.pdf(content)}
+
+
+def assign(name: str, rules: Rules, student: Details, out: Path, salt: str = "", line: int = 0) -> Written:
+    """Derive a student's task, write it to the folder OUT/RULES-CODE and return it. Raises UserError.
+
+    salt: something only the teacher knows; empty takes the rules' own. line: of the class list.
+    """
+    code = student.code(salt or rules.salt or name)
+    task = derive(rules, student)
+    folder = out / f"{name}-{code}"
+    contents = files(name, rules, task, code)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            (folder / file).write_bytes(content)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}; give another folder with --out") from None
+    return Written(line, student.roll, code, task, folder)
+
+
+def assign_class(
+    name: str,
+    rules: Rules,
+    students: Sequence[tuple[int, Details]],
+    out: Path,
+    salt: str = "",
+    on_student: Callable[[float], Any] = lambda count: None,
+) -> list[Written]:
+    """Write every student's task and OUT/class.csv, which says whose is which. Nothing is written for a bad row.
+
+    students: (line, details), see details.read_class_list. on_student: told 1 after each. Raises UserError.
+    """
+    problems = []
+    for line, student in students:
+        try:
+            derive(rules, student)
+        except UserError as error:
+            problems.append(f"line {line}: {error}")
+    if problems:
+        raise UserError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""))
+    written = []
+    for line, student in students:
+        written.append(assign(name, rules, student, out, salt, line))
+        on_student(1)
+    (out / "class.csv").write_bytes(_class_csv(written))
+    return written
+
+
+def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
+    """Return how often each branch was taken, for every decision that the sheet tells."""
+    from scipy.stats import chisquare
+
+    found = []
+    for name, decision in rules.decisions.items():
+        if not decision.about:
+            continue
+        taken = Counter(line.means for task in tasks for line in task.lines if line.decision == name)
+        ways = [branch.means or str(branch.value) for branch in decision.ways]
+        counts = {way: taken[way] for way in dict.fromkeys(ways)}
+        p = float(chisquare(list(counts.values())).pvalue) if len(counts) > 1 and tasks else None
+        found.append(Spread(name, decision.about, counts, p))
+    return found
+
+
+def distinct(tasks: Sequence[Task]) -> int:
+    """Return how many different tasks there are."""
+    return len({to_yaml([task.experiments, task.contracts]) for task in tasks})
+
+
+def _checked(where: str, kind: type[Experiment] | type[Contract], fields: dict[str, Any]) -> Any:
+    import pydantic
+
+    try:
+        return kind(**fields)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    except pydantic.ValidationError as error:
+        raise UserError(f"{where}: {sentence(error, kind, 'it')}") from None
+
+
+def _class_csv(written: Sequence[Written]) -> bytes:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    abouts = [line.about for line in written[0].task.lines]
+    writer.writerow(["roll", "task", "folder", *abouts])
+    for one in written:
+        writer.writerow([one.roll, one.code, one.folder.name, *(line.means for line in one.task.lines)])
+    return stream.getvalue().encode()

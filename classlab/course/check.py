@@ -1,0 +1,307 @@
+"""Check runs against a contract by measuring again: the weights decide, not what the run's folder says of itself.
+
+Believed: the weights, the experiment's data, network and protocol, the checkpoint's counters, and the dataset as classlab knows
+it. Not believed: summary.json, metrics.csv, predictions.npz, environment.json, split.json. docs/contracts.md says what
+no check can see.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classlab import contract as contracts
+from classlab import experiment as experiments
+from classlab.contract import Check
+from classlab.errors import UserError
+from classlab.experiment import Contract, Experiment
+from classlab.runs import store
+from classlab.yaml_text import read_yaml
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from classlab.runs.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One run held against a contract.
+
+    digest: of its experiment; runs with the same one differ in their seed alone. weights: SHA-256 of the weights.
+    measured: what the weights give, by the keys of contract.check_after. notes: what the reader should know besides.
+    """
+
+    run: str
+    experiment: str
+    seed: int | None
+    digest: str
+    weights: str
+    measured: dict[str, Any]
+    checks: list[Check]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check of this run passed."""
+        return contracts.verdict(self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        checks = [vars(check) for check in self.checks]
+        told = {"run": self.run, "experiment": self.experiment, "seed": self.seed, "passed": self.passed}
+        return {**told, "checks": checks, "measured": self.measured, "notes": self.notes}
+
+
+@dataclass(frozen=True)
+class Together:
+    """Runs of one experiment held together against what a contract asks of several seeds."""
+
+    experiment: str
+    runs: list[str]
+    checks: list[Check]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return contracts.verdict(self.checks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        checks = [vars(check) for check in self.checks]
+        return {"experiment": self.experiment, "runs": self.runs, "passed": self.passed, "checks": checks}
+
+
+def find_runs(path: Path) -> list[Path]:
+    """Return the run that a folder is, or every run folder below it. Raises UserError where there is none."""
+    if (path / store.EXPERIMENT).is_file():
+        return [path]
+    found = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
+    if not found:
+        hint = "" if path.is_dir() else ", and no such folder"
+        raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
+    return found
+
+
+def unreadable(path: Path, error: UserError) -> Checked:
+    """Return what stands for a run that cannot be opened: nothing of it is shown."""
+    check = Check("readable", "a whole run folder", None, False, f"{error}: not shown")
+    return Checked(str(path), path.parent.name, None, str(path), str(path), {}, [check])
+
+
+def check(path: Path, contract: Contract) -> Checked:
+    """Measure a run again and hold it against `contract`. Raises UserError where the folder is no whole run.
+
+    Opening a run whose experiment names code in files or modules runs that code: ask first.
+    """
+    experiment = experiments.load(path / store.EXPERIMENT)
+    digest = _digest(path)
+    environment = store.read_json(path / store.ENVIRONMENT)
+    if environment.get("given_in_python"):
+        given = " and ".join(map(str, environment["given_in_python"]))
+        raise UserError(f"{path} was given its {given} in Python, so nobody can measure it from its folder")
+    states = _states(path, experiment)
+    about = _about(path, experiment)
+    selected = states[-1]
+    seed = about.get("seed")
+    checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
+    checks += contracts.check_data(contract, experiment.data)
+    on_data = contracts.verdict(checks[-1:]) if contract.dataset else True
+
+    prepared = _prepared(experiment, contract, on_data)
+    checks += [one for one in prepared.fixed_checks if one.rule != "dataset"]
+    fits = _weights(path, prepared, selected)
+    checks.append(fits)
+    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states)}
+    if fits.passed and on_data:
+        measured |= _accuracies(prepared, contract)
+    rows = store.read_metrics(path / store.METRICS)
+    if rows and all("seconds" in row for row in rows):
+        measured["seconds"] = round(sum(row["seconds"] for row in rows), 3)
+    checks += [_own_word(one) for one in contracts.check_after(contract, measured)]
+    return Checked(
+        str(path), experiment.name, seed, digest, _weights_digest(selected), measured, checks, _notes(path, measured)
+    )
+
+
+def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together]:
+    """Hold the runs of each experiment together against what the contract asks of several seeds.
+
+    No two runs may have the same weights, whatever seeds they name.
+    """
+    if contract.seeds == 1:
+        return []
+    held = []
+    for digest in dict.fromkeys(one.digest for one in runs):
+        group = [one for one in runs if one.digest == digest]
+        same = [one for number, one in enumerate(group) if one.weights in [other.weights for other in group[:number]]]
+        sentence = f"{len(group)} runs, {len(group) - len(same)} different sets of weights"
+        word = "kept" if not same else "not kept"
+        distinct = Check("different_weights", len(group), len(group) - len(same), not same, f"{sentence}: {word}")
+        summaries = [{"seed": one.seed, **one.measured} for one in group]
+        checks = [distinct, *contracts.check_seeds(contract, summaries)]
+        held.append(Together(group[0].experiment, [one.run for one in group], checks))
+    return held
+
+
+def _digest(path: Path) -> str:
+    """Return the digest of the experiment as it stands in the file, as Experiment.digest made it when it was written.
+
+    Of the text, so that settings which a later version adds do not change it.
+    """
+    fields = read_yaml(path / store.EXPERIMENT)
+    fields = {key: value for key, value in fields.items() if key != "description"} if isinstance(fields, dict) else {}
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _states(path: Path, experiment: Experiment) -> "list[dict[str, Tensor]]":
+    """Return the last checkpoint's tensors, and after them those of the best one where the protocol selects it."""
+    files = [store.LAST, store.BEST] if experiment.protocol.select == "best" else [store.LAST]
+    states = [store.read_checkpoint(path / file) for file in files]
+    for file, state in zip(files, states, strict=True):
+        if "losses" not in state:
+            raise UserError(f"{path / file} is no checkpoint of a run: it counts no epochs")
+    return states
+
+
+def _about(path: Path, experiment: Experiment) -> dict[str, Any]:
+    """Return what the selected checkpoint says of itself: its experiment's digest and its seed."""
+    from safetensors import safe_open
+
+    file = store.BEST if experiment.protocol.select == "best" else store.LAST
+    with safe_open(path / file, framework="pt") as opened:
+        text = (opened.metadata() or {}).get("classlab", "{}")
+    try:
+        about = json.loads(text)
+    except ValueError:
+        about = {}
+    return about if isinstance(about, dict) else {}
+
+
+def _same_experiment(about: dict[str, Any], digest: str) -> Check:
+    trained = about.get("experiment")
+    passed = trained == digest
+    sentence = f"{store.EXPERIMENT} is {digest}, the weights were trained under {trained or 'no name'}"
+    return Check("same_experiment", str(trained), digest, passed, f"{sentence}: {'kept' if passed else 'not kept'}")
+
+
+def _same_seed(seed: Any, noted: Any) -> list[Check]:
+    if seed == noted:
+        return []
+    sentence = f"the checkpoint's seed is {seed}, {store.ENVIRONMENT} says {noted}: not kept"
+    return [Check("same_seed", str(seed), str(noted), False, sentence)]
+
+
+def _prepared(experiment: Experiment, contract: Contract, on_data: bool) -> "Prepared":
+    """Build the network and load the data: the contract's own, whole test set, where the experiment's is the same."""
+    from classlab.runs.prepare import prepare
+
+    data = experiment.data
+    if contract.dataset is not None and on_data:
+        data = data.model_copy(update={"dataset": contract.dataset, "max_test_per_class": None})
+    return prepare(experiment.model_copy(update={"contract": contract, "data": data}), 0, {}, None)
+
+
+def _weights(path: Path, prepared: "Prepared", state: "dict[str, Tensor]") -> Check:
+    """Put the weights into the network; they must fit it and be finite."""
+    from classlab.models.make import load_weights
+
+    wanted = "weights of the experiment's network"
+    try:
+        load_weights(prepared.model, state, str(path))
+    except UserError as error:
+        return Check("weights", wanted, None, False, f"{error}: not kept")
+    finite = all(bool(value.isfinite().all()) for value in prepared.model.state_dict().values())
+    sentence = "the weights fit the experiment's network" + ("" if finite else ", and are not finite")
+    return Check("weights", wanted, None, finite, f"{sentence}: {'kept' if finite else 'not kept'}")
+
+
+def _epochs(prepared: "Prepared", states: "Sequence[dict[str, Tensor]]") -> int:
+    """Return the epochs trained: those counted, or as many as the steps make that layers and optimizer counted.
+
+    Batch norms count the batches they saw and Adam its steps, inside the very file that holds the weights.
+    """
+    plan = prepared.experiment
+    images = len(prepared.train) * max(1, len(plan.data.expansion))
+    steps_per_epoch = math.ceil(images / plan.training.batch_size)
+    epochs = max(len(state["losses"]) for state in states)
+    for state in states:
+        optimizer = [int(value) for name, value in state.items() if re.fullmatch(r"optimizer\.\d+\.step", name)]
+        norms = [int(value) for name, value in state.items() if name.endswith(".num_batches_tracked")]
+        # A norm used twice in a network counts twice, so the one that counted least is asked.
+        steps = max([*optimizer, *([min(norms)] if norms else [])], default=0)
+        epochs = max(epochs, math.ceil(steps / steps_per_epoch))
+    return epochs
+
+
+def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
+    """Evaluate the splits that the contract names: right answers and images of each."""
+    import torch
+    from torch import nn
+
+    from classlab.runs.prepare import place_model, place_splits
+    from classlab.training.device import Settings
+    from classlab.training.train import evaluate_split
+
+    convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())
+    settings = Settings("cpu", "fp32", channels_last=convolutions, threads=torch.get_num_threads())
+    splits = place_splits(prepared, settings)
+    model = place_model(prepared.model, settings)
+    limits = {"val": contract.min_val_accuracy_percent, "test": contract.min_test_accuracy_percent}
+    measured: dict[str, Any] = {}
+    for split, limit in limits.items():
+        if limit is not None and len(splits[split]):
+            found = evaluate_split(model, split, splits[split], prepared.experiment, 0, 0, settings)
+            if found.correct is not None:
+                counts = {"correct": found.correct, "total": len(splits[split])}
+                counts |= {"accuracy": found.correct / len(splits[split])}
+                measured |= {f"{split}_{key}": value for key, value in counts.items()}
+    return measured
+
+
+def _own_word(check: Check) -> Check:
+    """Say of the time what it rests on."""
+    if check.rule != "max_seconds" or check.measured is None:
+        return check
+    sentence = f"{check.sentence} (by the run's own {store.METRICS}, which anybody can edit)"
+    return Check(check.rule, check.limit, check.measured, check.passed, sentence, check.margin)
+
+
+def _notes(path: Path, measured: dict[str, Any]) -> list[str]:
+    """Return where the folder's own files say something else than what was measured."""
+    notes = []
+    if not (path / store.SUMMARY).exists():
+        notes.append(f"the run did not come to its end: it has no {store.SUMMARY}")
+    if "test_correct" not in measured:
+        return notes
+    correct, total = measured["test_correct"], measured["test_total"]
+    gives = f"the weights give {correct:,} of {total:,} right"
+    try:
+        said = store.read_json(path / store.SUMMARY).get("test_accuracy")
+        if not isinstance(said, int | float) or round(said * total) != correct:
+            notes.append(f"{store.SUMMARY} says test accuracy {said}, {gives}")
+    except UserError:
+        pass
+    try:
+        logits, labels = store.read_predictions(path / store.PREDICTIONS)
+        right = int((np.asarray(logits).argmax(1) == np.asarray(labels)).sum())
+        if right != correct or len(labels) != total:
+            notes.append(f"{store.PREDICTIONS} has {right:,} of {len(labels):,} right, {gives}")
+    except (UserError, ValueError, IndexError) as error:
+        notes.append(f"{store.PREDICTIONS} cannot be used: {error}")
+    return notes
+
+
+def _weights_digest(state: "dict[str, Tensor]") -> str:
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        if name.startswith("model."):
+            sha.update(f"{name} {tuple(value.shape)};".encode())
+            sha.update(value.float().contiguous().numpy().tobytes())
+    return sha.hexdigest()
