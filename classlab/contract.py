@@ -55,7 +55,7 @@ def check_data(contract: Contract, data: Data | None) -> list[Check]:
         and data.max_test_per_class is None
         and _labels(name, data.classes) == _labels(name, contract.classes)
     )
-    return [Check("dataset", wanted, used, passed, f"{used}, {wanted} wanted: {_word(passed)}")]
+    return [Check("dataset", wanted, used, passed, f"dataset {used}, {wanted} wanted: {_word(passed)}")]
 
 
 def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list[Check]:
@@ -201,10 +201,12 @@ def _seeds(wanted: int | list[int], given: Sequence[Any]) -> Check:
     shown = ", ".join(map(str, distinct)) or "none"
     if isinstance(wanted, int):
         passed, limit = len(distinct) >= wanted, wanted
-        sentence = f"{len(distinct)} seeds ({shown}), at least {wanted} wanted: {_word(passed)}"
+        sentence = (
+            f"{len(distinct)} {'seed' if len(distinct) == 1 else 'seeds'} ({shown}), {wanted} wanted: {_word(passed)}"
+        )
     else:
         passed, limit = set(wanted) <= set(distinct), len(wanted)
-        sentence = f"seeds {shown}, {', '.join(map(str, wanted))} wanted: {_word(passed)}"
+        sentence = f"seeds {shown}; wanted {', '.join(map(str, wanted))}: {_word(passed)}"
     found = len(distinct if isinstance(wanted, int) else set(wanted) & set(distinct))
     return Check("seeds", limit, found, passed, sentence, found - limit)
 

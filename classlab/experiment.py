@@ -176,7 +176,7 @@ Content = Literal[
 
 
 class Contract(Section):
-    """Limits that a run must keep. Every limit is inclusive. In an experiment also the name of a file that holds them."""
+    """Limits that a run must keep. Every limit is inclusive. An experiment may name the file that holds them."""
 
     max_parameters: Annotated[int, Field(ge=1)] | None = None
     max_epochs: Annotated[int, Field(ge=1)] | None = None
@@ -324,6 +324,8 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
     """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
     problems = error.errors(include_url=False)
     problem = problems[0]
+    if problem["type"] == "missing":  # a misspelt key is missing too; the misspelling says more
+        problem = next((other for other in problems if other["type"] == "extra_forbidden"), problem)
     place = [str(step) for step in problem["loc"] if _is_key(step)]
     where = ".".join(place)
     given = problem.get("input")

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classlab.contract import check_after, check_before, verdict
-from classlab.experiment import Contract
+from classlab import lookup
+from classlab.contract import check_after, check_before, check_data, check_seeds, in_words, open_rules, verdict
+from classlab.errors import UserError
+from classlab.experiment import Contract, Data, load, load_contract
+from classlab.statistics import over_seeds, wilson
 
 MNIST_20K = Contract(max_parameters=19999, max_epochs=20, min_test_accuracy_percent=99.4)
 
@@ -84,3 +87,150 @@ def test_an_accuracy_that_equals_its_limit_meets_it(correct):
     contract = Contract(min_test_accuracy_percent=correct / 100)
     assert check_after(contract, {"test_accuracy": correct / 10_000})[0].passed
     assert not check_after(contract, {"test_accuracy": (correct - 1) / 10_000})[0].passed
+
+
+def test_the_lower_bound_is_judged_where_it_is_asked_for():
+    low = wilson(995, 1000)[0]
+    for limit, passed in ((100 * low - 0.01, True), (100 * low + 0.01, False)):
+        contract = Contract(min_test_accuracy_percent=limit, judged_by="lower_bound")
+        (check,) = check_after(contract, {"test_correct": 995, "test_total": 1000})
+        assert check.passed == passed and check.measured == 100 * low and check.margin == check.measured - limit
+        assert check.sentence.startswith("test accuracy 99.50 % (995 of 1,000), lower bound of its 95 % interval 98.8")
+    contract = Contract(min_test_accuracy_percent=50, judged_by="lower_bound")
+    assert not check_after(contract, {"test_accuracy": 0.99})[0].passed
+
+
+def runs(*correct, seeds=range(9)):
+    pairs = zip(correct, seeds, strict=False)
+    return [{"seed": seed, "test_correct": count, "test_total": 1000} for count, seed in pairs]
+
+
+def test_several_seeds_are_judged_together():
+    contract = Contract(min_test_accuracy_percent=99, seeds=3)
+    assert check_after(contract, {"test_correct": 1, "test_total": 1000}) == []
+    assert open_rules(contract) == ["at least 99 % test accuracy over 3 seeds, by the mean"]
+    assert open_rules(Contract(min_test_accuracy_percent=99)) == []
+    kept = check_seeds(contract, runs(980, 990, 1000))
+    assert [check.sentence for check in kept] == [
+        "3 seeds (0, 1, 2), 3 wanted: kept",
+        "test accuracy over 3 seeds: mean 99.00 %, at least 99 % wanted: kept",
+    ]
+    assert not verdict(check_seeds(contract, runs(980, 990, 999)))
+    few = check_seeds(contract, runs(1000, 1000))
+    assert few[0].sentence == "2 seeds (0, 1), 3 wanted: not kept" and few[1].passed
+    assert not verdict(check_seeds(contract, runs(1000, 1000, 1000, seeds=[0, 0, 0])))
+    assert not verdict(check_seeds(contract, []))
+    assert check_seeds(Contract(min_test_accuracy_percent=99), runs(1)) == []
+
+
+def test_the_seeds_may_be_named_and_then_no_others_count():
+    contract = Contract(min_test_accuracy_percent=99, seeds=[0, 1])
+    assert verdict(check_seeds(contract, runs(990, 990, 1)))
+    others = check_seeds(contract, runs(990, 990, seeds=[5, 6]))
+    assert [check.sentence for check in others] == [
+        "seeds 5, 6; wanted 0, 1: not kept",
+        "test accuracy not measured with every seed, at least 99 % wanted: not shown",
+    ]
+
+
+def test_the_lower_bound_over_seeds_is_that_of_the_t_interval():
+    values = [990, 992, 994]
+    low = 100 * over_seeds([value / 1000 for value in values]).low
+    for limit, passed in ((low - 0.01, True), (low + 0.01, False)):
+        contract = Contract(min_test_accuracy_percent=limit, seeds=3, judged_by="lower_bound")
+        check = check_seeds(contract, runs(*values))[1]
+        assert check.passed == passed and check.measured == low
+    one = check_seeds(Contract(min_test_accuracy_percent=1, seeds=[0], judged_by="lower_bound"), runs(990))
+    assert not verdict(one) and "whose interval over seeds is not known" in one[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("data", "passed"),
+    [
+        ({}, True),
+        ({"max_per_class": 100}, True),
+        ({"dataset": {"name": "mnist", "folder": "mine"}}, True),
+        ({"classes": list(range(10))}, True),
+        ({"dataset": "digits"}, False),
+        ({"max_test_per_class": 10}, False),
+        ({"classes": [0, 1]}, False),
+    ],
+)
+def test_the_whole_test_set_of_the_dataset_named_counts(data, passed):
+    (check,) = check_data(Contract(dataset={"name": "mnist"}), Data(**{"dataset": {"name": "mnist"}, **data}))
+    assert check.passed == passed and check.sentence.endswith(
+        "mnist wanted: kept" if passed else "mnist wanted: not kept"
+    )
+
+
+def test_classes_are_the_same_by_number_by_name_and_in_any_order():
+    contract = Contract(dataset={"name": "fashion-mnist"}, classes=[1, 3])
+    for classes, passed in (([3, 1], True), (["Trouser", 3], True), ([1, 5], False), (None, False)):
+        (check,) = check_data(contract, Data(dataset={"name": "fashion-mnist"}, classes=classes))
+        assert check.passed == passed
+    assert not verdict(check_data(contract, None))
+    assert check_data(Contract(), None) == []
+
+
+@pytest.mark.parametrize("name", lookup.names("contract"))
+def test_every_shipped_contract_can_be_told_in_words_and_put_into_an_experiment(name):
+    contract = load_contract(name)
+    assert 4 <= len(in_words(contract)) <= 8
+    experiment = load("mnist-20k", [f"contract={name}"])
+    assert experiment.contract == contract
+    assert load({**experiment.model_dump(mode="json")}) == experiment
+
+
+def test_a_contract_in_words():
+    contract = Contract(
+        dataset={"name": "mnist"}, max_parameters=19999, max_seconds=90.5, min_test_accuracy_percent=99.4,
+        must_contain=["dropout"], must_not_contain=["linear"], layers={"max_pool": 1, "convolution": 4},
+        first_layer_filters=10,
+    )  # fmt: skip
+    assert in_words(contract) == [
+        "on mnist", "at least 99.4 % test accuracy", "at most 19,999 parameters", "at most 90.5 seconds of training",
+        "at least one dropout layer", "no linear layers", "1 max pool layer", "4 convolution layers",
+        "10 filters in the first convolution",
+    ]  # fmt: skip
+
+
+def test_a_contract_file_stands_beside_its_experiment_and_changes_reach_into_it(tmp_path):
+    (tmp_path / "limits.yaml").write_text("max_epochs: 3\n")
+    (tmp_path / "mine.yaml").write_text(load("digits-quick", ["contract={}"]).to_yaml().replace("contract:", "was:"))
+    text = (tmp_path / "mine.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text[: text.index("was:")] + "contract: limits.yaml\n")
+    assert load(tmp_path / "mine.yaml").contract == Contract(max_epochs=3)
+    changed = load(tmp_path / "mine.yaml", ["contract.max_parameters=7"])
+    assert changed.contract == Contract(max_epochs=3, max_parameters=7)
+    assert "limits.yaml" not in changed.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("max_epoch: 3", "max_epoch is not a setting; did you mean max_epochs? a contract has: max_parameters, "),
+        ("max_epochs: 0", "max_epochs must be at least 1; got 0"),
+        ("judged_by: median", "judged_by must be one of mean, lower_bound; got 'median'"),
+        ("seeds: 0", "seeds must be at least 1 or must be a list; got 0"),
+        ("seeds: [1, 1]", "seeds must name each seed once; got [1, 1]"),
+        ("classes: [1, 2]", "classes needs dataset: say whose classes they are"),
+        ("layers: {conv: 1}", "layers.conv"),
+        ("- 3", " must hold a contract (max_parameters, max_epochs, …), got [3]"),
+    ],
+)
+def test_mistakes_in_a_contract_file_are_told_in_one_sentence(tmp_path, text, sentence):
+    file = tmp_path / "limits.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_contract(file)
+    told = str(caught.value)
+    assert told.startswith(str(file)) and sentence in told and "\n" not in told, told
+
+
+def test_a_contract_that_is_not_there():
+    with pytest.raises(
+        UserError, match=r"there is no contract named 'under-20', and no such file; did you mean under-20k\?"
+    ):
+        load("mnist-20k", ["contract=under-20"])
+    with pytest.raises(UserError, match=r"there is no contract file no/under-20k.yaml; did you mean under-20k\?"):
+        load_contract("no/under-20k.yaml")

@@ -1,8 +1,8 @@
 """Check runs against a contract by measuring again: the weights decide, not what the run's folder says of itself.
 
-Believed: the weights, the experiment's data, network and protocol, the checkpoint's counters, and the dataset as classlab knows
-it. Not believed: summary.json, metrics.csv, predictions.npz, environment.json, split.json. docs/contracts.md says what
-no check can see.
+Believed: the weights, the experiment's data, network and protocol, the checkpoint's counters, and the dataset as
+classlab knows it. Not believed: summary.json, metrics.csv, predictions.npz, environment.json, split.json.
+docs/contracts.md says what no check can see.
 """
 
 import hashlib
@@ -109,12 +109,12 @@ def check(path: Path, contract: Contract) -> Checked:
     states = _states(path, experiment)
     about = _about(path, experiment)
     selected = states[-1]
-    seed = about.get("seed")
+    seed = about["seed"] if isinstance(about.get("seed"), int) else None
     checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
     checks += contracts.check_data(contract, experiment.data)
     on_data = contracts.verdict(checks[-1:]) if contract.dataset else True
 
-    prepared = _prepared(experiment, contract, on_data)
+    prepared = _prepared(experiment, contract, on_data, seed or 0)
     checks += [one for one in prepared.fixed_checks if one.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
@@ -125,9 +125,9 @@ def check(path: Path, contract: Contract) -> Checked:
     if rows and all("seconds" in row for row in rows):
         measured["seconds"] = round(sum(row["seconds"] for row in rows), 3)
     checks += [_own_word(one) for one in contracts.check_after(contract, measured)]
-    return Checked(
-        str(path), experiment.name, seed, digest, _weights_digest(selected), measured, checks, _notes(path, measured)
-    )
+    notes = [*_cautions(experiment, contract, measured), *_notes(path, measured)]
+    weights = _weights_digest(selected)
+    return Checked(str(path), experiment.name, seed, digest, weights, measured, checks, notes)
 
 
 def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together]:
@@ -138,12 +138,14 @@ def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together
     if contract.seeds == 1:
         return []
     held = []
+    runs = [one for one in runs if one.measured]
     for digest in dict.fromkeys(one.digest for one in runs):
         group = [one for one in runs if one.digest == digest]
         same = [one for number, one in enumerate(group) if one.weights in [other.weights for other in group[:number]]]
-        sentence = f"{len(group)} runs, {len(group) - len(same)} different sets of weights"
-        word = "kept" if not same else "not kept"
-        distinct = Check("different_weights", len(group), len(group) - len(same), not same, f"{sentence}: {word}")
+        sentence = "no two runs have the same weights: kept"
+        if same:
+            sentence = f"{same[0].run} has the same weights as another run: not kept"
+        distinct = Check("different_weights", len(group), len(group) - len(same), not same, sentence)
         summaries = [{"seed": one.seed, **one.measured} for one in group]
         checks = [distinct, *contracts.check_seeds(contract, summaries)]
         held.append(Together(group[0].experiment, [one.run for one in group], checks))
@@ -198,14 +200,14 @@ def _same_seed(seed: Any, noted: Any) -> list[Check]:
     return [Check("same_seed", str(seed), str(noted), False, sentence)]
 
 
-def _prepared(experiment: Experiment, contract: Contract, on_data: bool) -> "Prepared":
+def _prepared(experiment: Experiment, contract: Contract, on_data: bool, seed: int) -> "Prepared":
     """Build the network and load the data: the contract's own, whole test set, where the experiment's is the same."""
     from classlab.runs.prepare import prepare
 
     data = experiment.data
     if contract.dataset is not None and on_data:
         data = data.model_copy(update={"dataset": contract.dataset, "max_test_per_class": None})
-    return prepare(experiment.model_copy(update={"contract": contract, "data": data}), 0, {}, None)
+    return prepare(experiment.model_copy(update={"contract": contract, "data": data}), seed, {}, None)
 
 
 def _weights(path: Path, prepared: "Prepared", state: "dict[str, Tensor]") -> Check:
@@ -257,7 +259,7 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for split, limit in limits.items():
         if limit is not None and len(splits[split]):
-            found = evaluate_split(model, split, splits[split], prepared.experiment, 0, 0, settings)
+            found = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
             if found.correct is not None:
                 counts = {"correct": found.correct, "total": len(splits[split])}
                 counts |= {"accuracy": found.correct / len(splits[split])}
@@ -269,8 +271,22 @@ def _own_word(check: Check) -> Check:
     """Say of the time what it rests on."""
     if check.rule != "max_seconds" or check.measured is None:
         return check
-    sentence = f"{check.sentence} (by the run's own {store.METRICS}, which anybody can edit)"
+    whose = f"by the run's own {store.METRICS}, which anybody can edit"
+    sentence = check.sentence.replace(", at most", f" {whose}, at most", 1)
     return Check(check.rule, check.limit, check.measured, check.passed, sentence, check.margin)
+
+
+def _cautions(experiment: Experiment, contract: Contract, measured: dict[str, Any]) -> list[str]:
+    """Return what takes something away from the accuracy, though no rule forbids it."""
+    notes = []
+    if "test_total" in measured:
+        chosen = experiment.protocol.select == "best" or experiment.training.early_stopping
+        if experiment.protocol.validate_on == "test" and chosen:
+            notes.append("the test set chose the epoch, as the experiment's protocol asks: its accuracy is too high")
+        if contract.dataset is None:
+            total, name = measured["test_total"], experiment.data.dataset.name
+            notes.append(f"the contract names no dataset: measured on the {total:,} test images that {name} gives here")
+    return notes
 
 
 def _notes(path: Path, measured: dict[str, Any]) -> list[str]:

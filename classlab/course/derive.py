@@ -158,7 +158,8 @@ def _judge(
     if kind in ("even", "odd"):
         even = quantities[value].value % 2 == 0
         return even == (kind == "even"), [_fact(value, quantities, "even" if even else "odd")]
-    return _compare(kind, *value, quantities)
+    left, right = value
+    return _compare(kind, left, right, quantities)
 
 
 def _compare(

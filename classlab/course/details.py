@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -125,7 +125,7 @@ def _student(cells: Mapping[str, str]) -> Details:
     return details(**cells)
 
 
-def _cells(file: Path) -> tuple[list[str], list[tuple[int, Sequence[str]]]]:
+def _cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the column names and (line, cells) of every row that is not empty."""
     try:
         if file.stat().st_size > MAX_BYTES:

@@ -44,9 +44,9 @@ class Decision(Section):
     """Something that the details decide: by the first branch whose condition holds, or by a table over a quantity."""
 
     about: str = Field(default="", description="what the sheet calls it; empty: it is not told on the sheet")
-    branches: list[Branch] = []
+    branches: list[Branch] = Field(default=[])
     of: str | None = Field(default=None, description="the quantity that the table is over")
-    table: dict[int, Branch] = {}
+    table: dict[int, Branch] = Field(default={})
 
     @pydantic.model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -70,11 +70,11 @@ class Rules(Section):
     title: str
     about: str = ""
     salt: str = Field(default="", description="goes into each student's code; empty: the name of the rules")
-    hand_in: list[str] = []
+    hand_in: list[str] = Field(default=[])
     quantities: dict[str, dict[str, Any]]
     decisions: dict[Name, Decision]
     experiments: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
-    contracts: dict[Name, dict[str, Any]] = {}
+    contracts: dict[Name, dict[str, Any]] = Field(default={})
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:

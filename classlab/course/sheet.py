@@ -75,4 +75,7 @@ def _compiled(data: dict[str, Any], form: str, **options: Any) -> Any:
     import typst
 
     files = {"main.typ": TEMPLATE.read_bytes(), "data.json": json.dumps(data, ensure_ascii=False).encode()}
-    return typst.compile(files, format=form, ignore_system_fonts=True, timestamp=0, **options)
+    # typst's types do not know that it takes files by name; its documentation does.
+    return typst.compile(  # pyrefly: ignore[no-matching-overload]
+        files, format=form, ignore_system_fonts=True, timestamp=0, **options
+    )
