@@ -179,6 +179,15 @@ def test_edited_predictions_metrics_and_environment_change_no_verdict(copied, ru
     assert "predictions.npz has 360 of 360 right, the weights give" in document["runs"][0]["notes"][-1]
 
 
+def test_broken_result_files_are_told_and_change_no_verdict(copied, tmp_path):
+    (copied / store.METRICS).write_text("epoch,seconds\n1,many\n")
+    (copied / store.SUMMARY).write_text('{"test_accuracy": NaN}')
+    (copied / store.PREDICTIONS).write_bytes(b"PK\x03\x04 no archive")
+    document = check(tmp_path, copied, dataset="digits", min_test_accuracy_percent=50)
+    assert document["passed"] and len(document["runs"][0]["notes"]) == 2
+    assert broken(check(tmp_path, copied, max_seconds=100)) == ["max_seconds"]
+
+
 def edit(folder, change):
     fields = parse_yaml((folder / store.EXPERIMENT).read_text(), "")
     change(fields)
@@ -249,6 +258,12 @@ def test_a_test_set_that_chose_the_epoch_is_told(tmp_path):
 
 
 # What cannot be checked
+
+
+def test_a_network_too_large_for_any_machine_is_told(copied, tmp_path):
+    edit(copied, lambda fields: fields["model"].update(filters=[100_000, 100_000], pool_after=[1]))
+    with pytest.raises(UserError, match="the network of tiny cannot be built: "):
+        check(tmp_path, copied, max_epochs=3)
 
 
 def test_runs_of_networks_given_in_python_cannot_be_checked(tmp_path):

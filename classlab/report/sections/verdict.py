@@ -36,13 +36,17 @@ def _verdict(summary: dict[str, Any], checks: list[dict[str, Any]]) -> Verdict:
     right = f"{words.percent(summary['test_accuracy'])} of {_test_images(summary)} classified correctly"
     if summary["test_accuracy"] is None:
         right = f"{_test_images(summary)} drawn again with a mean loss of {summary['test_loss']:.4f}"
-    if not checks:
+    still_open = summary.get("contract", {}).get("open", [])
+    if not checks and not still_open:
         return Verdict("plain", "Finished", f"{right}. The experiment states no contract.")
     broken = [check for check in checks if not check["passed"]]
     if broken:
         told = "; ".join(check["sentence"].removesuffix(": not kept") for check in broken)
         verb = "is" if len(broken) == 1 else "are"
         return Verdict("bad", "Contract not kept", f"{len(broken)} of {_limits(checks)} {verb} not kept: {told}.")
+    if still_open:
+        left = f"{'; '.join(still_open)}: only several runs together can show that"
+        return Verdict("plain", "Contract kept so far", f"{right}, {_size(summary)}. Open is {left}.")
     kept = "The one limit is kept" if len(checks) == 1 else f"All {_limits(checks)} are kept"
     return Verdict("good", "Contract kept", f"{kept}: {right}, {_size(summary)}.")
 
