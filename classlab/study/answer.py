@@ -1,0 +1,184 @@
+"""The answer: each variant's mean with its interval, each comparison with the baseline, and a plain sentence for each.
+
+Every figure comes from classlab.statistics; here it is only decided which of its tests the runs allow.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from classlab import statistics
+from classlab.statistics import Comparison, Estimate, Scale
+from classlab.study.results import Row, scale_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Returns for a variant's run with this seed, which of the test images it got right: bool, (count,). None: not known.
+Right = Callable[[str, int], "np.ndarray | None"]
+WORDS = {
+    "finished": "finished",
+    "diverged": "diverged",
+    "did_not_learn": "did not learn",
+    "failed": "failed",
+    "incomplete": "incomplete",
+    "waiting": "not begun",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """One variant. `runs`: all of them, whatever became of them; `n`: how many have a value, in the mean.
+
+    estimate: of the metric; best, last: of the best and the last epoch's accuracy (or loss) on the split that was
+    watched, None where none was. note: what was done with runs that went wrong.
+    """
+
+    name: str
+    runs: int
+    n: int
+    statuses: dict[str, int]
+    estimate: Estimate | None
+    best: Estimate | None
+    last: Estimate | None
+    note: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a study, or any runs side by side, have to say."""
+
+    metric: str
+    baseline: str
+    variants: list[Told]
+    comparisons: list[Comparison]
+    notes: list[str]
+
+    @property
+    def scale(self) -> Scale:
+        """How the metric is told."""
+        return scale_of(self.metric)
+
+    def sentences(self) -> list[str]:
+        """Return one sentence for each variant, one for each comparison, and what else must be known."""
+        return [
+            *(one.sentence for one in self.variants),
+            *(one.sentence for one in self.comparisons),
+            *self.notes,
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as a program reads it."""
+        return asdict(self)
+
+
+def answer(
+    rows: Mapping[str, Sequence[Row]],
+    baseline: str,
+    metric: str,
+    right: Right = lambda variant, seed: None,
+    chance: float | None = None,
+) -> Answer:
+    """Return the answer of runs: variant -> its rows (each with seed, status and metrics; see results.row).
+
+    right: asked where one seed each leaves only the test images to compare over. chance: what a diverged run without a
+    value counts at, the share of the largest class; only for accuracies.
+    """
+    scale = scale_of(metric)
+    chance = chance if scale.is_share else None
+    gathered = {name: _gather(name, of, metric, chance, scale) for name, of in rows.items()}
+    told = [_told(gathered[name], of, metric, chance) for name, of in rows.items()]
+    others = [one for name, one in gathered.items() if name != baseline]
+    comparable = [one for one in others if one.values] if gathered[baseline].values else []
+    images = _images(rows, metric)
+    if _one_seed_each(comparable, gathered[baseline]) and metric == "test_accuracy":
+        comparisons = _over_images(comparable, gathered[baseline], right, images)
+    else:
+        comparisons = statistics.compare(comparable, gathered[baseline], scale, images)
+    notes = []
+    for one in others:
+        if one not in comparable:
+            silent = one if not one.values else gathered[baseline]
+            notes.append(f"{one.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})")
+    return Answer(metric, baseline, told, comparisons, notes)
+
+
+def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:
+    runs = [(one["seed"], one.get(metric), _status(one)) for one in rows]
+    return statistics.variant(name, runs, chance, scale)
+
+
+def _status(one: Row) -> str:
+    return "not begun" if one["status"] == "waiting" else one["status"]
+
+
+def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None) -> Told:
+    scale = scale_of(metric)
+    values = list(gathered.values.values())
+    estimate = statistics.over_seeds(values, scale=scale) if values else None
+    best, last = (_of_epoch(when, gathered.name, rows, metric, chance) for when in ("best", "last"))
+    note = f" ({gathered.note})" if gathered.note else ""
+    told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
+    statuses = dict(Counter(WORDS[one["status"]] for one in rows))
+    sentence = f"{gathered.name}: {told}{note}"
+    return Told(gathered.name, len(rows), len(values), statuses, estimate, best, last, gathered.note, sentence)
+
+
+def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: float | None) -> Estimate | None:
+    """Return the estimate of the best or last epoch on the split that was watched, val before test."""
+    what = "loss" if metric.endswith("loss") else "accuracy"
+    for split in ("val", "test"):
+        key = f"{when}_{split}_{what}"
+        if any(one.get(key) is not None for one in rows):
+            gathered = _gather(name, rows, key, chance if what == "accuracy" else None, scale_of(key))
+            return statistics.over_seeds(list(gathered.values.values()), scale=scale_of(key))
+    return None
+
+
+def watched(rows: Sequence[Row], metric: str) -> str | None:
+    """Return the split that `best` and `last` of the table are of, or None where none was evaluated every epoch."""
+    what = "loss" if metric.endswith("loss") else "accuracy"
+    for split in ("val", "test"):
+        if any(one.get(f"best_{split}_{what}") is not None for one in rows):
+            return split
+    return None
+
+
+def _images(rows: Mapping[str, Sequence[Row]], metric: str) -> int:
+    """Return how many images the metric was measured on, which says how finely an accuracy moves."""
+    split = "val" if "val_" in metric else "test"
+    totals = [one.get(f"{split}_total") for of in rows.values() for one in of]
+    return max((total for total in totals if total), default=10_000)
+
+
+def _one_seed_each(variants: Sequence[statistics.Variant], baseline: statistics.Variant) -> bool:
+    return bool(variants) and all(len(one.values) == 1 for one in [*variants, baseline])
+
+
+def _over_images(
+    variants: Sequence[statistics.Variant], baseline: statistics.Variant, right: Right, images: int
+) -> list[Comparison]:
+    """Compare single networks over the test images (McNemar), corrected for their number; see statistics.mcnemar."""
+    ours = right(baseline.name, next(iter(baseline.values)))
+    theirs = [right(one.name, next(iter(one.values))) for one in variants]
+    if ours is None or any(one is None or len(one) != len(ours) for one in theirs):
+        return statistics.compare(variants, baseline, images=images)
+    tests = [statistics.mcnemar(one.tolist(), ours.tolist()) for one in theirs if one is not None]
+    adjusted = statistics.holm([test.p for test in tests])
+    family = len(tests)
+    made = []
+    for one, test, p in zip(variants, tests, adjusted, strict=True):
+        notes = "".join(f"; {side.name}: {side.note}" for side in (one, baseline) if side.note)
+        after = f"; after Holm's correction for {family} comparisons p = {p:.2g}" if family > 1 else ""
+        if after and test.different and p >= 0.05:
+            after += ", so that even these two are not told apart"
+        sentence = f"{one.name} and {baseline.name}, one seed each: {test.sentence}{after}{notes}"
+        made.append(
+            Comparison(
+                one.name, baseline.name, test.effect, None, None, test.p, p, p < 0.05, "exact McNemar test", (1, 1),
+                None, sentence,
+            )
+        )  # fmt: skip
+    return made

@@ -1,0 +1,206 @@
+"""What a study will take: every variant checked before anything trains, its work counted, its time measured."""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from classlab.errors import Refused, UserError
+from classlab.experiment import Experiment
+from classlab.runs import store
+from classlab.study.sweep import Variant
+
+if TYPE_CHECKING:
+    from classlab.runs.prepare import Prepared
+
+MEASURED_SECONDS = 1.0  # of training steps, for each kind of work
+WARM_UP_BATCHES = 2
+EVALUATED_IMAGES = 1000
+# Tensors as large as the weights that an optimizer keeps besides them; of the reader's own, the most there are here.
+SLOTS = {"sgd": 1}
+MOST_SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run of a variant is.
+
+    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone. group: equal
+    where runs may be trained as one population, None where this one trains alone. disk: bytes of its folder.
+    """
+
+    variant: str
+    parameters: int
+    multiply_adds: int | None
+    images: int
+    epochs: int
+    batch_size: int
+    steps: int
+    threads: int
+    device: str
+    group: str | None
+    disk: int
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """How long one run takes alone, and how that is known: from "finished runs" or from "a short measurement"."""
+
+    seconds: float
+    known_from: str
+
+
+def check(variants: Sequence[Variant], device: str | None) -> dict[str, Work]:
+    """Return the work of every variant, having checked its data, its network's shapes and its contract.
+
+    Raises UserError or Refused for the first variant that cannot be trained, naming it.
+    """
+    return {one.name: _work(one, device) for one in variants}
+
+
+def _work(variant: Variant, device: str | None) -> Work:
+    from classlab.training.device import choose
+
+    experiment, plan = variant.experiment, variant.experiment.training
+    prepared = _prepared(variant)
+    images = _images(prepared)
+    settings = choose(device, plan, prepared.model, images, prepared.multiply_adds)
+    return Work(
+        variant=variant.name,
+        parameters=prepared.parameters,
+        multiply_adds=prepared.multiply_adds,
+        images=images,
+        epochs=plan.epochs,
+        batch_size=plan.batch_size,
+        steps=plan.epochs * math.ceil(images / plan.batch_size),
+        threads=settings.threads,
+        device=settings.device,
+        group=group_key(experiment),
+        disk=_disk(experiment, prepared),
+    )
+
+
+def _prepared(variant: Variant) -> "Prepared":
+    from classlab.runs.prepare import prepare, refuse
+
+    try:
+        prepared = prepare(variant.experiment, 0, {}, None)
+        refuse(prepared)
+    except UserError as error:
+        raise UserError(f"variant {variant.name}: {error}") from None
+    except Refused as error:
+        raise Refused(f"variant {variant.name}: {error}") from None
+    return prepared
+
+
+def group_key(experiment: Experiment) -> str | None:
+    """Return what runs that may be trained as one population have in common, None where one trains alone."""
+    try:
+        from classlab.runs import together  # pyrefly: ignore[missing-module-attribute]
+    except ImportError:
+        return None
+    return together.group_key(experiment)
+
+
+def _images(prepared: "Prepared") -> int:
+    return len(prepared.train) * max(1, len(prepared.experiment.data.expansion))
+
+
+def _disk(experiment: Experiment, prepared: "Prepared") -> int:
+    """Return the bytes of a run folder: its checkpoints and the test set's outputs, which are nearly all of it."""
+    slots = SLOTS.get(experiment.training.optimizer.name, MOST_SLOTS)
+    checkpoints = 1 if experiment.protocol.validate_on == "none" else 2
+    dataset = prepared.dataset
+    outputs = len(dataset.test_labels) * 4 * (len(dataset.class_names) + 2)
+    return checkpoints * prepared.parameters * 4 * (1 + slots) + outputs
+
+
+def times(variants: Sequence[Variant], device: str | None, folders: Mapping[str, Sequence[Path]]) -> dict[str, Seconds]:
+    """Return how long one run of each variant takes.
+
+    folders: variant -> where its runs are or would be; finished ones are believed, else some steps are timed. Variants
+    that differ in their learning rate or weight decay alone are the same work and are timed once.
+    """
+    known: dict[str, Seconds] = {}
+    for one in variants:
+        found = _from_runs(folders.get(one.name, ()))
+        if found is not None:
+            known[_kind(one.experiment)] = Seconds(found, "finished runs")
+    for one in variants:
+        if _kind(one.experiment) not in known:
+            known[_kind(one.experiment)] = Seconds(_measured(one, device), "a short measurement")
+    return {
+        one.name: Seconds(
+            known[_kind(one.experiment)].seconds * one.experiment.training.epochs,
+            known[_kind(one.experiment)].known_from,
+        )
+        for one in variants
+    }
+
+
+def _from_runs(folders: Sequence[Path]) -> float | None:
+    """Return the seconds of an epoch in the runs that are finished."""
+    summaries = [store.read_json(folder / store.SUMMARY) for folder in folders if (folder / store.SUMMARY).is_file()]
+    seconds = [one["seconds"] / one["epochs"] for one in summaries if one.get("epochs")]
+    return median(seconds) if seconds else None
+
+
+def _kind(experiment: Experiment) -> str:
+    """Return what decides the time of an epoch."""
+    document: dict[str, Any] = experiment.model_dump(mode="json")
+    plan = document["training"]
+    kept = {key: plan[key] for key in ("batch_size", "loss", "precision", "compile")}
+    told = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
+    return json.dumps(told, sort_keys=True)
+
+
+class _Enough(Exception):
+    """Raised out of the loop when enough steps were timed."""
+
+
+def _measured(variant: Variant, device: str | None) -> float:
+    """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
+    from classlab.runs.prepare import place_model, place_splits
+    from classlab.training.device import choose
+    from classlab.training.train import evaluate_split, train
+
+    experiment, plan, prepared = variant.experiment, variant.experiment.training, _prepared(variant)
+    settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds)
+    settings = replace(settings, compiled=False)  # compiling would take longer than what is measured
+    splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
+    ticks: list[tuple[float, int]] = []
+
+    def tick(count: int) -> None:
+        ticks.append((time.perf_counter(), count))
+        warm = len(ticks) > WARM_UP_BATCHES
+        if warm and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
+            raise _Enough
+
+    started = time.perf_counter()
+    try:
+        whole = next(train(model, splits, experiment, 0, settings, None, tick))
+        return float(whole.row["seconds"])  # a whole epoch was over before
+    except _Enough:
+        first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
+        image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
+    except StopIteration:
+        return time.perf_counter() - started
+    seconds = image * _images(prepared)
+    evaluated = {"val": 0, "test": 0, "train": 0}
+    if experiment.protocol.validate_on != "none":
+        evaluated[experiment.protocol.validate_on] = 1
+    if experiment.protocol.test_each_epoch:
+        evaluated["test"] = 1
+    if experiment.protocol.train_metrics == "re-evaluated":
+        evaluated["train"] = 1
+    some = replace(
+        splits["test"], pixels=splits["test"].pixels[:EVALUATED_IMAGES], labels=splits["test"].labels[:EVALUATED_IMAGES]
+    )
+    started = time.perf_counter()
+    evaluate_split(model, "test", some, experiment, 0, 1, settings)
+    one = (time.perf_counter() - started) / len(some)
+    return seconds + one * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)

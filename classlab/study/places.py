@@ -1,0 +1,183 @@
+"""Where runs are trained: in this process one by one, in processes of one thread each, or together as a population."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from classlab.experiment import Experiment
+from classlab.study.plan import Entry, Planned
+from classlab.study.worker import told
+
+Failed = Callable[[Planned, str], None]
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train_entry(
+    entry: Entry,
+    waiting: Sequence[Planned],
+    experiments: Mapping[str, Experiment],
+    folder: Path,
+    jobs: int,
+    failed: Failed,
+) -> None:
+    """Train the runs of an entry that are not finished.
+
+    waiting: those. experiments: variant -> its experiment. folder: the study's. jobs: processes at a time. failed:
+    told of each run that could not be trained, with a sentence; what the reader's code raises ends its run alone.
+    """
+    if entry.place == "population":
+        _together(entry, waiting, experiments, folder, failed)
+    elif entry.place == "processes":
+        _processes(entry, waiting, experiments, folder, min(jobs, len(waiting)), failed)
+    else:
+        _one_by_one(entry, waiting, experiments, folder, failed)
+
+
+def _one_by_one(
+    entry: Entry, waiting: Sequence[Planned], experiments: Mapping[str, Experiment], folder: Path, failed: Failed
+) -> None:
+    from classlab.runs.execute import train
+
+    for one in waiting:
+        out = folder / Path(one.run).parents[1]
+        try:
+            train(
+                experiments[one.variant], seed=one.seed, out=out, device=entry.device, threads=entry.threads,
+                resume=True, verbose=False,
+            )  # fmt: skip
+        except Exception as error:
+            _log(folder, f"{one.variant}, seed {one.seed}:\n{traceback.format_exc()}")
+            failed(one, told(error))
+
+
+def _together(
+    entry: Entry, waiting: Sequence[Planned], experiments: Mapping[str, Experiment], folder: Path, failed: Failed
+) -> None:
+    """Train a population; it is resumed whole, as it was planned, also where some of its runs had come to their end."""
+    from classlab.runs.together import train_together  # pyrefly: ignore[missing-import]
+
+    members = [(experiments[one.variant], one.seed) for one in entry.runs]
+    out = folder / Path(entry.runs[0].run).parents[1]
+    kept = folder / "populations" / Path(entry.runs[0].run).name
+    try:
+        train_together(members, out=out, folder=kept, device=entry.device, verbose=False)
+    except Exception as error:
+        _log(folder, traceback.format_exc())
+        for one in waiting:
+            failed(one, told(error))
+
+
+def _processes(
+    entry: Entry,
+    waiting: Sequence[Planned],
+    experiments: Mapping[str, Experiment],
+    folder: Path,
+    jobs: int,
+    failed: Failed,
+) -> None:
+    """Hand the runs to `jobs` workers, each a process; a thread of this one waits for each of them."""
+    todo: queue.Queue[Planned] = queue.Queue()
+    for one in waiting:
+        todo.put(one)
+    workers: list[subprocess.Popen[str]] = []
+    problems: list[BaseException] = []
+    stopping = threading.Event()
+
+    def attend() -> None:
+        worker: subprocess.Popen[str] | None = None
+        try:
+            while True:
+                one = todo.get_nowait()
+                if worker is None:
+                    worker = _start(folder)
+                    workers.append(worker)
+                problem = _ask(worker, _job(one, experiments[one.variant], entry, folder))
+                if stopping.is_set():
+                    return
+                if problem is not None:
+                    failed(one, problem)
+                if worker.poll() is not None:
+                    worker = None
+        except queue.Empty:
+            pass
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=attend, daemon=True) for _ in range(jobs)]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)  # so that Ctrl-C is heard
+    finally:
+        stopping.set()
+        for worker in workers:
+            _stop(worker)
+    if problems:
+        raise problems[0]
+
+
+def _job(one: Planned, experiment: Experiment, entry: Entry, folder: Path) -> str:
+    document = {
+        "experiment": experiment.model_dump(mode="json"),
+        "seed": one.seed,
+        "out": str(folder / Path(one.run).parents[1]),
+        "device": entry.device,
+        "threads": entry.threads,
+    }
+    return json.dumps(document) + "\n"
+
+
+def _start(folder: Path) -> "subprocess.Popen[str]":
+    with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "classlab.study.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            start_new_session=True,  # Ctrl-C is this process's to hear
+        )  # fmt: skip
+
+
+def _ask(worker: "subprocess.Popen[str]", job: str) -> str | None:
+    """Hand a job over and wait; return None or what went wrong, also where the process itself was ended."""
+    assert worker.stdin and worker.stdout, "workers are started with pipes"
+    try:
+        worker.stdin.write(job)
+        worker.stdin.flush()
+        answer = worker.stdout.readline()
+    except OSError:
+        answer = ""
+    if answer:
+        return json.loads(answer)["failure"]
+    code = worker.wait()
+    ended = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+    return f"its process was ended {ended}; memory may have run out" if code == -9 else f"its process ended {ended}"
+
+
+def _stop(worker: "subprocess.Popen[str]") -> None:
+    """End a worker; it does so by itself when its standard input closes."""
+    if worker.stdin:
+        worker.stdin.close()
+    try:
+        worker.wait(10)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.wait()
+    if worker.stdout:
+        worker.stdout.close()
+
+
+def _log(folder: Path, text: str) -> None:
+    with (folder / "log.txt").open("a", encoding="utf-8") as file:
+        file.write(text + "\n")

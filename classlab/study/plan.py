@@ -1,0 +1,128 @@
+"""The plan: which runs, where each is trained, with how many threads. Frozen in plan.json, where it only grows."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from classlab.errors import UserError
+from classlab.runs import store
+from classlab.study.forecast import Work
+from classlab.study.sweep import Variant
+
+FILE = "plan.json"
+FORMAT = 1
+RUNS = "runs"  # the folder of the study's run folders
+# A step of a small batch is dispatch more than arithmetic, so that training many models in it costs little more.
+MOST_BATCH_IN_POPULATION = 16
+MOST_MEMBERS = 64
+
+Place = Literal["population", "processes", "one by one"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run: its variant, its seed, its folder within the study's."""
+
+    variant: str
+    seed: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Runs trained in the same way. threads: of each run, or of the population. device: where."""
+
+    place: Place
+    threads: int
+    device: str
+    runs: tuple[Planned, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The entries, in the order in which they are trained."""
+
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def runs(self) -> list[Planned]:
+        """Every run of every entry."""
+        return [one for entry in self.entries for one in entry.runs]
+
+
+def choose_path(group: Sequence[Work]) -> Place:
+    """Return where a group of runs is trained. group: the work of every run."""
+    first, keys = group[0], {work.group for work in group}
+    if len(group) < 2:
+        return "one by one"
+    if len(keys) == 1 and None not in keys and first.batch_size <= MOST_BATCH_IN_POPULATION:
+        return "population"
+    if all(work.threads == 1 and work.device == "cpu" for work in group):
+        return "processes"
+    return "one by one"
+
+
+def extend(plan: Plan, variants: Sequence[Variant], seeds: Sequence[int], works: Mapping[str, Work]) -> Plan:
+    """Return the plan with new entries for the runs that it does not hold; the old entries stay as they are.
+
+    A pure function of its arguments: the same study is planned in the same way wherever its work is the same.
+    """
+    held = {(one.variant, one.seed) for one in plan.runs}
+    populations: dict[str, list[Planned]] = {}
+    others: dict[tuple[int, str], list[Planned]] = {}
+    for variant in variants:
+        new = [
+            Planned(variant.name, seed, run_folder(variant, seed)) for seed in seeds if (variant.name, seed) not in held
+        ]
+        work = works[variant.name]
+        if work.group is not None:
+            populations.setdefault(work.group, []).extend(new)
+        else:
+            others.setdefault((work.threads, work.device), []).extend(new)
+    entries: list[Entry] = []
+    for runs in filter(None, populations.values()):
+        work = works[runs[0].variant]
+        if choose_path([works[one.variant] for one in runs]) == "population":
+            entries += [Entry("population", work.threads, work.device, part) for part in _parts(runs)]
+        else:
+            others.setdefault((work.threads, work.device), []).extend(runs)
+    for (threads, device), runs in others.items():
+        if runs:
+            place = choose_path([works[one.variant] for one in runs])
+            entries.append(Entry(place, threads, device, tuple(runs)))
+    return Plan((*plan.entries, *entries))
+
+
+def _parts(runs: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:
+    """Cut a large group into populations of nearly equal size."""
+    count = math.ceil(len(runs) / MOST_MEMBERS)
+    size = math.ceil(len(runs) / count)
+    for start in range(0, len(runs), size):
+        yield tuple(runs[start : start + size])
+
+
+def run_folder(variant: Variant, seed: int) -> str:
+    """Return the folder of a run within its study's."""
+    return store.folder(RUNS, variant.experiment.name, seed, variant.experiment.digest()).as_posix()
+
+
+def write(folder: Path, plan: Plan) -> None:
+    """Freeze the plan."""
+    store.write_json(folder / FILE, {"format": FORMAT, "entries": [asdict(entry) for entry in plan.entries]})
+
+
+def read(folder: Path) -> Plan:
+    """Return the plan of a study's folder, an empty one where there is none yet. Raises UserError."""
+    if not (folder / FILE).is_file():
+        return Plan()
+    document = store.read_json(folder / FILE)
+    try:
+        entries = [
+            Entry(one["place"], one["threads"], one["device"], tuple(Planned(**run) for run in one["runs"]))
+            for one in document["entries"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / FILE} is not a plan that this version of classlab can read ({error})") from None
+    return Plan(tuple(entries))

@@ -1,0 +1,220 @@
+"""StudyResult: what a study's runs gave, read back from its folder."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classlab.errors import UserError
+from classlab.runs import store
+from classlab.study import plan, results
+from classlab.study import study as studies
+from classlab.study.answer import Answer, answer, watched
+from classlab.study.plan import Plan
+from classlab.study.study import Study
+from classlab.study.sweep import Variant, baseline, settings, variants
+
+if TYPE_CHECKING:
+    import altair
+    import numpy as np
+    import pandas
+
+    from classlab.runs.run import Run
+
+STUDY, FAILURES = "study.yaml", "failures.json"
+
+
+@dataclass(frozen=True, eq=False)
+class StudyResult:
+    """The runs of a study and what they say. Everything is read from `path` when it is first asked for."""
+
+    path: Path
+
+    @cached_property
+    def study(self) -> Study:
+        """The study, its experiments spelled out."""
+        return studies.load(self.path / STUDY)
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """The variants, in the order of the study."""
+        return variants(self.study)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Which runs, and where each was trained."""
+        return plan.read(self.path)
+
+    @cached_property
+    def folders(self) -> dict[str, dict[int, Path]]:
+        """Variant -> seed -> the folder of the run."""
+        found: dict[str, dict[int, Path]] = {one.name: {} for one in self.variants}
+        for one in sorted(self.plan.runs, key=lambda run: run.seed):
+            found[one.variant][one.seed] = self.path / one.run
+        return found
+
+    @property
+    def runs(self) -> "dict[str, dict[int, Run]]":
+        """Variant -> seed -> the run, of those that were begun."""
+        from classlab.runs.run import Run
+
+        return {
+            variant: {seed: Run(folder) for seed, folder in of.items() if (folder / store.EXPERIMENT).is_file()}
+            for variant, of in self.folders.items()
+        }
+
+    @cached_property
+    def rows(self) -> list[results.Row]:
+        """One row for each planned run: variant, its settings, seed, status, metrics, the run's folder and seconds."""
+        failures = store.read_json(self.path / FAILURES) if (self.path / FAILURES).is_file() else {}
+        _, changed = settings(self.variants)
+        return [
+            {
+                "variant": variant,
+                **changed[variant],
+                "seed": seed,
+                **results.row(folder, failures.get(folder.relative_to(self.path).as_posix())),
+                "run": folder.relative_to(self.path).as_posix(),
+            }
+            for variant, of in self.folders.items()
+            for seed, folder in of.items()
+        ]
+
+    def write(self) -> None:
+        """Write results.csv and times.csv."""
+        results.write(self.path, self.rows, settings(self.variants)[0])
+
+    @property
+    def results(self) -> "pandas.DataFrame":
+        """The rows as a table, with the columns of results.csv."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=results.columns(self.rows, settings(self.variants)[0]))
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Each variant's mean with its interval, and each comparison with the baseline."""
+        by_variant = {one.name: [row for row in self.rows if row["variant"] == one.name] for one in self.variants}
+        chance = next(filter(None, map(results.largest_class_share, self._all_folders())), None)
+        metric, names = self.study.compare.metric, list(by_variant)
+        return answer(by_variant, baseline(self.study, names), metric, self.right, chance)
+
+    def _all_folders(self) -> list[Path]:
+        return [folder for of in self.folders.values() for folder in of.values()]
+
+    def right(self, variant: str, seed: int) -> "np.ndarray | None":
+        """Return which test images a run got right, bool (count,); None where it has no such answers."""
+        try:
+            outputs, labels = store.read_predictions(self.folders[variant][seed] / store.PREDICTIONS)
+        except UserError:
+            return None
+        return outputs.argmax(1) == labels if outputs.ndim == 2 else None
+
+    def sentences(self) -> list[str]:
+        """Return the answer in plain words: a sentence for each variant and for each comparison."""
+        return self.answer.sentences()
+
+    @property
+    def watched(self) -> str | None:
+        """The split that was evaluated after every epoch, val before test."""
+        return watched(self.rows, self.study.compare.metric)
+
+    def table(self) -> "pandas.DataFrame":
+        """Return one row a variant: n, mean, sd, interval, best and last epoch's mean, and what became of its runs.
+
+        Accuracies are fractions. "best" and "last" are of the split that was watched, see `watched`.
+        """
+        import pandas
+
+        rows = [
+            {
+                "variant": one.name,
+                "runs": one.runs,
+                "n": one.n,
+                "mean": one.estimate.mean if one.estimate else None,
+                "sd": one.estimate.sd if one.estimate else None,
+                "low": one.estimate.low if one.estimate else None,
+                "high": one.estimate.high if one.estimate else None,
+                "best": one.best.mean if one.best else None,
+                "last": one.last.mean if one.last else None,
+                "statuses": ", ".join(f"{count} {status}" for status, count in one.statuses.items()),
+            }
+            for one in self.answer.variants
+        ]
+        return pandas.DataFrame(rows)
+
+    def histories(self, metric: str) -> dict[str, dict[int, list[float]]]:
+        """Return variant -> seed -> a column of metrics.csv (val_accuracy, train_loss) epoch by epoch."""
+        return results.histories(self.folders, metric)
+
+    @property
+    def diverged(self) -> dict[str, set[int]]:
+        """Variant -> the seeds whose run diverged."""
+        found: dict[str, set[int]] = {}
+        for row in self.rows:
+            if row["status"] == "diverged":
+                found.setdefault(row["variant"], set()).add(row["seed"])
+        return found
+
+    def curves(self, metric: str | None = None) -> "altair.TopLevelMixin":
+        """Return the mean curve of every variant with the band of its seeds in one chart.
+
+        metric: a column of metrics.csv; None takes the accuracy (or loss) of the split that was watched.
+        """
+        from classlab.drawing import seeds
+
+        metric = metric or self.curve_metric
+        return seeds.curves(self.histories(metric), metric, self.diverged)
+
+    def multiples(self, metric: str | None = None) -> "altair.TopLevelMixin":
+        """Return a small chart for each variant, every seed a line, all on the same axes."""
+        from classlab.drawing import seeds
+
+        metric = metric or self.curve_metric
+        return seeds.multiples(self.histories(metric), metric, self.diverged)
+
+    def dots(self) -> "altair.TopLevelMixin":
+        """Return every run's value of the compared metric as a dot, with each variant's mean and interval."""
+        from classlab.drawing import seeds
+
+        return seeds.dots(self.dot_rows(), self.interval_rows(), self.answer.metric)
+
+    def dot_rows(self) -> list[dict[str, Any]]:
+        """Return variant, seed, value and status of every run."""
+        metric = self.answer.metric
+        return [
+            {**{key: row[key] for key in ("variant", "seed", "status")}, "value": row.get(metric)} for row in self.rows
+        ]
+
+    def interval_rows(self) -> list[dict[str, Any]]:
+        """Return variant, mean, low and high of every variant that has a mean."""
+        told = [(one.name, one.estimate) for one in self.answer.variants]
+        return [{"variant": name, "mean": e.mean, "low": e.low, "high": e.high} for name, e in told if e]
+
+    @property
+    def curve_metric(self) -> str:
+        """The column of metrics.csv that is drawn unless another is asked for."""
+        what = "loss" if self.study.compare.metric.endswith("loss") else "accuracy"
+        if any(row.get(f"last_train_{what}") is not None for row in self.rows):
+            return f"{self.watched or 'train'}_{what}"
+        return f"{self.watched or 'train'}_loss"
+
+    def __repr__(self) -> str:
+        done = sum(row["status"] in results.ENDED for row in self.rows)
+        return f"StudyResult({self.study.name}, {len(self.variants)} variants, {done} of {len(self.rows)} runs done)"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        said = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences())
+        question = escape(self.study.question)
+        return f"<b>{escape(self.study.name)}</b> {question}{self.table().to_html(index=False)}<ul>{said}</ul>"
+
+
+def load(path: str | Path) -> StudyResult:
+    """Return the study in a folder. Raises UserError where there is none."""
+    path = Path(path)
+    if not (path / STUDY).is_file():
+        hint = "" if path.is_dir() else ", and no such folder"
+        raise UserError(f"{path} is not a study's folder: it has no {STUDY}{hint}")
+    return StudyResult(path)

@@ -1,0 +1,146 @@
+"""Results: a row for every run, read from its folder alone, so that the same runs give the same bytes."""
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classlab.runs import store
+from classlab.statistics import ACCURACY, LOSS, Scale
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LAST_EPOCHS = 5  # of which spread_val_accuracy is the highest less the lowest
+SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False)
+SELECTED = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss")
+ENDED = ("finished", "diverged", "did_not_learn")
+Row = dict[str, Any]
+
+
+def row(folder: Path, failure: str | None = None) -> Row:
+    """Return what a run gave: status, sentence, the metrics of the selected epoch, and those of the curve.
+
+    folder: of the run, which need not be there yet. failure: the sentence kept for a run that could not be trained.
+    """
+    if (folder / store.SUMMARY).is_file():
+        summary = store.read_json(folder / store.SUMMARY)
+        found = {key: summary.get(key) for key in ("status", "epochs", "selected_epoch", "parameters", *SELECTED)}
+        curve = _curve(store.read_metrics(folder / store.METRICS))
+        about = {"test_total": summary.get("test_total"), "val_total": summary.get("val_total")}
+        return {
+            **found,
+            **curve,
+            **about,
+            "sentence": summary.get("status_sentence", ""),
+            "seconds": summary["seconds"],
+        }
+    if failure is not None:
+        return {"status": "failed", "sentence": f"failed: {failure}"}
+    begun = (folder / store.LAST).is_file()
+    return {"status": "incomplete" if begun else "waiting", "sentence": "not yet trained to its end"}
+
+
+def _curve(history: Sequence[Mapping[str, float]]) -> Row:
+    """Return the first, best and last epoch's metrics, and the spread of the last ones, for what was measured."""
+    found: Row = {}
+    for split in ("val", "test", "train"):
+        for what in ("accuracy", "loss"):
+            name = f"{split}_{what}"
+            values = [(epoch[name], int(epoch["epoch"])) for epoch in history if name in epoch]
+            if not values:
+                continue
+            finite = [(value, epoch) for value, epoch in values if math.isfinite(value)]
+            found[f"first_{name}"], found[f"last_{name}"] = _finite(values[0][0]), _finite(values[-1][0])
+            if finite:
+                # Of equal epochs the first, as the protocol selects.
+                best = max(finite, key=lambda pair: (pair[0] if what == "accuracy" else -pair[0], -pair[1]))
+                found[f"best_{name}"], found[f"best_{name}_epoch"] = best
+            if what == "accuracy" and split != "train":
+                last = [value for value, _ in values[-LAST_EPOCHS:]]
+                found[f"spread_{name}"] = max(last) - min(last)
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def scale_of(metric: str) -> Scale:
+    """Return how a metric is told in words."""
+    return SPREAD if metric.startswith("spread_") else ACCURACY if metric.endswith("accuracy") else LOSS
+
+
+CURVE = (
+    "first_{}_accuracy", "best_{}_accuracy", "best_{}_accuracy_epoch", "last_{}_accuracy", "spread_{}_accuracy",
+    "first_{}_loss", "best_{}_loss", "last_{}_loss",
+)  # fmt: skip
+
+
+def columns(rows: Sequence[Row], changed: Sequence[str]) -> list[str]:
+    """Return the columns of results.csv: of the curves those that any run has."""
+    curve = [pattern.format(split) for split in ("val", "test") for pattern in CURVE]
+    measured = [name for name in curve if any(one.get(name) is not None for one in rows)]
+    return [
+        "variant", *changed, "seed", "status", "epochs", "selected_epoch", "parameters", *SELECTED, *measured, "run",
+        "sentence",
+    ]  # fmt: skip
+
+
+def to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """Return rows as CSV text, numbers so that they read back to the same bits; what was not measured is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for one in rows:
+        writer.writerow([_cell(one.get(name)) for name in names])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def write(study_folder: Path, rows: Sequence[Row], changed: Sequence[str]) -> None:
+    """Write results.csv, and times.csv apart from it: seconds differ from one day to the next, results do not."""
+    store.write(study_folder / "results.csv", to_csv(rows, columns(rows, changed)))
+    store.write(study_folder / "times.csv", to_csv(rows, ["variant", "seed", "seconds", "run"]))
+
+
+def histories(folders: Mapping[str, Mapping[int, Path]], metric: str) -> dict[str, dict[int, list[float]]]:
+    """Return variant -> seed -> the metric (a column of metrics.csv) epoch by epoch, for the runs that measured it."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for variant, by_seed in folders.items():
+        curves = {}
+        for seed, folder in by_seed.items():
+            curve = [epoch.get(metric, math.nan) for epoch in store.read_metrics(folder / store.METRICS)]
+            if any(math.isfinite(value) for value in curve) or (curve and metric == "train_loss"):
+                curves[seed] = curve
+        if curves:
+            found[variant] = curves
+    return found
+
+
+def test_labels(folder: Path) -> "np.ndarray | None":
+    """Return the test labels that a run was measured on, int64 (count,); None where it did not come to its end.
+
+    Only they are read, not the logits beside them: two hundred runs are asked at once.
+    """
+    import numpy as np
+
+    try:
+        with np.load(folder / store.PREDICTIONS, allow_pickle=False) as arrays:
+            return arrays["labels"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def largest_class_share(folder: Path) -> float | None:
+    """Return the share of the largest class among a run's test images, None where it did not come to its end."""
+    labels = test_labels(folder)
+    if labels is None:
+        return None
+    return max(Counter(labels.tolist()).values()) / len(labels)

@@ -1,0 +1,198 @@
+"""Study: a question, the variants and seeds that answer it. The YAML file and the Python object are the same thing."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import pydantic
+from pydantic import BeforeValidator, Field
+
+from classlab import experiment as experiments
+from classlab import lookup
+from classlab.errors import UserError, did_you_mean, listing
+from classlab.experiment import Experiment, Section, sentence
+from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
+
+# What a metric's name is made of: when it was measured, on which split, and what. Without a `when` it is measured at
+# the selected epoch, which is the run's result.
+METRIC = re.compile(r"((first|best|last)_)?(train|val|test)_(accuracy|loss)|spread_(val|test)_accuracy")
+METRICS = (
+    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss",
+    "best_val_accuracy", "best_test_accuracy", "first_val_accuracy", "first_test_accuracy",
+    "last_val_accuracy", "last_test_accuracy", "spread_val_accuracy", "spread_test_accuracy",
+    "best_val_loss", "best_test_loss", "first_val_loss", "first_test_loss", "last_val_loss", "last_test_loss",
+    "first_train_loss", "last_train_loss",
+)  # fmt: skip
+MAX_VARIANTS = 1000
+
+
+def _stated(value: Any) -> Any:
+    """Return an experiment, by name, file or mapping, as the mapping that it resolves to."""
+    if isinstance(value, str | Path | Mapping | Experiment):
+        return experiments.load(value).model_dump(mode="json")
+    return value
+
+
+Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Named(Section):
+    """A variant with a name of its own: the experiment it trains if another, and the settings that it changes."""
+
+    name: Annotated[str, Field(pattern=r"^[^\s,][^\n,]{0,59}$")]
+    experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; null: the study's")
+    set: dict[str, Any] = Field(default={}, description="dotted key: value, as training.epochs: 3")
+
+
+class Sweep(Section):
+    """The variants: named ones, every combination of a grid's values, or each named one in every combination."""
+
+    variants: list[Named] = Field(default=[], description="a list of {name: …, set: {…}} or {name: …, experiment: …}")
+    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+        default={}, description="dotted key: its values, as training.batch_size: [1, 4, 1000]"
+    )
+
+
+class Compare(Section):
+    """What the variants are held against, and by what."""
+
+    baseline: str | None = Field(default=None, description="a variant's name; null: the first variant")
+    metric: str = Field(
+        default="test_accuracy",
+        description="test_accuracy, val_loss, …: of the selected epoch; best_, first_, last_ before it: of that epoch; "
+        "spread_val_accuracy: the highest less the lowest of the last five epochs",
+        json_schema_extra={"pattern": f"^({METRIC.pattern})$"},
+    )
+
+    @pydantic.field_validator("metric")
+    @classmethod
+    def _check_metric(cls, metric: str) -> str:
+        if not METRIC.fullmatch(metric):
+            meant = did_you_mean(metric, METRICS)
+            raise ValueError(f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(METRICS, 8)}")
+        return metric
+
+
+class Study(Section):
+    """Runs that answer a question: an experiment, its variants, their seeds, and what is compared."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    question: str = ""
+    description: str = ""
+    experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; what variants start from")
+    set: dict[str, Any] = Field(default={}, description="dotted key: value, changed in every variant")
+    sweep: Sweep = Sweep()
+    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] = Field(
+        default=3, description="how many, counted from 0, or a list of which"
+    )
+    compare: Compare = Compare()
+
+    @pydantic.model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if isinstance(self.seeds, list) and len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds must name each seed once; got {self.seeds}")
+        homeless = [named.name for named in self.sweep.variants if named.experiment is None]
+        if self.experiment is None and (homeless or not self.sweep.variants):
+            whose = f": {listing(homeless)} has none of its own" if homeless else ""
+            raise ValueError(f"experiment is required where a variant does not name one{whose}")
+        return self
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except pydantic.ValidationError as error:
+            raise UserError(f"study: {sentence(error, self.__class__, 'a study')}") from None
+
+    @property
+    def seed_list(self) -> list[int]:
+        """The seeds, each of them."""
+        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    def to_yaml(self) -> str:
+        """Return the study as YAML that loads to an equal object, its experiments spelled out."""
+        return to_yaml(self.model_dump(mode="json"))
+
+
+def load(
+    source: "str | Path | Mapping[str, Any] | Study",
+    overrides: Sequence[str] = (),
+    seeds: "int | list[int] | None" = None,
+) -> Study:
+    """Return the study that a shipped name, a YAML file, a mapping or a study means.
+
+    overrides: `key=value` with a dotted key; one that begins with a setting of a study (compare.metric) changes the
+    study, one that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
+    the study's own. Files that a study names are looked for beside it first. Raises UserError.
+    """
+    folder = Path()
+    if isinstance(source, Study):
+        fields = source.model_dump(mode="json")
+    elif isinstance(source, Mapping):
+        fields = json.loads(json.dumps(source, default=_plain))
+    else:
+        file = _file(source)
+        fields, folder = read_yaml(file), file.parent
+    if not isinstance(fields, dict):
+        raise UserError(f"{source} must hold a study (name, question, experiment, sweep, seeds), got {shown(fields)}")
+    for override in overrides:
+        _override(fields, override)
+    if seeds is not None:
+        fields["seeds"] = seeds
+    _look_beside(fields, folder)
+    return Study(**{str(key): value for key, value in fields.items()})
+
+
+def _file(source: str | Path) -> Path:
+    text = str(source)
+    if Path(text).suffix in {".yaml", ".yml"} or "/" in text or "\\" in text:
+        if not Path(text).is_file():
+            raise UserError(f"there is no study file {text}{did_you_mean(Path(text).stem, lookup.names('study'))}")
+        return Path(text)
+    return lookup.path("study", text)
+
+
+def _override(fields: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    first = key.strip().split(".")[0]
+    sections = [name for name in Experiment.model_fields if name not in Study.model_fields]
+    if not equals or first in Study.model_fields:
+        set_value(fields, override)
+    elif first in sections:
+        fields["set"] = {**(fields.get("set") or {}), key.strip(): parse_yaml(text, f"--set {key}")}
+    else:
+        known = [*sections, *Study.model_fields]
+        raise UserError(
+            f"--set {key}: {first} is no setting of a study or of its experiments{did_you_mean(first, known) or ';'} "
+            f"they have: {listing(known)}"
+        )
+
+
+def _look_beside(fields: dict[str, Any], folder: Path) -> None:
+    """Turn the name of a file that lies beside the study into its path."""
+    sweep = fields.get("sweep")
+    variants = sweep.get("variants") if isinstance(sweep, dict) else None
+    for place in (fields, *(variants if isinstance(variants, list) else ())):
+        named = place.get("experiment") if isinstance(place, dict) else None
+        if isinstance(named, str) and Path(named).suffix in {".yaml", ".yml"} and (folder / named).is_file():
+            place["experiment"] = str(folder / named)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Experiment):
+        return value.model_dump(mode="json")
+    if isinstance(value, Path):
+        return str(value)
+    raise UserError(f"a study holds names, numbers, lists and mappings; got {shown(repr(value))}")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a study file, for editors."""
+    fields = Study.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab study"}
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,176 @@
+"""The variants of a study, each with its name and its experiment, and short names for what they change."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from classlab import experiment as experiments
+from classlab.errors import UserError, did_you_mean
+from classlab.experiment import Experiment
+from classlab.study.study import MAX_VARIANTS, Study
+
+MOST_LETTERS = 28  # of a value in a name
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant. `changes`: what it sets in its experiment, dotted key to value."""
+
+    name: str
+    experiment: Experiment
+    changes: Mapping[str, Any]
+
+
+def variants(study: Study) -> list[Variant]:
+    """Return the variants in the order of the file. Raises UserError where one cannot be, naming it."""
+    grid = study.sweep.grid
+    count = max(1, len(study.sweep.variants))
+    for values in grid.values():
+        count *= len(values)
+    if count > MAX_VARIANTS:
+        raise UserError(f"a study has at most {MAX_VARIANTS} variants; {study.name} asks for {count:,}")
+    keys, texts = short_keys(list(grid)), {key: short_values(values) for key, values in grid.items()}
+    made = []
+    for named in study.sweep.variants or [None]:
+        for places in itertools.product(*(range(len(values)) for values in grid.values())):
+            point = dict(zip(grid, places, strict=True))
+            parts = [f"{keys[key]}={texts[key][place]}" for key, place in point.items()]
+            chosen = {key: grid[key][place] for key, place in point.items()}
+            base = named.experiment if named and named.experiment is not None else study.experiment
+            changes = {**(named.set if named else {}), **chosen}
+            assert base is not None, "Study has checked that every variant has an experiment"
+            name = ", ".join([*([named.name] if named else []), *parts]) or base["name"]
+            made.append(Variant(name, _experiment(name, base, {**study.set, **changes}), changes))
+    _check_distinct(made)
+    _check_baseline(study, made)
+    return made
+
+
+def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Experiment:
+    overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in changes.items()]
+    try:
+        return experiments.load(base, overrides)
+    except UserError as error:
+        raise UserError(f"variant {name}: {error}") from None
+
+
+def _check_distinct(made: Sequence[Variant]) -> None:
+    by_name: dict[str, Variant] = {}
+    by_digest: dict[tuple[str, str], Variant] = {}
+    for one in made:
+        if one.name in by_name:
+            raise UserError(f"two variants are named {one.name}; every variant needs a name of its own")
+        same = by_digest.get((one.experiment.name, one.experiment.digest()))
+        if same:
+            raise UserError(f"variants {same.name} and {one.name} are the same experiment; leave one out")
+        by_name[one.name] = by_digest[one.experiment.name, one.experiment.digest()] = one
+
+
+def _check_baseline(study: Study, made: Sequence[Variant]) -> None:
+    names, wanted = [one.name for one in made], study.compare.baseline
+    if wanted is not None and wanted not in names:
+        raise UserError(
+            f"compare.baseline {wanted!r} is no variant of {study.name}{did_you_mean(wanted, names) or ';'} "
+            f"its variants are {'; '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+        )
+
+
+def baseline(study: Study, names: Sequence[str]) -> str:
+    """Return the name of the variant that the others are held against."""
+    return study.compare.baseline or names[0]
+
+
+def short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Return for every dotted key its last step, or as many more as it takes to tell it from the others."""
+    short: dict[str, str] = {}
+    for key in keys:
+        steps = key.removesuffix(".name").split(".")
+        others = [other.removesuffix(".name").split(".") for other in keys if other != key]
+        length = 1
+        while length < len(steps) and any(other[-length:] == steps[-length:] for other in others):
+            length += 1
+        short[key] = ".".join(steps[-length:])
+    return short
+
+
+def short_values(values: Sequence[Any]) -> list[str]:
+    """Return a short text for each value: names for choices, their options only where names do not tell them apart."""
+    short = [_short(value) for value in values]
+    if len(set(short)) < len(short):
+        short = [_with_options(value) for value in values]
+    short = [text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…" for text in short]
+    return [text if short.count(text) == 1 else f"{text} #{place + 1}" for place, text in enumerate(short)]
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value["name"]) if "name" in value else _with_options(value)
+    if isinstance(value, list):
+        named = all(isinstance(part, str) or (isinstance(part, Mapping) and "name" in part) for part in value)
+        return "+".join(map(_short, value)) if named and value else "none" if not value else _with_options(value)
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _with_options(value: Any) -> str:
+    """Return "perceptron widths [120 84]": no commas, for they stand between the parts of a name."""
+    if isinstance(value, Mapping):
+        options = " ".join(f"{key} {_with_options(part)}" for key, part in value.items() if key != "name")
+        return f"{value.get('name', '')} {options}".strip()
+    if isinstance(value, list):
+        return f"[{' '.join(map(_with_options, value))}]"
+    return _short(value)
+
+
+def flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return a resolved experiment as dotted key to value; lists are values, for their parts have no names."""
+    found: dict[str, Any] = {}
+    for key, value in document.items():
+        dotted = f"{above}.{key}" if above else str(key)
+        if isinstance(value, Mapping) and value:
+            found.update(flat(value, dotted))
+        else:
+            found[dotted] = value
+    return found
+
+
+def settings(made: Sequence[Variant]) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the keys that the variants change, and for every variant what each of them is, as short text.
+
+    The experiment's name is one of them where variants train several experiments.
+    """
+    keys = list(dict.fromkeys(key for one in made for key in one.changes))
+    found: dict[str, dict[str, str]] = {one.name: {} for one in made}
+    columns = []
+    if len({one.experiment.name for one in made}) > 1:
+        columns.append("experiment")
+        for one in made:
+            found[one.name]["experiment"] = one.experiment.name
+    for key, column in short_keys(keys).items():
+        columns.append(column)
+        texts = short_values_each([_at(one.experiment.model_dump(mode="json"), key) for one in made])
+        for one, text in zip(made, texts, strict=True):
+            found[one.name][column] = text
+    return columns, found
+
+
+def short_values_each(values: Sequence[Any]) -> list[str]:
+    """Return a short text for each value, the same one for equal values."""
+    spelled = [json.dumps(value, sort_keys=True) for value in values]
+    distinct = dict(zip(spelled, values, strict=True))
+    texts = dict(zip(distinct, short_values(list(distinct.values())), strict=True))
+    return [texts[one] for one in spelled]
+
+
+def _at(document: Any, key: str) -> Any:
+    for step in key.split("."):
+        if isinstance(document, list):
+            document = document[int(step)] if step.isdigit() and int(step) < len(document) else None
+        else:
+            document = document.get(step) if isinstance(document, Mapping) else None
+    return document
