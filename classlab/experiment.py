@@ -274,8 +274,7 @@ class Experiment(Section):
 
     def digest(self, *more: str) -> str:
         """Return 8 hexadecimal digits for the resolved experiment and for anything more that decides the run."""
-        canonical = json.dumps(self.model_dump(mode="json", exclude={"description"}), sort_keys=True)
-        return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
+        return digest(self.model_dump(mode="json"), *more)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -283,6 +282,12 @@ class Experiment(Section):
         return (
             f"<details open><summary><b>{escape(self.name)}</b></summary><pre>{escape(self.to_yaml())}</pre></details>"
         )
+
+
+def digest(fields: Mapping[str, Any], *more: str) -> str:
+    """Return the digest of an experiment from its fields, so that a run's file gives the same one in later versions."""
+    canonical = json.dumps({key: value for key, value in fields.items() if key != "description"}, sort_keys=True)
+    return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
 
 
 def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Sequence[str] = ()) -> Experiment:

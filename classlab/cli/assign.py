@@ -68,12 +68,14 @@ def _folder(written: "Written") -> None:
 
 def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> None:
     from classlab.course import rules as rule_files
-    from classlab.course.assign import assign_class, distinct, spread
+    from classlab.course.assign import TABLE, assign_class, distinct, spread
     from classlab.course.details import read_class_list
     from classlab.progress import progress
 
     name, rules = rule_files.load(source)
     students = read_class_list(class_list)
+    if (out / TABLE).exists() and (out / TABLE).samefile(class_list):
+        raise UserError(f"{class_list} is where the table of tasks goes; give another folder with --out")
     with progress(name, len(students), "tasks") as advance:
         written = assign_class(name, rules, students, out, salt, advance)
     tasks = [one.task for one in written]
@@ -84,7 +86,7 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
                 "rules": name,
                 "students": len(written),
                 "distinct_tasks": different,
-                "table": str(out / "class.csv"),
+                "table": str(out / TABLE),
                 "tasks": [{"line": one.line, "roll": one.roll, **one.to_json()} for one in written],
                 "spread": [_spread_json(one, len(written)) for one in spreads],
             }
@@ -93,7 +95,7 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
     _table(rules, spreads, len(written))
     console.print(f"{len(written)} students, {different} different tasks", soft_wrap=True)
     console.print(f"[dim]tasks: [/dim] {out}", soft_wrap=True)
-    console.print(f"[dim]whose: [/dim] {out / 'class.csv'} (keep it: only it says which task is whose)", soft_wrap=True)
+    console.print(f"[dim]whose: [/dim] {out / TABLE} (keep it: only it says which task is whose)", soft_wrap=True)
 
 
 def _spread_json(one: "Spread", students: int) -> dict[str, Any]:

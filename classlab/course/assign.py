@@ -16,6 +16,8 @@ from classlab.errors import UserError
 from classlab.experiment import Contract, Experiment, sentence
 from classlab.yaml_text import to_yaml
 
+TABLE = "tasks.csv"
+
 
 @dataclass(frozen=True)
 class Written:
@@ -101,7 +103,7 @@ def assign_class(
     salt: str = "",
     on_student: Callable[[float], Any] = lambda count: None,
 ) -> list[Written]:
-    """Write every student's task and OUT/class.csv, which says whose is which. Nothing is written for a bad row.
+    """Write every student's task and OUT/tasks.csv, which says whose is which. Nothing is written for a bad row.
 
     students: (line, details), see details.read_class_list. on_student: told 1 after each. Raises UserError.
     """
@@ -117,7 +119,7 @@ def assign_class(
     for line, student in students:
         written.append(assign(name, rules, student, out, salt, line))
         on_student(1)
-    (out / "class.csv").write_bytes(_class_csv(written))
+    (out / TABLE).write_bytes(_table(written))
     return written
 
 
@@ -153,7 +155,7 @@ def _checked(where: str, kind: type[Experiment] | type[Contract], fields: dict[s
         raise UserError(f"{where}: {sentence(error, kind, 'it')}") from None
 
 
-def _class_csv(written: Sequence[Written]) -> bytes:
+def _table(written: Sequence[Written]) -> bytes:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     abouts = [line.about for line in written[0].task.lines]

@@ -151,13 +151,9 @@ def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together
 
 
 def _digest(path: Path) -> str:
-    """Return the digest of the experiment as it stands in the file, as Experiment.digest made it when it was written.
-
-    Of the text, so that settings which a later version adds do not change it.
-    """
+    """Return the digest of the experiment as it stands in the file, whatever settings a later version has added."""
     fields = read_yaml(path / store.EXPERIMENT)
-    fields = {key: value for key, value in fields.items() if key != "description"} if isinstance(fields, dict) else {}
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:8]
+    return experiments.digest(fields if isinstance(fields, dict) else {})
 
 
 def _states(path: Path, experiment: Experiment) -> "list[dict[str, Tensor]]":

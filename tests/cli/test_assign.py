@@ -74,9 +74,16 @@ def test_a_class_gets_its_tasks_and_a_table_of_how_even_they_are(tmp_path):
     dataset = document["spread"][0]
     assert [branch["means"] for branch in dataset["branches"]] == ["Fashion-MNIST", "MNIST"]
     assert [branch["count"] for branch in dataset["branches"]] == [6, 6] and dataset["p"] == 1.0
-    assert "born" not in (tmp_path / "tasks" / "class.csv").read_text()
+    assert "born" not in (tmp_path / "tasks" / "tasks.csv").read_text()
     shown = assign(*words).stdout
     assert f"12 students, {document['distinct_tasks']} different tasks" in shown and "50 %" in shown
+
+
+def test_the_class_list_is_not_written_over(tmp_path):
+    (tmp_path / "tasks.csv").write_text("born,roll\n18/03/02,B20AI052\n")
+    with pytest.raises(UserError, match=r"tasks.csv is where the table of tasks goes; give another folder with --out"):
+        assign("dl-minor-1", "--class-list", tmp_path / "tasks.csv", "--out", tmp_path)
+    assert (tmp_path / "tasks.csv").read_text().startswith("born,roll")
 
 
 @pytest.mark.parametrize(
