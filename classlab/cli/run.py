@@ -148,6 +148,8 @@ def _table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         contract = row.get("contract") or {"checks": [], "passed": None}
         verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
+        if contract["passed"] and contract.get("open"):
+            verdict = "kept so far"
         table.add_row(
             _test(row),
             _percent(row.get("val_accuracy")),
