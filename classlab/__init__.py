@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from classlab.runs.execute import train
     from classlab.runs.run import Run
     from classlab.runs.run import load as load_run
+    from classlab.study.compare import compare
+    from classlab.study.execute import study
+    from classlab.study.result import StudyResult
+    from classlab.study.result import load as load_study
+    from classlab.study.study import Study
 
 __version__ = "0.1.0"
 
@@ -31,10 +36,18 @@ _PLACES = {
     "Run": "classlab.runs.run:Run",
     "UserError": "classlab.errors:UserError",
     "load_experiment": "classlab.experiment:load",
+    "Study": "classlab.study.study:Study",
+    "StudyResult": "classlab.study.result:StudyResult",
+    "compare": "classlab.study.compare:compare",
     "load_run": "classlab.runs.run:load",
+    "load_study": "classlab.study.result:load",
+    "study": "classlab.study.execute:study",
     "train": "classlab.runs.execute:train",
 }
-__all__ = ["Experiment", "Refused", "Run", "UserError", "load_experiment", "load_run", "train"]
+__all__ = [
+    "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "load_experiment", "load_run",
+    "load_study", "study", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

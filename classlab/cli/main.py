@@ -5,8 +5,9 @@ import sys
 
 import typer
 
-from classlab.cli import assign, check, data, inspect, lesson, report
+from classlab.cli import assign, check, compare, data, inspect, lesson, report
 from classlab.cli import run as run_commands
+from classlab.cli import study as study_commands
 from classlab.errors import Refused, UserError
 
 app = typer.Typer(
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 app.command()(run_commands.run)
 app.command()(run_commands.runs)
+app.command()(study_commands.study)
+app.command()(compare.compare)
 app.command()(inspect.inspect)
 app.command()(report.report)
 app.command()(assign.assign)

@@ -1,0 +1,19 @@
+"""Studies: many variants, many seeds, one answer. `cl.study("cifar-learning-rate", seeds=3)`; see execute.study.
+
+The room and the function share their name, and Python keeps the room as `classlab.study` once it is imported; so the
+room may be called.
+"""
+
+import sys
+import types
+from typing import Any
+
+
+class _Room(types.ModuleType):
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        from classlab.study.execute import study
+
+        return study(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,0 +1,122 @@
+"""`classlab compare`: runs side by side; what differs, the table, the test, the images on which they disagree."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab.cli.output import console, print_json
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from classlab.study.compare import Compared
+
+MOST_COLUMNS = 3  # variants that stand side by side in the table of what differs
+MOST_PICTURES = 48
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")],
+    metric: Annotated[
+        str | None, typer.Option(help="test_accuracy, val_loss, best_val_accuracy, …; by default test_accuracy")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="draw the test images on which two variants disagree")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Put runs side by side: what differs in their experiments, and whether their results do.
+
+    Runs that differ in their seed alone are one variant; the first run's variant is the baseline.
+
+    Example: classlab compare runs/digits-quick/s0-1a2b3c4d runs/digits-quick/s0-5e6f7a8b
+
+    Exit 0: done. 2: bad input, as runs of other datasets.
+    """
+    from classlab.study.compare import compare as put_side_by_side
+    from classlab.study.compare import find
+
+    folders = find(runs)
+    _refuse_foreign_code(folders, trust)
+    if images is not None and images.suffix.lower() != ".png":
+        raise UserError(f"--images writes a file that ends in .png; got {images}")
+    compared = put_side_by_side(folders, metric=metric)
+    if images is not None:
+        _draw(compared, images)
+    if json:
+        print_json({**compared.to_json(), "images": str(images) if images else None})
+    else:
+        _say(compared, images)
+
+
+def _refuse_foreign_code(folders: list[Path], trust: bool) -> None:
+    """Ask each distinct experiment file once; two hundred runs are mostly seeds of a few."""
+    from classlab.cli.trust import refuse_foreign_code
+
+    seen: set[bytes] = set()
+    for folder in folders:
+        content = (folder / "experiment.yaml").read_bytes()
+        if content not in seen:
+            refuse_foreign_code(folder / "experiment.yaml", trust)
+            seen.add(content)
+
+
+def _say(compared: "Compared", images: Path | None) -> None:
+    from rich.markup import escape
+
+    from classlab.cli.study import say_answer
+
+    _say_differences(compared)
+    say_answer(compared.answer, compared.watched)
+    finished = all(row["status"] in ("finished", "did_not_learn", "diverged") for row in compared.rows)
+    if len(compared.folders) == 2 and compared.metric.endswith("accuracy") and finished:
+        found = compared.disagreements()
+        names = " and ".join(map(escape, compared.folders))
+        shown = "" if images is None else f"; the surest are in {escape(str(images))}"
+        console.print(f"• {names} give different answers on {len(found):,} test images{shown}", soft_wrap=False)
+
+
+def _say_differences(compared: "Compared") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    differing = {("experiment" if key == "name" else key): of for key, of in compared.differences.items()}
+    if not differing:
+        console.print("The experiments are the same; only the seeds differ.\n")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    if len(compared.folders) <= MOST_COLUMNS:
+        for heading in ("what differs", *compared.folders):
+            table.add_column(escape(heading), overflow="fold")
+        for key, of in differing.items():
+            table.add_row(escape(key), *(escape(of[name]) for name in compared.folders))
+    else:
+        table.add_column("what differs", overflow="fold")
+        table.add_column("values, of the variants in order", overflow="fold")
+        for key, of in differing.items():
+            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(of.values()))))
+    console.print(table)
+    console.print()
+
+
+def _draw(compared: "Compared", file: Path) -> None:
+    """Write the images on which the two variants disagree, with the true class and both answers."""
+    from classlab.drawing.answers import answers_sheet
+    from classlab.runs.run import Run
+
+    found = compared.disagreements()
+    first, second = compared.folders
+    run = Run(next(iter(compared.folders[first].values())))
+    dataset, names = run.dataset(), run.environment["class_names"]
+    shown = found[:MOST_PICTURES]
+    pictures = [dataset.test_images[one["index"]] for one in shown]
+    words = [(names[one["true"]], names[one["first"]], names[one["second"]]) for one in shown]
+    more = f", the surest {len(shown)} of them" if len(shown) < len(found) else ""
+    title = f"{len(found):,} test images on which the answers differ{more}"
+    try:
+        file.write_bytes(answers_sheet(title, pictures, words, (first, second)))
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}") from None

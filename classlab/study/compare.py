@@ -1,0 +1,267 @@
+"""Compare any runs: what differs in their experiments, the table, the test, the images on which they disagree.
+
+Nothing that an experiment names is loaded for this, neither networks nor data: folders of other people can be compared,
+and two hundred runs are read in a second or two.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classlab.errors import UserError
+from classlab.runs import store
+from classlab.study import results
+from classlab.study.answer import Answer, answer, watched
+from classlab.study.study import METRIC, METRICS
+from classlab.study.sweep import flat, short_keys, short_values_each
+from classlab.yaml_text import parse_yaml
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas
+
+KEYS_IN_A_NAME = 3
+SURE_FIRST = 400  # disagreements listed, the surest first
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Runs side by side, gathered into variants: runs of one experiment that differ in their seed alone.
+
+    folders: variant -> seed -> the run's folder. documents: variant -> its resolved experiment, as the file holds it.
+    baseline: the variant that the others are held against. metric: what they are held by, see study.Compare.
+    """
+
+    folders: dict[str, dict[int, Path]]
+    documents: dict[str, dict[str, Any]]
+    baseline: str
+    metric: str
+
+    @cached_property
+    def rows(self) -> list[results.Row]:
+        """One row for each run."""
+        return [
+            {"variant": name, "seed": seed, **results.row(folder), "run": str(folder)}
+            for name, of in self.folders.items()
+            for seed, folder in of.items()
+        ]
+
+    @property
+    def results(self) -> "pandas.DataFrame":
+        """The rows as a table."""
+        import pandas
+
+        return pandas.DataFrame(self.rows, columns=results.columns(self.rows, []))
+
+    @property
+    def differences(self) -> dict[str, dict[str, str]]:
+        """The settings that differ: dotted key -> variant -> its value, as short text."""
+        return _differences(self.documents)
+
+    @property
+    def watched(self) -> str | None:
+        """The split that was evaluated after every epoch, val before test."""
+        return watched(self.rows, self.metric)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Each variant's mean with its interval, and each comparison with the baseline."""
+        by_variant = {name: [row for row in self.rows if row["variant"] == name] for name in self.folders}
+        folders = [folder for of in self.folders.values() for folder in of.values()]
+        chance = next(filter(None, map(results.largest_class_share, folders)), None)
+        return answer(by_variant, self.baseline, self.metric, self._right, chance)
+
+    def sentences(self) -> list[str]:
+        """Return the answer in plain words."""
+        return self.answer.sentences()
+
+    def _right(self, variant: str, seed: int) -> "np.ndarray | None":
+        try:
+            outputs, labels = store.read_predictions(self.folders[variant][seed] / store.PREDICTIONS)
+        except UserError:
+            return None
+        return outputs.argmax(1) == labels if outputs.ndim == 2 else None
+
+    def disagreements(self) -> list[dict[str, Any]]:
+        """Return the test images on which two variants' answers differ, those they are surest of first.
+
+        Each row: index in the test set, true, first, second (class numbers), sure (the product of both confidences).
+        Several seeds answer together, by the mean of their probabilities. Raises UserError unless there are two
+        variants whose runs classify and have come to their end.
+        """
+        import numpy as np
+
+        if len(self.folders) != 2:
+            raise UserError(f"disagreements are between two variants; got {len(self.folders)}: name the runs of two")
+        (first, labels), (second, _) = (_probabilities(list(of.values())) for of in self.folders.values())
+        answers = first.argmax(1), second.argmax(1)
+        places = np.flatnonzero(answers[0] != answers[1])
+        sure = first.max(1)[places] * second.max(1)[places]
+        order = places[np.argsort(-sure, kind="stable")]
+        return [
+            {
+                "index": int(place),
+                "true": int(labels[place]),
+                "first": int(answers[0][place]),
+                "second": int(answers[1][place]),
+                "sure": float(first[place].max() * second[place].max()),
+            }
+            for place in order
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as a program reads it."""
+        document = {
+            **self.answer.to_json(),
+            "differences": self.differences,
+            "sentences": self.sentences(),
+            "runs": [{key: value for key, value in row.items() if key != "seconds"} for row in self.rows],
+        }
+        if len(self.folders) == 2 and self.metric.endswith("accuracy") and all(_done(row) for row in self.rows):
+            found = self.disagreements()
+            document["disagreements"] = {"count": len(found), "images": found[:SURE_FIRST]}
+        return document
+
+    def __repr__(self) -> str:
+        runs = sum(map(len, self.folders.values()))
+        return f"Compared({len(self.folders)} variants, {runs} runs, by {self.metric})"
+
+
+def compare(*runs: Any, metric: str | None = None) -> Compared:
+    """Put runs side by side; the first one's variant is the baseline.
+
+    runs: run folders, folders that hold some (a study's), Run objects, or lists of them. metric: see study.Compare;
+    None takes the test accuracy, or the test loss where no run has an accuracy. Raises UserError for runs of other
+    datasets.
+    """
+    if metric is not None and not METRIC.fullmatch(metric):
+        raise UserError(f"metric must be one like {', '.join(METRICS[:8])}; got {metric!r}")
+    folders = find([getattr(one, "path", one) for one in _spread(runs)])
+    _check_same_images(folders)
+    folders_of: dict[str, dict[int, Path]] = {}
+    documents: dict[str, dict[str, Any]] = {}
+    parsed: dict[str, dict[str, Any]] = {}
+    for folder in folders:
+        document = _document(folder, parsed)
+        key = f"{json.dumps({**document, 'description': ''}, sort_keys=True)} {_digest(folder)}"
+        seed = int(store.read_json(folder / store.ENVIRONMENT)["seed"])
+        twin = folders_of.setdefault(key, {}).setdefault(seed, folder)
+        if twin != folder:
+            raise UserError(f"{twin} and {folder} are the same experiment with the same seed; a seed counts once")
+        documents[key] = document
+    names = _names(documents)
+    named = {names[key]: dict(sorted(of.items())) for key, of in folders_of.items()}
+    if metric is None:
+        rows = [results.row(folder) for folder in folders]
+        accuracy = any(row.get("test_accuracy") is not None for row in rows)
+        loss = any(row.get("test_loss") is not None for row in rows)
+        metric = "test_loss" if loss and not accuracy else "test_accuracy"
+    return Compared(named, {names[key]: documents[key] for key in folders_of}, next(iter(named)), metric)
+
+
+def find(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the run folders that the paths are or hold, each once. Raises UserError where there is none."""
+    found: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        inside = [path]
+        if not (path / store.EXPERIMENT).is_file():
+            inside = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
+        if not inside:
+            hint = "" if path.is_dir() else ", and no such folder"
+            raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
+        found.update({folder.resolve(): folder for folder in inside})
+    if not found:
+        raise UserError("compare needs runs: run folders, or a folder that holds some")
+    return list(found.values())
+
+
+def _spread(given: Sequence[Any]) -> list[Any]:
+    return [one for part in given for one in (part if isinstance(part, list | tuple) else [part])]
+
+
+def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the resolved experiment as its file holds it; equal files are parsed once."""
+    file = folder / store.EXPERIMENT
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from None
+    if text not in parsed:
+        document = parse_yaml(text, str(file))
+        if not isinstance(document, dict) or "name" not in document:
+            raise UserError(f"{file} does not hold an experiment")
+        parsed[text] = document
+    return parsed[text]
+
+
+def _digest(folder: Path) -> str:
+    """Return the digest in a run folder's name: it also stands for what Python handed over, which no file tells."""
+    found = re.match(r"s\d+-([0-9a-f]{8})", folder.name)
+    return found.group(1) if found else ""
+
+
+def _check_same_images(folders: Sequence[Path]) -> None:
+    import numpy as np
+
+    first, labels = folders[0], None
+    name = store.read_json(first / store.ENVIRONMENT)["dataset"]["name"]
+    for folder in folders:
+        other = store.read_json(folder / store.ENVIRONMENT)["dataset"]["name"]
+        if other != name:
+            raise UserError(f"runs of one dataset can be compared; {first} is of {name}, {folder} of {other}")
+        tested = results.test_labels(folder)
+        if labels is None:
+            first, labels = (first, None) if tested is None else (folder, tested)
+        elif tested is not None and not np.array_equal(labels, tested):
+            raise UserError(
+                f"runs tested on the same images can be compared; {first} was tested on {len(labels):,} images of "
+                f"{name}, {folder} on {'other' if len(tested) == len(labels) else f'{len(tested):,}'} images of it"
+            )
+
+
+def _differences(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    flats = {name: flat(document) for name, document in documents.items()}
+    keys = list(dict.fromkeys(key for one in flats.values() for key in one))
+    found = {}
+    for key in keys:
+        values = [one.get(key) for one in flats.values()]
+        if key != "description" and any(value != values[0] for value in values):
+            found[key] = dict(zip(flats, short_values_each(values), strict=True))
+    return found
+
+
+def _names(documents: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return a name for each variant: what differs if that is little, its experiment's name, or that and a digest."""
+    differing = _differences(documents)
+    keys = short_keys([key for key in differing if key != "name"])
+    by_experiment = {key: document["name"] for key, document in documents.items()}
+    if len(set(by_experiment.values())) == len(documents):
+        return by_experiment
+    named: dict[str, str] = {}
+    for key in documents:
+        parts = [by_experiment[key]] if "name" in differing else []
+        parts += [f"{short}={differing[dotted][key]}" for dotted, short in keys.items()]
+        named[key] = ", ".join(parts)
+    if 0 < len(keys) <= KEYS_IN_A_NAME and len(set(named.values())) == len(documents):
+        return named
+    return {key: f"{by_experiment[key]} {key.rsplit(' ', 1)[1]}".strip() for key in documents}
+
+
+def _done(row: results.Row) -> bool:
+    return row["status"] in results.ENDED
+
+
+def _probabilities(folders: Sequence[Path]) -> "tuple[np.ndarray, np.ndarray]":
+    """Return the mean over runs of each image's probabilities (count, classes), and the labels (count,)."""
+    import numpy as np
+    from scipy.special import softmax
+
+    read = [store.read_predictions(folder / store.PREDICTIONS) for folder in folders]
+    for folder, (outputs, _) in zip(folders, read, strict=True):
+        if outputs.ndim != 2 or store.read_json(folder / store.SUMMARY).get("test_accuracy") is None:
+            raise UserError(f"{folder} draws images again and names no class: there is nothing to disagree on")
+    return np.mean([softmax(outputs.astype(np.float64), axis=1) for outputs, _ in read], axis=0), read[0][1]

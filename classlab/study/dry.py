@@ -1,0 +1,115 @@
+"""A dry run: what a study would train, where, and what that would take. Nothing is trained but a moment's steps."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from classlab.study import execute, forecast, places, plan, results
+from classlab.study import study as studies
+from classlab.study.plan import Entry, Planned
+from classlab.study.study import Study
+from classlab.study.sweep import variants
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One variant. done: of its runs, those that are finished. steps: of one run. seconds: of one run, alone.
+
+    places: where its runs are trained. disk: bytes of one run. known_from: what the seconds rest on.
+    """
+
+    variant: str
+    seeds: list[int]
+    done: int
+    parameters: int
+    steps: int
+    places: list[str]
+    seconds: float
+    known_from: str
+    disk: int
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """The variants, and the whole of what is still to do.
+
+    seconds: by the clock, with `jobs` processes where runs are trained so. at_most: whether populations make it less
+    than that. disk: bytes that are still to be written.
+    """
+
+    study: str
+    question: str
+    folder: str
+    jobs: int
+    variants: list[Expected]
+    runs: int
+    done: int
+    seconds: float
+    at_most: bool
+    disk: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as a program reads it."""
+        return asdict(self)
+
+
+def dry_run(
+    source: "str | Path | Mapping[str, Any] | Study",
+    *,
+    seeds: int | list[int] | None = None,
+    set: Sequence[str] = (),
+    out: str | Path = "studies",
+    jobs: int | None = None,
+    device: str | None = None,
+) -> DryRun:
+    """Return what `study` with the same arguments would train. Raises what it would raise before training."""
+    asked = studies.load(source, list(set), seeds)
+    folder, jobs = Path(out) / asked.name, jobs or places.cores()
+    whole = execute.merged(asked, folder)
+    made = variants(whole)
+    works = forecast.check(made, device)
+    planned = plan.extend(plan.read(folder), made, whole.seed_list, works)
+    by_variant = {one.name: [run for run in planned.runs if run.variant == one.name] for one in made}
+    folders = {name: [folder / run.run for run in runs] for name, runs in by_variant.items()}
+    times = forecast.times(made, device, folders)
+    done = {run.run for run in planned.runs if results.row(folder / run.run)["status"] in results.ENDED}
+    expected = [
+        Expected(
+            variant=one.name,
+            seeds=sorted(run.seed for run in by_variant[one.name]),
+            done=sum(run.run in done for run in by_variant[one.name]),
+            parameters=works[one.name].parameters,
+            steps=works[one.name].steps,
+            places=list(
+                dict.fromkeys(
+                    entry.place for entry in planned.entries if any(run.variant == one.name for run in entry.runs)
+                )
+            ),
+            seconds=times[one.name].seconds,
+            known_from=times[one.name].known_from,
+            disk=works[one.name].disk,
+        )
+        for one in made
+    ]
+    waiting = [run for run in planned.runs if run.run not in done]
+    return DryRun(
+        study=whole.name,
+        question=whole.question,
+        folder=str(folder),
+        jobs=jobs,
+        variants=expected,
+        runs=len(planned.runs),
+        done=len(done),
+        seconds=sum(_entry_seconds(entry, waiting, times, jobs) for entry in planned.entries),
+        at_most=any(entry.place == "population" for entry in planned.entries),
+        disk=sum(works[run.variant].disk for run in waiting),
+    )
+
+
+def _entry_seconds(entry: Entry, waiting: Sequence[Planned], times: Mapping[str, forecast.Seconds], jobs: int) -> float:
+    left = [times[run.variant].seconds for run in entry.runs if run in waiting]
+    if entry.place != "processes" or not left:
+        return math.fsum(left)
+    return max(max(left), math.fsum(left) / min(jobs, len(left)))
