@@ -26,7 +26,7 @@ def main(name: str = "mnist-20k", images: int = 20_000, pairs: int = 5) -> None:
     experiment = load(name, one_epoch)
     prepared = prepare(experiment, seed=0, given={}, test=None)
     plan = experiment.training
-    settings = choose("cpu", "auto", prepared.model, plan.batch_size, prepared.multiply_adds)
+    settings = choose("cpu", plan, prepared.model, images, prepared.multiply_adds)
     whole = place_splits(prepared, settings)["train"]
     part = Images(whole.pixels[:images], whole.labels[:images], whole.mean, whole.std)
     start = copy.deepcopy(prepared.model)

@@ -36,6 +36,7 @@ def train(
     device: str | None = None,
     resume: bool = False,
     again: bool = False,
+    threads: int | None = None,
     verbose: bool = True,
 ) -> Run:
     """Train and return the run; the same experiment and seed again is that run, returned at once when it is finished.
@@ -44,7 +45,8 @@ def train(
     changed), or a function that builds one; its initial weights are drawn from `seed` unless training.initialise is
     keep. data, test: pairs (images, labels), see data.arrays.from_arrays. out: where run folders live. device: cpu,
     cuda, cuda:N or mps; None takes a CUDA device when there is one. resume: go on with a run that was cut off.
-    again: a new run beside the old one. verbose: a bar and a line per epoch on standard error.
+    again: a new run beside the old one. threads: how many compute; None chooses by the work of a step. verbose: a bar
+    and a line per epoch on standard error.
 
     Raises UserError for bad input and ContractRefused where the contract cannot be met.
     """
@@ -70,7 +72,7 @@ def train(
             "go on with --resume, or start anew with --again"
         )
     refuse(prepared)
-    settings = _settings(prepared, path, device)
+    settings = _settings(prepared, path, device, threads)
     _begin(prepared, settings, path)
     _train(prepared, settings, path, verbose)
     _conclude(prepared, settings, path)
@@ -83,18 +85,19 @@ def _finished(run: Run, verbose: bool) -> Run:
     return run
 
 
-def _settings(prepared: Prepared, path: Path, device: str | None) -> "Settings":
+def _settings(prepared: Prepared, path: Path, device: str | None, threads: int | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the run was begun with."""
-    from classlab.training.device import Settings, choose
+    from classlab.training.device import Settings, check_device, choose
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
         begun = Settings(**store.read_json(path / store.ENVIRONMENT)["settings"])
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
-        choose(begun.device, begun.precision, prepared.model, 1, 0)  # says so where that device is gone
+        check_device(begun.device)
         return begun
+    images = len(prepared.train) * max(1, len(prepared.experiment.data.expansion))
     plan = prepared.experiment.training
-    return choose(device, plan.precision, prepared.model, plan.batch_size, prepared.multiply_adds)
+    return choose(device, plan, prepared.model, images, prepared.multiply_adds, threads)
 
 
 def _begin(prepared: Prepared, settings: "Settings", path: Path) -> None:

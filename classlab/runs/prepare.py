@@ -150,8 +150,10 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
     from classlab.data.expansion import Expansion, expansion
     from classlab.training.evaluate import Images
 
+    dtype = torch.float64 if settings.precision == "fp64" else torch.float32
     mean, std = (
-        torch.tensor(values, device=settings.device).view(1, -1, 1, 1) for values in (prepared.mean, prepared.std)
+        torch.tensor(values, dtype=dtype, device=settings.device).view(1, -1, 1, 1)
+        for values in (prepared.mean, prepared.std)
     )
 
     def placed(images: np.ndarray, labels: np.ndarray, copies: Expansion | None = None) -> Images:
@@ -173,9 +175,11 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 
 
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
-    """Move the network to the device, in the layout that the settings name."""
+    """Move the network to the device, in the layout and precision that the settings name."""
     import torch
 
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    if settings.precision == "fp64":
+        model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

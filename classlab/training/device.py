@@ -1,7 +1,10 @@
 """Where and how the arithmetic is done: device, precision, threads. Chosen once, kept with the run and on resume."""
 
+import functools
+import math
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,11 +14,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from classlab.errors import UserError, did_you_mean
+from classlab.errors import UserError, did_you_mean, listing
+from classlab.experiment import Training
+from classlab.training import updates
 
 MIN_BATCH_FOR_BF16 = 64
 # Below this many multiply-adds a step, two threads wait for each other longer than they work.
 MIN_WORK_FOR_THREADS = 50_000_000
+# Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md).
+MIN_STEPS_TO_COMPILE = 40_000
 
 
 @dataclass(frozen=True)
@@ -23,9 +30,10 @@ class Settings:
     """What decides the bits of a run besides its experiment and its seed."""
 
     device: str
-    precision: str  # fp32 or bf16; weights, losses and statistics are fp32 either way
+    precision: str  # fp32, bf16 or fp64; under bf16 weights, losses and statistics are fp32
     channels_last: bool
     threads: int
+    compiled: bool = False  # whether the whole step is one compiled graph
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, as they are written into environment.json."""
@@ -33,23 +41,60 @@ class Settings:
 
 
 def choose(
-    device: str | None, precision: str, model: nn.Module, batch_size: int, multiply_adds: int | None
+    device: str | None,
+    plan: Training,
+    model: nn.Module,
+    images: int,
+    multiply_adds: int | None,
+    threads: int | None = None,
 ) -> Settings:
     """Return the settings for a run.
 
-    multiply_adds: those of one image's way through the model; small steps are done by one thread. None: unknown.
-
-    device: None takes a CUDA device when there is one. precision: auto takes bf16 for convolutions in large batches
-    where the processor computes in it. Raises UserError for a device that is unknown or not there.
+    device: None takes a CUDA device when there is one. plan: what the experiment says of the training; its precision
+    and compile are kept, auto is decided here. images: how many an epoch trains on. multiply_adds: those of one image's
+    way through the model, None where unknown. threads: None takes one where two would wait longer than they work.
+    Raises UserError for a device that is unknown or not there, and for a step to be compiled without a compiler.
     """
-    name = _device(device)
+    name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
+    small = multiply_adds is not None and plan.batch_size * multiply_adds < MIN_WORK_FOR_THREADS
+    precision = plan.precision
     if precision == "auto":
-        pays = convolutions and batch_size >= MIN_BATCH_FOR_BF16
+        pays = convolutions and plan.batch_size >= MIN_BATCH_FOR_BF16
         precision = "bf16" if pays and has_bf16(name) else "fp32"
-    small = multiply_adds is not None and batch_size * multiply_adds < MIN_WORK_FOR_THREADS
-    threads = 1 if small else torch.get_num_threads()
-    return Settings(name, precision, convolutions, threads)
+    if threads is None:
+        threads = 1 if small else torch.get_num_threads()
+    compiled = plan.compile
+    if compiled == "auto":
+        steps = plan.epochs * math.ceil(images / plan.batch_size)
+        known = precision != "bf16" and plan.optimizer.name in updates.UPDATES
+        compiled = name == "cpu" and small and known and steps >= MIN_STEPS_TO_COMPILE and has_compiler()
+    elif compiled:
+        _check_compile(name, precision, plan.optimizer.name)
+    # A compiled small step is fastest on images as they lie; channels_last is for the convolutions of large batches.
+    return Settings(name, precision, convolutions, threads, compiled)
+
+
+def _check_compile(device: str, precision: str, optimizer: str) -> None:
+    if optimizer not in updates.UPDATES:
+        raise UserError(f"training.compile knows the optimizers {listing(updates.UPDATES)}, got {optimizer}")
+    if precision == "bf16":
+        raise UserError("training.compile needs precision fp32 or fp64, got bf16; set training.precision=fp32")
+    if device != "cpu":
+        raise UserError(f"training.compile is for the cpu, got the device {device}")
+    if not has_compiler():
+        raise UserError("training.compile needs a C++ compiler, and none is found; set training.compile=false")
+
+
+@functools.cache
+def has_compiler() -> bool:
+    """Whether there is a C++ compiler, which a compiled step needs on a CPU."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        return bool(shutil.which(get_cpp_compiler()))
+    except Exception:  # torch raises its own kinds where it finds none
+        return False
 
 
 def has_bf16(device: str) -> bool:
@@ -59,7 +104,8 @@ def has_bf16(device: str) -> bool:
     return device == "cpu" and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def _device(given: str | None) -> str:
+def check_device(given: str | None) -> str:
+    """Return the device's name; None takes a CUDA device when there is one. Raises UserError where it is not there."""
     if given is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     known = ["cpu", "cuda", "mps"]

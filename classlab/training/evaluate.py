@@ -1,4 +1,4 @@
-"""Evaluate a network on images: its outputs, the mean loss and the accuracy. Always in fp32."""
+"""Evaluate a network on images: outputs, mean loss and accuracy. In fp32, or fp64 where that is what it trains in."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from classlab.data.augment import Augmentation, augment_both
 from classlab.data.expansion import Expansion
 
 EVALUATION_BATCH = 1000
+# Small batches are prepared so many images at a time: at batch 4 preparing each alone would cost more than its step.
+BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Images:
 
     pixels: (count, channels, height, width), uint8, or float32 where the reader's own arrays are.
     labels: int64, (count,).
-    mean, std: float32, (1, channels, 1, 1), on the 0…1 scale.
+    mean, std: (1, channels, 1, 1), on the 0…1 scale; float32, or float64, which the batches then are as well.
     expansion: makes each image stand for several copies; labels then holds every copy's, pixels each image once.
     """
 
@@ -51,12 +53,36 @@ class Images:
         inputs = (images - self.mean) / self.std
         return inputs, inputs if clean is images else (clean - self.mean) / self.std
 
+    def first(self, count: int, layout: torch.memory_format) -> Tensor:
+        """Return the first images as a batch that nothing has augmented, to see what a network does with them."""
+        return self.batch(slice(0, count), [], None)[0].contiguous(memory_format=layout)
+
+    def batches(
+        self,
+        order: Tensor,
+        batch_size: int,
+        augmentations: list[Augmentation],
+        random: Generator,
+        layout: torch.memory_format,
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield (inputs, clean, labels) of one batch after the other, in the order given; see `batch`.
+
+        The last one holds what is left. Images are prepared by blocks of whole batches.
+        """
+        for block in order.split(max(1, BLOCK // batch_size) * batch_size):
+            inputs, clean = self.batch(block, augmentations, random)
+            same = clean is inputs
+            inputs = inputs.contiguous(memory_format=layout)
+            clean = inputs if same else clean.contiguous(memory_format=layout)
+            parts = (part.split(batch_size) for part in (inputs, clean, self.labels[block]))
+            yield from zip(*parts, strict=True)
+
 
 @dataclass(frozen=True)
 class Evaluation:
     """What a network does on one split.
 
-    outputs: float32, (count, classes), or the images' shape for reconstruction, where correct is None.
+    outputs: float32 or float64, (count, classes), or the images' shape for reconstruction, where correct is None.
     """
 
     outputs: Tensor
@@ -79,7 +105,7 @@ def evaluate(
     parts, total = [], 0.0
     for part in _parts(len(images)):
         inputs, clean = images.batch(part, augmentations or [], random)
-        outputs = model(inputs).float()
+        outputs = model(inputs)
         loss = loss_function(outputs=outputs, targets=images.labels[part], inputs=inputs, clean=clean)
         total += float(loss) * len(inputs)
         parts.append(outputs)

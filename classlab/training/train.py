@@ -14,6 +14,7 @@ from classlab.experiment import Experiment
 from classlab.training.device import Settings, isolated
 from classlab.training.evaluate import Evaluation, Images, evaluate
 from classlab.training.random import generator, number
+from classlab.training.step import make_step
 from classlab.training.task import reconstructs
 
 State = dict[str, Tensor]
@@ -50,7 +51,6 @@ def train(
     plan, protocol = experiment.training, experiment.protocol
     images = splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    loss_function = plan.loss.bind("loss")
     drawing = reconstructs(plan.loss)
     schedule = plan.schedule.bind("schedule")
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -61,6 +61,9 @@ def train(
     best, best_epoch, losses = -math.inf, 0, list[float]()
     if state is not None:
         best, best_epoch, losses = restore(model, optimizer, state)
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    with isolated(settings):
+        step = make_step(model, optimizer, experiment, settings, images.first(plan.batch_size, layout))
 
     for epoch in range(len(losses) + 1, plan.epochs + 1):
         if losses and not math.isfinite(losses[-1]):  # it diverged
@@ -72,36 +75,20 @@ def train(
             torch.manual_seed(number(seed, epoch, "modules"))  # for dropout and the like inside the network
             order = torch.randperm(len(images), generator=generator(seed, epoch, "shuffle")).to(settings.device)
             random = generator(seed, epoch, "augment", settings.device)
-            total_loss = torch.zeros((), device=settings.device, dtype=torch.float64)
-            total_correct = torch.zeros((), device=settings.device, dtype=torch.int64)
+            totals = torch.zeros(2, device=settings.device, dtype=torch.float64)  # of the loss, of right answers
             model.train()
-            for batch, index in enumerate(order.split(plan.batch_size)):
-                step = (epoch - 1) * steps_per_epoch + batch
-                factor = schedule(step=step, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
+            batches = images.batches(order, plan.batch_size, augmentations, random, layout)
+            for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
+                factor = schedule(step=done, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
                     group["lr"] = peak * factor
-
-                inputs, clean = images.batch(index, augmentations, random)
-                targets = images.labels[index]
-                if settings.channels_last:
-                    inputs = inputs.contiguous(memory_format=torch.channels_last)
-                with torch.autocast(settings.device.split(":")[0], torch.bfloat16, settings.precision == "bf16"):
-                    outputs = model(inputs)
-                outputs = outputs.float()
-                loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-
-                total_loss += loss.detach() * len(index)
-                if not drawing:
-                    total_correct += (outputs.detach().argmax(1) == targets).sum()
-                on_batch(len(index))
+                step(inputs, clean, targets, totals)
+                on_batch(len(inputs))
 
             row: dict[str, float] = {
                 "epoch": epoch,
-                "train_loss": float(total_loss) / len(images),
-                "train_accuracy": int(total_correct) / len(images),
+                "train_loss": float(totals[0]) / len(images),
+                "train_accuracy": float(totals[1]) / len(images),
                 "learning_rate": optimizer.param_groups[0]["lr"],
             }
             if drawing:

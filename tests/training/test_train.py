@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from classlab.experiment import load
+from classlab.errors import UserError
+from classlab.experiment import Training, load
 from classlab.runs.prepare import place_splits, prepare
-from classlab.training.device import Settings, choose, isolated
+from classlab.training.device import Settings, choose, has_compiler, isolated
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
 from classlab.training.train import train
@@ -88,13 +89,36 @@ def test_isolated_work_leaves_the_session_as_it_was():
     assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
 
 
+def plan(batch_size: int, epochs: int = 1, **options: object) -> Training:
+    return Training(batch_size=batch_size, epochs=epochs, optimizer={"name": "sgd", "learning_rate": 0.1}, **options)
+
+
 def test_small_steps_take_one_thread_and_bf16_only_large_batches_of_convolutions():
     convolution, linear = nn.Conv2d(1, 4, 3), nn.Linear(4, 4)
-    assert choose("cpu", "auto", linear, 64, 50_000).threads == 1
-    assert choose("cpu", "auto", linear, 64, None).threads == torch.get_num_threads()
-    assert choose("cpu", "auto", convolution, 4, 10**9).precision == "fp32"
-    assert choose("cpu", "auto", linear, 512, 10**9).precision == "fp32"
-    assert choose("cpu", "bf16", linear, 4, 10**9).precision == "bf16"
+    assert choose("cpu", plan(64), linear, 1000, 50_000).threads == 1
+    assert choose("cpu", plan(64), linear, 1000, None).threads == torch.get_num_threads()
+    assert choose("cpu", plan(64), linear, 1000, 50_000, threads=2).threads == 2
+    assert choose("cpu", plan(4), convolution, 1000, 10**9).precision == "fp32"
+    assert choose("cpu", plan(512), linear, 1000, 10**9).precision == "fp32"
+    assert choose("cpu", plan(4, precision="bf16"), linear, 1000, 10**9).precision == "bf16"
+
+
+def test_the_step_is_compiled_where_small_steps_are_many():
+    linear = nn.Linear(4, 4)
+    assert choose("cpu", plan(4, epochs=50), linear, 50_000, 50_000).compiled == has_compiler()
+    assert not choose("cpu", plan(4, epochs=1), linear, 50_000, 50_000).compiled
+    assert not choose("cpu", plan(4, epochs=50, compile=False), linear, 50_000, 50_000).compiled
+    assert not choose("cpu", plan(512, epochs=500), linear, 50_000, 50_000_000).compiled
+
+
+def test_a_step_that_cannot_be_compiled_is_refused(monkeypatch):
+    linear = nn.Linear(4, 4)
+    with pytest.raises(UserError, match="needs precision fp32 or fp64, got bf16"):
+        choose("cpu", plan(4, compile=True, precision="bf16"), linear, 1000, 100)
+    monkeypatch.setattr("classlab.training.device.has_compiler", lambda: False)
+    with pytest.raises(UserError, match=r"needs a C\+\+ compiler, and none is found; set training.compile=false"):
+        choose("cpu", plan(4, compile=True), linear, 1000, 100)
+    assert not choose("cpu", plan(4, epochs=500), linear, 50_000, 50_000).compiled
 
 
 def test_an_epoch_sees_every_image_once():

@@ -1,0 +1,135 @@
+"""One training step: forward, backward, update. Eager, or as one compiled graph; both do it in place."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from classlab.experiment import Experiment
+from classlab.progress import errors
+from classlab.training import updates
+from classlab.training.device import Settings
+from classlab.training.functional import Functional, NotFunctionalError, take_apart
+from classlab.training.task import reconstructs
+from classlab.training.updates import Slots, Tensors
+
+# (inputs, clean, targets, totals): makes one step; adds the sum of the losses and the right answers to the totals,
+# float64, (2,). (Two numbers of no dimension would be constants to torch.compile.)
+Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
+
+
+def make_step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
+) -> Step:
+    """Return the step for this model and optimizer, which it changes in place. inputs: a batch as it will be given.
+
+    Where the settings ask for a compiled step and the network or the machine cannot have one, it says so and is eager.
+    """
+    eager = _eager(model, optimizer, experiment, settings)
+    if not settings.compiled:
+        return eager
+    try:
+        return _compiled(model, optimizer, experiment, inputs, eager)
+    except NotFunctionalError as error:
+        errors.print(f"the step is not compiled: {error}", soft_wrap=True)
+        return eager
+
+
+def _eager(model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings) -> Step:
+    loss_function = experiment.training.loss.bind("loss")
+    counts = not reconstructs(experiment.training.loss)
+    kind, mixed = settings.device.split(":")[0], settings.precision == "bf16"
+
+    def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
+        with torch.autocast(kind, torch.bfloat16, mixed):
+            outputs = model(inputs)
+        outputs = outputs.float() if mixed else outputs
+        loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        totals[0] += loss.detach() * len(inputs)
+        if counts:
+            totals[1] += (outputs.detach().argmax(1) == targets).sum()
+
+    return step
+
+
+def _compiled(
+    model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, inputs: Tensor, eager: Step
+) -> Step:
+    """Return a step that is one compiled graph for batches as large as `inputs`; a smaller last one goes eagerly."""
+    plan = experiment.training
+    taken = take_apart(model, inputs)
+    loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
+    update = updates.bind(plan.optimizer.name, optimizer)
+    group = optimizer.param_groups[0]
+    names, values = zip(*updates.rates(group).items(), strict=True)
+    weights, others = taken.split({name: value.detach() for name, value in model.state_dict().items()})
+    slots = _shared_slots(taken, model, optimizer, plan.optimizer.name)
+
+    def whole(
+        weights: Tensors, others: Tensors, slots: Slots, rates: Tensor, masks: Tensors,
+        inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor,
+    ) -> None:  # fmt: skip
+        named = dict(zip(names, rates.unbind(), strict=True))
+        new = taken.step(loss_function, update, counts, weights, others, slots, masks, named, inputs, targets, clean)
+        for old, changed in ((weights, new[0]), (others, new[1]), *((slots[slot], new[2][slot]) for slot in slots)):
+            for name, value in changed.items():
+                if value is not old[name]:
+                    old[name].copy_(value)
+        totals.add_(torch.stack([new[3].double() * len(inputs), new[4].double()]))
+
+    rates = torch.tensor(values, dtype=inputs.dtype)
+    masks = taken.draw_masks(len(inputs), torch.Generator(), inputs.dtype)
+    targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
+    state = (weights, others, slots, rates)
+    run = compile_whole(whole, (*state, masks, inputs, inputs, targets, totals))
+    kept, count = pytree.tree_leaves(state), len(inputs)
+    random = torch.random.default_generator
+
+    def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
+        if len(inputs) != count:
+            eager(inputs, clean, targets, totals)
+            return
+        rates[0] = group["lr"]
+        masks = taken.draw_masks(count, random, inputs.dtype).values()
+        run(*kept, *masks, inputs, clean, targets, totals)
+
+    return step
+
+
+def compile_whole(function: Callable[..., None], example: tuple[Any, ...]) -> Callable[..., Any]:
+    """Compile a function that works in place on the tensors of `example`; the result takes its leaves, one by one.
+
+    The function is traced with tensors and its graph handed to the compiler, without torch.compile's guards, which
+    would ask before every step whether something has changed: at batch 1 that costs an eighth of it.
+    """
+    from torch._inductor import compile as compile_graph  # takes a second to import
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    leaves, form = pytree.tree_flatten(example)
+
+    def flat(*leaves: Tensor) -> tuple[()]:
+        function(*pytree.tree_unflatten(list(leaves), form))
+        return ()
+
+    with torch.no_grad():
+        graph = make_fx(flat, tracing_mode="fake")(*leaves)
+        return compile_graph(graph, leaves, options={"cpp_wrapper": True})
+
+
+def _shared_slots(taken: Functional, model: nn.Module, optimizer: torch.optim.Optimizer, name: str) -> Slots:
+    """Return the optimizer's own tensors by slot and parameter, made where the first step has not made them yet."""
+    parameters = dict(model.named_parameters())
+    slots: Slots = {slot: {} for slot in updates.slots(name, optimizer.param_groups[0])}
+    for parameter_name in taken.trained:
+        parameter = parameters[parameter_name]
+        kept = optimizer.state[parameter]
+        for slot, tensors in slots.items():
+            if kept.get(slot) is None:
+                kept[slot] = torch.zeros(()) if slot == "step" else torch.zeros_like(parameter)
+            tensors[parameter_name] = kept[slot]
+    return slots
