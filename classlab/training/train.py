@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,27 +48,22 @@ def train(
     batch held. The same arguments give the same bits, from the start or from any state. A loss that is not finite ends
     the training after its epoch.
     """
-    plan, protocol = experiment.training, experiment.protocol
+    plan = experiment.training
     images = splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    drawing = reconstructs(plan.loss)
     schedule = plan.schedule.bind("schedule")
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = plan.optimizer.call("optimizer", parameters=trained)
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
     steps = plan.epochs * steps_per_epoch
-    best, best_epoch, losses = -math.inf, 0, list[float]()
-    if state is not None:
-        best, best_epoch, losses = restore(model, optimizer, state)
+    past = Past() if state is None else restore(model, optimizer, state)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     with isolated(settings):
         step = make_step(model, optimizer, experiment, settings, images.first(plan.batch_size, layout))
 
-    for epoch in range(len(losses) + 1, plan.epochs + 1):
-        if losses and not math.isfinite(losses[-1]):  # it diverged
-            return
-        if plan.early_stopping and losses and epoch - 1 - best_epoch >= plan.early_stopping.patience:
+    for epoch in range(len(past.losses) + 1, plan.epochs + 1):
+        if is_over(experiment, past):
             return
         started = time.perf_counter()
         with isolated(settings):
@@ -79,41 +74,77 @@ def train(
             model.train()
             batches = images.batches(order, plan.batch_size, augmentations, random, layout)
             for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
-                factor = schedule(step=done, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
+                factor = schedule(step=done, steps=steps, steps_per_epoch=steps_per_epoch, losses=past.losses)
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
                     group["lr"] = peak * factor
                 step(inputs, clean, targets, totals)
                 on_batch(len(inputs))
 
-            row: dict[str, float] = {
-                "epoch": epoch,
-                "train_loss": float(totals[0]) / len(images),
-                "train_accuracy": float(totals[1]) / len(images),
-                "learning_rate": optimizer.param_groups[0]["lr"],
-            }
-            if drawing:
-                del row["train_accuracy"]
             # Once an epoch: evaluate what the protocol looks at.
-            looked_at = {str(protocol.validate_on)} - {"none"}
-            if protocol.test_each_epoch:
-                looked_at.add("test")
-            if protocol.train_metrics == "re-evaluated":
-                looked_at.add("train")
-            for name in sorted(looked_at):
-                measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings)
-                row[f"{name}_loss"] = measured.loss
-                if measured.correct is not None:
-                    row[f"{name}_accuracy"] = measured.correct / len(splits[name])
-
-        # What selection goes by: the accuracy, or for reconstruction the loss, the less the better.
-        watched = row.get(f"{protocol.validate_on}_accuracy", -row.get(f"{protocol.validate_on}_loss", math.inf))
-        improved = watched > best
-        if improved:
-            best, best_epoch = watched, epoch
-        finite = all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
-        losses.append(row.get(f"{protocol.validate_on}_loss", row["train_loss"]) if finite else math.nan)
+            row = running_row(epoch, totals, images, experiment, optimizer.param_groups[0]["lr"])
+            row |= look(model, splits, experiment, seed, epoch, settings)
+        past, improved = judge(row, experiment, past)
         row["seconds"] = time.perf_counter() - started
-        yield Epoch(row, capture(model, optimizer, best, best_epoch, losses), improved)
+        yield Epoch(row, capture(model.state_dict(), optimizer.state_dict()["state"], past), improved)
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the epochs done leave to the next: the best metric and its epoch, and the watched loss of every epoch."""
+
+    best: float = -math.inf
+    best_epoch: int = 0
+    losses: tuple[float, ...] = ()
+
+
+def is_over(experiment: Experiment, past: Past) -> bool:
+    """Whether the training ends before its last epoch: it diverged, or it has not improved for long enough."""
+    if past.losses and not math.isfinite(past.losses[-1]):
+        return True
+    stopping = experiment.training.early_stopping
+    return bool(stopping and past.losses and len(past.losses) - past.best_epoch >= stopping.patience)
+
+
+def running_row(epoch: int, totals: Tensor, images: Images, experiment: Experiment, rate: float) -> dict[str, float]:
+    """Return the row of an epoch's training; totals: of the loss and of the right answers, as they were met."""
+    loss, correct = (totals / len(images)).tolist()
+    row = {"epoch": epoch, "train_loss": loss, "train_accuracy": correct, "learning_rate": rate}
+    if reconstructs(experiment.training.loss):
+        del row["train_accuracy"]
+    return row
+
+
+def look(
+    model: nn.Module, splits: dict[str, Images], experiment: Experiment, seed: int, epoch: int, settings: Settings
+) -> dict[str, float]:
+    """Return loss and accuracy on every split that the protocol looks at after an epoch."""
+    protocol = experiment.protocol
+    looked_at = {str(protocol.validate_on)} - {"none"}
+    if protocol.test_each_epoch:
+        looked_at.add("test")
+    if protocol.train_metrics == "re-evaluated":
+        looked_at.add("train")
+    row: dict[str, float] = {}
+    for name in sorted(looked_at):
+        measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings)
+        row[f"{name}_loss"] = measured.loss
+        if measured.correct is not None:
+            row[f"{name}_accuracy"] = measured.correct / len(splits[name])
+    return row
+
+
+def judge(row: dict[str, float], experiment: Experiment, past: Past) -> tuple[Past, bool]:
+    """Return the past with this epoch in it, and whether it is the best so far by the protocol's metric.
+
+    That is the accuracy, or for reconstruction the loss, the less the better.
+    """
+    watched_on = experiment.protocol.validate_on
+    watched = row.get(f"{watched_on}_accuracy", -row.get(f"{watched_on}_loss", math.inf))
+    improved = watched > past.best
+    finite = all(math.isfinite(value) for key, value in row.items() if key.endswith("_loss"))
+    losses = (*past.losses, row.get(f"{watched_on}_loss", row["train_loss"]) if finite else math.nan)
+    best = (watched, int(row["epoch"])) if improved else (past.best, past.best_epoch)
+    return Past(*best, losses), improved
 
 
 def evaluate_split(
@@ -131,22 +162,20 @@ def evaluate_split(
         return evaluate(model, images, loss.bind("loss"), reconstructs(loss), augmentations, drawn)
 
 
-def capture(
-    model: nn.Module, optimizer: torch.optim.Optimizer, best: float, best_epoch: int, losses: list[float]
-) -> State:
-    """Return copies of the weights, the optimizer's tensors, the best epoch's metric and number, and every loss."""
-    state = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for place, slots in optimizer.state_dict()["state"].items():
-        for slot, value in slots.items():
+def capture(weights: Mapping[str, Tensor], slots: Mapping[int, Mapping[str, Any]], past: Past) -> State:
+    """Return copies of the weights, the optimizer's tensors, by place among the parameters, and the past."""
+    state = {f"model.{name}": value for name, value in weights.items()}
+    for place, kept in slots.items():
+        for slot, value in kept.items():
             if value is not None:
                 state[f"optimizer.{place}.{slot}"] = torch.as_tensor(value)
-    state["best"] = torch.tensor([best, best_epoch], dtype=torch.float64)
-    state["losses"] = torch.tensor(losses, dtype=torch.float64)
+    state["best"] = torch.tensor([past.best, past.best_epoch], dtype=torch.float64)
+    state["losses"] = torch.tensor(past.losses, dtype=torch.float64)
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
 
 
-def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> tuple[float, int, list[float]]:
-    """Put a captured state back in place; return the best metric, the best epoch and the loss of every epoch done."""
+def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> Past:
+    """Put a captured state back in place and return its past."""
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
     model.load_state_dict(weights)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -159,5 +188,10 @@ def restore(model: nn.Module, optimizer: torch.optim.Optimizer, state: State) ->
             value = torch.empty_like(like).copy_(value) if value.shape == like.shape else value.clone()
             slots.setdefault(int(place), {})[slot] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    return read_past(state)
+
+
+def read_past(state: State) -> Past:
+    """Return the past that a captured state holds."""
     best, best_epoch = state["best"].tolist()
-    return best, int(best_epoch), state["losses"].tolist()
+    return Past(best, int(best_epoch), tuple(state["losses"].tolist()))
