@@ -29,6 +29,7 @@ bench: .venv/.ready-dev
 
 schema: .venv/.ready-dev
 	$(BIN)/python -m classlab.experiment > classlab/experiment.schema.json
+	$(BIN)/python -m classlab.study.study > classlab/study.schema.json
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "classlab needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }

@@ -89,12 +89,13 @@ def _say_differences(compared: "Compared") -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     if len(compared.folders) <= MOST_COLUMNS:
-        for heading in ("what differs", *compared.folders):
+        table.add_column("what differs", no_wrap=True)
+        for heading in compared.folders:
             table.add_column(escape(heading), overflow="fold")
         for key, of in differing.items():
             table.add_row(escape(key), *(escape(of[name]) for name in compared.folders))
     else:
-        table.add_column("what differs", overflow="fold")
+        table.add_column("what differs", no_wrap=True)
         table.add_column("values, of the variants in order", overflow="fold")
         for key, of in differing.items():
             table.add_row(escape(key), escape(" · ".join(dict.fromkeys(of.values()))))

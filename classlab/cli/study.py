@@ -161,10 +161,9 @@ def _say_expected(expected: "DryRun") -> None:
     processes = (
         f", {expected.jobs} processes at a time" if any("processes" in one.places for one in expected.variants) else ""
     )
-    console.print(
-        f"{done}{left} runs to train{processes}: {bound} {spelled(expected.seconds)} of training, by {' and '.join(known)}; "
-        f"{expected.disk / 1e6:,.1f} MB in {escape(expected.folder)}"
-    )
+    told = f"{bound} {spelled(expected.seconds)} of training, by {' and '.join(known)}"
+    disk = f"{expected.disk / 1e6:,.1f} MB in {escape(expected.folder)}"
+    console.print(f"{done}{left} runs to train{processes}: {told}; {disk}")
 
 
 def spelled(seconds: float) -> str:

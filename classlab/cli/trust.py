@@ -34,5 +34,5 @@ def _foreign(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _foreign(part, key)
-    elif isinstance(value, str) and ":" in value and (key == "name" or key in CHOICES):
+    elif isinstance(value, str) and ":" in value and key.split(".")[-1] in ("name", *CHOICES):
         yield value

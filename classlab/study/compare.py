@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
 from classlab.runs import store
-from classlab.study import results
+from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.study import METRIC, METRICS
 from classlab.study.sweep import flat, short_keys, short_values_each
@@ -170,6 +170,8 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
         inside = [path]
         if not (path / store.EXPERIMENT).is_file():
             inside = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
+            planned = [(path / one.run) for one in plan.read(path).runs]  # of a study, in its own order
+            inside = [one for one in planned if one in inside] + [one for one in inside if one not in planned]
         if not inside:
             hint = "" if path.is_dir() else ", and no such folder"
             raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")

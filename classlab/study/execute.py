@@ -61,7 +61,9 @@ def study(
             planned = plan.extend(planned, new, whole.seed_list, works)
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or places.cores(), verbose)
-    elif verbose:
+        return StudyResult(folder)
+    store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
+    if verbose:
         errors.print(f"[dim]{folder} is finished; more seeds or values make it grow[/dim]")
     return StudyResult(folder)
 

@@ -5,7 +5,7 @@ A thread looks into the run folders now and then, so that it does not matter in 
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +56,8 @@ def watch(result: StudyResult, study: Study, made: Sequence[Variant], plan: Plan
                     for place, one in enumerate(new, len(seen.rows) - len(new) + 1):
                         told = f"[{place}/{len(plan.runs)}] {one.variant}, seed {one.seed}: "
                         errors.print(told + _value(seen.rows[one.run], study), markup=False, soft_wrap=True)
-                update(_table(study, made, plan, planned, seen) if live else None)
+                if live:
+                    update(_table(study, made, plan, planned, seen))
                 if ended:
                     return
 
@@ -70,7 +71,7 @@ def watch(result: StudyResult, study: Study, made: Sequence[Variant], plan: Plan
 
 
 @contextmanager
-def _live(wanted: bool) -> "Iterator[object]":
+def _live(wanted: bool) -> "Iterator[Callable[[Table], None]]":
     from rich.live import Live
 
     if not wanted:

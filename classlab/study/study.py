@@ -51,9 +51,17 @@ class Sweep(Section):
     """The variants: named ones, every combination of a grid's values, or each named one in every combination."""
 
     variants: list[Named] = Field(default=[], description="a list of {name: …, set: {…}} or {name: …, experiment: …}")
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
+    grid: dict[str, list[Any]] = Field(
         default={}, description="dotted key: its values, as training.batch_size: [1, 4, 1000]"
     )
+
+    @pydantic.field_validator("grid")
+    @classmethod
+    def _check_grid(cls, grid: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        empty = [key for key, values in grid.items() if not values]
+        if empty:
+            raise ValueError(f"{empty[0]} needs at least one value; got []")
+        return grid
 
 
 class Compare(Section):

@@ -1,0 +1,100 @@
+"""Rows and answers from metrics made up by hand."""
+
+import math
+
+import pytest
+
+from classlab import statistics
+from classlab.runs import store
+from classlab.study import results
+from classlab.study.answer import answer, watched
+from classlab.study.results import row
+
+
+def run(folder, accuracies, losses=None, status="finished", **summary):
+    folder.mkdir(parents=True)
+    losses = losses or [1.0] * len(accuracies)
+    epochs = [
+        {"epoch": n, "train_loss": 0.5, "val_accuracy": a, "val_loss": loss, "learning_rate": 0.1, "seconds": 1.0}
+        for n, (a, loss) in enumerate(zip(accuracies, losses, strict=True), 1)
+    ]
+    store.write_metrics(folder / store.METRICS, epochs)
+    selected = {"epochs": len(epochs), "selected_epoch": len(epochs), "parameters": 7, "seconds": 1.0}
+    store.write_json(folder / store.SUMMARY, {"status": status, "status_sentence": status, **selected, **summary})
+    return folder
+
+
+def test_a_row_holds_the_first_the_best_and_the_last_epoch_and_the_spread_of_the_last_five(tmp_path):
+    found = row(
+        run(tmp_path / "a", [0.2, 0.9, 0.5, 0.6, 0.9, 0.7, 0.8], [3, 2, math.nan, 1, 2, 2, 2], test_accuracy=0.8)
+    )
+    assert found["first_val_accuracy"] == 0.2 and found["last_val_accuracy"] == 0.8
+    assert (found["best_val_accuracy"], found["best_val_accuracy_epoch"]) == (0.9, 2)
+    assert found["spread_val_accuracy"] == pytest.approx(0.4)
+    assert found["best_val_loss"] == 1 and found["test_accuracy"] == 0.8
+    assert "best_test_accuracy" not in found and watched([found], "test_accuracy") == "val"
+
+
+def test_runs_that_have_not_ended_say_so(tmp_path):
+    assert row(tmp_path / "none")["status"] == "waiting"
+    assert row(tmp_path / "none", "MemoryError: too large") == {
+        "status": "failed", "sentence": "failed: MemoryError: too large",
+    }  # fmt: skip
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / store.LAST).touch()
+    assert row(tmp_path / "begun")["status"] == "incomplete"
+
+
+def test_csv_reads_back_to_the_same_bits():
+    text = results.to_csv([{"a": 0.1 + 0.2, "b": None, "c": 'x, "y"'}], ["a", "b", "c"])
+    assert text == 'a,b,c\n0.30000000000000004,,"x, ""y"""\n'
+
+
+def rows(values, metric="test_accuracy", statuses=None):
+    statuses = statuses or ["finished"] * len(values)
+    return [
+        {"seed": seed, "status": status, metric: value, "test_total": 1000}
+        for seed, (value, status) in enumerate(zip(values, statuses, strict=True))
+    ]
+
+
+def test_every_figure_of_an_answer_is_that_of_the_statistics():
+    data = {"base": [0.91, 0.92, 0.90], "up": [0.94, 0.95, 0.93], "same": [0.91, 0.92, 0.91]}
+    said = answer({name: rows(values) for name, values in data.items()}, "base", "test_accuracy")
+    made = {name: statistics.Variant(name, dict(enumerate(values))) for name, values in data.items()}
+    assert said.comparisons == statistics.compare([made["up"], made["same"]], made["base"], images=1000)
+    assert [one.estimate for one in said.variants] == [statistics.over_seeds(values) for values in data.values()]
+
+
+def test_a_diverged_run_without_a_value_counts_at_chance_and_a_loss_cannot():
+    bad = rows([None, 0.5], statuses=["diverged", "finished"])
+    said = answer({"base": rows([0.5, 0.6]), "bad": bad}, "base", "test_accuracy", chance=0.1)
+    assert said.variants[1].estimate.mean == pytest.approx(0.3) and "counts at chance, 10.00 %" in said.variants[1].note
+    lost = rows([None, 0.5], "test_loss", ["diverged", "finished"])
+    said = answer({"base": rows([0.5, 0.6], "test_loss"), "bad": lost}, "base", "test_loss", chance=0.1)
+    assert said.variants[1].n == 1 and "has no loss to count" in said.variants[1].note
+
+
+def test_a_baseline_without_a_value_is_said():
+    said = answer({"base": rows([None], statuses=["failed"]), "a": rows([0.5])}, "base", "test_accuracy")
+    assert said.comparisons == [] and said.notes[0].startswith("a and base cannot be compared: base has no value")
+
+
+def test_single_networks_are_corrected_for_their_number():
+    def right(variant, seed):
+        import numpy as np
+
+        wrong = {"base": 0, "a": 8, "b": 30}[variant]
+        return np.arange(1000) >= wrong
+
+    data = {name: rows([value]) for name, value in (("base", 1.0), ("a", 0.992), ("b", 0.97))}
+    said = answer(data, "base", "test_accuracy", right)
+    a, b = said.comparisons
+    assert a.p == pytest.approx(2 * 0.5**8) and a.p_adjusted == pytest.approx(a.p) and b.p_adjusted == 2 * b.p
+    assert "these two networks differ" in a.sentence and "Holm's correction for 2 comparisons" in a.sentence
+
+
+def test_the_spread_is_told_in_points():
+    assert results.scale_of("spread_val_accuracy").value(0.0123) == "1.23 points"
+    assert not results.scale_of("spread_val_accuracy").higher_is_better
+    assert results.scale_of("best_val_loss") is statistics.LOSS
