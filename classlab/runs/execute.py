@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.training.device import Settings
+    from classlab.training.evaluate import Images
 
 
 def train(
@@ -73,9 +74,9 @@ def train(
         )
     refuse(prepared)
     settings = _settings(prepared, path, device, threads)
-    _begin(prepared, settings, path)
+    begin(prepared, settings, path)
     _train(prepared, settings, path, verbose)
-    _conclude(prepared, settings, path)
+    conclude(prepared, settings, path)
     return run
 
 
@@ -100,7 +101,7 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
     return choose(device, plan, prepared.model, images, prepared.multiply_adds, threads)
 
 
-def _begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
+def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Write what is known before training."""
     from classlab.training.device import environment
 
@@ -144,8 +145,8 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool) 
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
-    about = {"experiment": prepared.digest, "seed": prepared.seed}
-    _note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
+    about = about_of(prepared)
+    note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     try:
         with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
             for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
@@ -154,15 +155,17 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool) 
                 if epoch.improved:
                     store.write_checkpoint(path / store.BEST, epoch.state, about)
                 store.write_checkpoint(path / store.LAST, epoch.state, about)
-                _note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
+                note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
                 show(epoch.row)
     except KeyboardInterrupt:
-        _note(path, "stopped by Ctrl-C")
+        note(path, "stopped by Ctrl-C")
         errors.print(f"stopped; {len(rows)} of {plan.epochs} epochs are kept in {path}; go on with --resume")
         raise
 
 
-def _conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
+def conclude(
+    prepared: Prepared, settings: "Settings", path: Path, splits: "Mapping[str, Images] | None" = None
+) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.train import evaluate_split
@@ -173,7 +176,7 @@ def _conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     state = store.read_checkpoint(path / (store.BEST if best else store.LAST))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
-    test = place_splits(prepared, settings)["test"]
+    test = (splits or place_splits(prepared, settings))["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)
     labels = test.labels.cpu().numpy()
     store.write_predictions(path / store.PREDICTIONS, measured.outputs.cpu().numpy(), labels)
@@ -202,7 +205,7 @@ def _conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     }
     checks = [*contracts.check_after(experiment.contract, summary), *prepared.fixed_checks]
     passed = contracts.verdict(checks) and status == "finished"
-    _note(path, sentence)
+    note(path, sentence)
     contract = {
         "passed": passed,
         "checks": [vars(check) for check in checks],
@@ -214,6 +217,11 @@ def _conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
 def _val_counts(accuracy: float | None, total: int) -> dict[str, int]:
     """Return the counts that an accuracy was, from which a contract compares exactly."""
     return {} if accuracy is None else {"val_correct": round(accuracy * total), "val_total": total}
+
+
+def about_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what a checkpoint says of itself."""
+    return {"experiment": prepared.digest, "seed": prepared.seed}
 
 
 def _accuracy(correct: int | None, total: int) -> dict[str, Any]:
@@ -240,7 +248,7 @@ def _status(rows: list[dict[str, float]], correct: int | None, labels: np.ndarra
     return "finished", f"finished after {len(rows)} epochs"
 
 
-def _note(path: Path, text: str) -> None:
+def note(path: Path, text: str) -> None:
     """Add a line to log.txt. A line lost to a kill costs nothing: the log is for people."""
     with (path / store.LOG).open("a", encoding="utf-8") as file:
         file.write(f"{datetime.datetime.now().isoformat(timespec='seconds')} {text}\n")

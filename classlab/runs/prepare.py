@@ -50,8 +50,13 @@ class Prepared:
     fixed_checks: list[contracts.Check]
 
 
-def prepare(experiment: Experiment, seed: int, given: dict[str, Any], test: Any) -> Prepared:
-    """Load the data, build the network and draw its first weights. Raises UserError for what does not fit together."""
+def prepare(
+    experiment: Experiment, seed: int, given: dict[str, Any], test: Any, dataset: "Dataset | None" = None
+) -> Prepared:
+    """Load the data, build the network and draw its first weights. Raises UserError for what does not fit together.
+
+    dataset: the experiment's own, where another run has loaded it already.
+    """
     from classlab.data.arrays import from_arrays
     from classlab.data.prepare import prepare as prepare_data
     from classlab.models.contents import contents
@@ -66,7 +71,7 @@ def prepare(experiment: Experiment, seed: int, given: dict[str, Any], test: Any)
     elif test is not None:
         raise UserError("test was given without data; give both as pairs (images, labels)")
     else:
-        dataset = prepare_data(plan)
+        dataset = dataset or prepare_data(plan)
     train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
     mean, std = _normalise(plan, dataset)
 

@@ -165,11 +165,14 @@ class Run:
             }
         )
 
-    def report(self, out: str | Path | None = None, **reader: str | None) -> Path:
-        """Write the report and return its path; `author`, `roll` and `course` are printed on it when given."""
+    def report(self, out: str | Path | None = None, **options: Any) -> Path:
+        """Write the report and return its path; `author`, `roll` and `course` are printed on it when given.
+
+        pdf=True: also a PDF beside it. figures="folder": also every figure and table as files.
+        """
         from classlab.report import document
 
-        return document.write(self, out=out, **reader)
+        return document.write(self, out=out, **options)
 
     def __repr__(self) -> str:
         return f"Run({self.experiment.name}, seed {self.seed}, {self.sentence()})"

@@ -59,6 +59,13 @@ class _Masked(nn.Module):
         return input * self.mask
 
 
+class _MeanOfAll(nn.Module):
+    """Global average pooling, in a form that torch.vmap knows for a whole population."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input.mean((-2, -1), keepdim=True)
+
+
 @dataclass(frozen=True)
 class Mask:
     """One dropout layer's mask: the layer's name, its shape after the batch, its layout, and the share dropped."""
@@ -150,15 +157,21 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
                 raise NotFunctionalError(f"the batch norm {name} does not keep the usual running statistics")
             layer.__class__ = _NormByBatch
             norms.append(name)
+        if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
+            _replace(network, name, _MeanOfAll())
     for mask in masks:
-        parent, _, child = mask.name.rpartition(".")
-        setattr(network.get_submodule(parent), child, _Masked())
+        _replace(network, mask.name, _Masked())
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
     taken = Functional(network, trained, tuple(norms), tuple(masks))
     _probe(taken, model, inputs)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return taken
+
+
+def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, layer)
 
 
 def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
