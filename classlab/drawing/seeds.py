@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 # Each is told from white paper and from a dark page at 3 : 1 or better, so that one list serves both schemes.
 COLOURS = ("#3a78c9", "#c8641b", "#2b8f57", "#9160c4", "#cf4a45", "#16909b", "#a0742c", "#c4508f")
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 1, 2, 1, 2])
+CROSS: dict[str, Any] = {"shape": "cross", "angle": 45, "size": 90, "filled": True, "opacity": 1}
 POINTS_UP_TO = 12  # epochs; a curve of so few shows where it was measured
 EPOCHS_NAMED = 8
+NOTE_LETTERS = 60
 
 Histories = Mapping[str, Mapping[int, Sequence[float]]]
 Broken = Mapping[str, Collection[int]]
@@ -128,9 +130,9 @@ def multiples(
     ]
     if ended:
         ends = base.transform_filter("datum.kind == 'end' && isValid(datum.value)")
-        layers.append(ends.mark_point(**_cross(palette)).encode(y=y("value"), color=alt.value(palette.bad)))
+        layers.append(ends.mark_point(**CROSS).encode(y=y("value"), color=alt.value(palette.bad)))
         never = base.transform_filter("datum.kind == 'end' && !isValid(datum.value)")
-        layers.append(never.mark_point(**_cross(palette)).encode(y=alt.value(8), color=alt.value(palette.bad)))
+        layers.append(never.mark_point(**CROSS).encode(y=alt.value(8), color=alt.value(palette.bad)))
     header = alt.Header(title=None, labelColor=palette.ink, labelFontSize=12, labelLimit=width, labelAnchor="start")
     layered = alt.LayerChart(data=alt.Data(values=rows), layer=layers, width=width, height=height)
     facets = layered.facet(facet=alt.Facet("variant:N", sort=names, header=header), columns=columns)
@@ -185,7 +187,7 @@ def dots(
         ),
         span.mark_tick(thickness=3, size=18, color=palette.ink).encode(x=x("mean"), tooltip=told_span),
         runs.transform_filter("!datum.wrong").mark_point(filled=True, size=46, opacity=0.75, color=palette.train),
-        runs.transform_filter("datum.wrong").mark_point(**_cross(palette), color=palette.bad),
+        runs.transform_filter("datum.wrong").mark_point(**CROSS, color=palette.bad),
     ]
     return alt.LayerChart(layer=layers, width=width, height=alt.Step(30), **themed(palette))
 
@@ -204,14 +206,14 @@ def _lost(
     told = [alt.Tooltip("variant:N"), alt.Tooltip("seed:N"), alt.Tooltip("epoch:Q", title="diverged after epoch")]
     layers: list[Any] = [thin.encode(x=x, y=y("value"), color=colour, detail="seed:N")] if lines else []
     if met:
-        marks = alt.Chart(alt.Data(values=met)).mark_point(**_cross(palette), color=palette.bad)
-        layers.append(marks.encode(x=x, y=y("value"), tooltip=told))
+        marks = alt.Chart(alt.Data(values=met)).mark_point(**CROSS)
+        layers.append(marks.encode(x=x, y=y("value"), color=colour, tooltip=told))
     if never:
-        marks = alt.Chart(alt.Data(values=never)).mark_point(**_cross(palette), color=palette.bad)
-        layers.append(marks.encode(x=x, y=alt.value(8), tooltip=told))
-    note = alt.Chart(alt.Data(values=[{}])).mark_text(
-        text="× diverged", color=palette.bad, align="right", baseline="bottom"
-    )
+        marks = alt.Chart(alt.Data(values=never)).mark_point(**CROSS)
+        layers.append(marks.encode(x=x, y=alt.value(8), color=colour, tooltip=told))
+    said = f"× diverged: {'; '.join(dict.fromkeys(row['variant'] for row in ended))}"
+    said = said if len(said) <= NOTE_LETTERS else "× diverged"
+    note = alt.Chart(alt.Data(values=[{}])).mark_text(text=said, color=palette.bad, align="right", baseline="bottom")
     layers.append(note.encode(x=alt.value("width"), y=alt.value(-6)))
     return layers
 
@@ -248,10 +250,6 @@ def _told_apart(names: Sequence[str], legend: bool = True) -> tuple[Any, Any]:
         alt.Color("variant:N", sort=names, scale=alt.Scale(domain=names, range=colours), legend=key),
         alt.StrokeDash("variant:N", sort=names, scale=alt.Scale(domain=names, range=dashes), legend=key),
     )
-
-
-def _cross(palette: Palette) -> dict[str, Any]:
-    return {"shape": "cross", "angle": 45, "size": 90, "filled": True, "opacity": 1}
 
 
 def _factor(metric: str) -> float:

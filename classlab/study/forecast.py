@@ -79,7 +79,7 @@ def _work(variant: Variant, device: str | None) -> Work:
         steps=plan.epochs * math.ceil(images / plan.batch_size),
         threads=settings.threads,
         device=settings.device,
-        group=group_key(experiment),
+        group=_group(prepared),
         disk=_disk(experiment, prepared),
     )
 
@@ -97,13 +97,20 @@ def _prepared(variant: Variant) -> "Prepared":
     return prepared
 
 
-def group_key(experiment: Experiment) -> str | None:
+def _group(prepared: "Prepared") -> str | None:
     """Return what runs that may be trained as one population have in common, None where one trains alone."""
-    try:
-        from classlab.runs import together  # pyrefly: ignore[missing-module-attribute]
-    except ImportError:
-        return None
-    return together.group_key(experiment)
+    import torch
+
+    from classlab.runs.together import group_key
+    from classlab.training.functional import take_apart
+
+    key = group_key(prepared.experiment)
+    if key is not None:
+        try:
+            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape))
+        except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
+            return None
+    return key
 
 
 def _images(prepared: "Prepared") -> int:

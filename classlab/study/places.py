@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from classlab.experiment import Experiment
+from classlab.runs import store
 from classlab.study.plan import Entry, Planned
 from classlab.study.worker import told
 
@@ -64,17 +65,18 @@ def _together(
     entry: Entry, waiting: Sequence[Planned], experiments: Mapping[str, Experiment], folder: Path, failed: Failed
 ) -> None:
     """Train a population; it is resumed whole, as it was planned, also where some of its runs had come to their end."""
-    from classlab.runs.together import train_together  # pyrefly: ignore[missing-import]
+    from classlab.runs.together import train_together
 
     members = [(experiments[one.variant], one.seed) for one in entry.runs]
     out = folder / Path(entry.runs[0].run).parents[1]
     kept = folder / "populations" / Path(entry.runs[0].run).name
     try:
-        train_together(members, out=out, folder=kept, device=entry.device, verbose=False)
+        train_together(members, out=out, folder=kept, device=entry.device, threads=entry.threads, verbose=False)
     except Exception as error:
         _log(folder, traceback.format_exc())
         for one in waiting:
-            failed(one, told(error))
+            if not (folder / one.run / store.SUMMARY).is_file():
+                failed(one, told(error))
 
 
 def _processes(

@@ -15,6 +15,10 @@ def ended(folder):
     return {file: file.stat().st_mtime_ns for file in folder.rglob("summary.json")}
 
 
+def epochs(folder):
+    return sum(file.read_bytes().count(b"\n") - 1 for file in folder.rglob("metrics.csv"))
+
+
 def wait_for(process, condition):
     until = time.monotonic() + 120
     while not condition():
@@ -25,24 +29,25 @@ def wait_for(process, condition):
 
 @pytest.mark.timeout(300)
 def test_a_study_killed_twice_ends_with_the_bytes_of_one_that_was_not_and_trains_nothing_twice(rates, shell, tmp_path):
-    # The wide network's steps are worth two threads where there are two: it is trained one by one.
+    # A small batch makes a population. The wide network's steps are worth two threads where there are two: it is
+    # trained one by one, the narrow one in processes.
     rates["sweep"] = {
         "variants": [
             {"name": "narrow"},
-            {"name": "other rate", "set": {"training.optimizer.learning_rate": 0.02}},
+            {"name": "small batch", "set": {"training.batch_size": 8}},
             {"name": "wide", "set": {"model.widths": [2000], "training.batch_size": 1000}},
         ]
     }
-    rates["experiment"] = {**rates["experiment"], "training": {**rates["experiment"]["training"], "epochs": 25}}
+    rates["experiment"] = {**rates["experiment"], "training": {**rates["experiment"]["training"], "epochs": 12}}
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     undisturbed = shell("study", rates, "--out", whole)
     assert undisturbed.returncode == 0, undisturbed.stderr
 
     words, folder = shell.command("study", rates, "--out", cut), cut / "rates"
     before = {}
-    for count in (1, 3):
+    for cut_short in (lambda: epochs(folder) >= 4, lambda: len(ended(folder)) >= 3):
         process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ})
-        wait_for(process, lambda count=count: len(ended(folder)) >= count)
+        wait_for(process, cut_short)
         process.send_signal(signal.SIGKILL)
         process.wait()
         time.sleep(0.5)  # workers end when their standard input does

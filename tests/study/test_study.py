@@ -137,3 +137,13 @@ def test_short_names_tell_apart_what_they_are_given():
 def test_every_metric_named_in_help_is_one():
     assert all(METRIC.fullmatch(metric) for metric in METRICS)
     assert Study(name="x", experiment="digits-quick").compare.metric == "test_accuracy"
+
+
+def test_the_study_in_the_documentation_is_one():
+    text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
+    whole, part = (block.partition("```")[0] for block in text.split("```yaml\n")[1:])
+    fields = parse_yaml(whole, "docs")
+    assert "learning_rate=0.1, width=16" in names(fields) and len(names(fields)) == 4
+    fields = {**fields, **parse_yaml(part.replace("my-deeper-network.yaml", "mnist-20k"), "docs"), "compare": {}}
+    assert names(fields) == ["as they are", "augmented", "deeper"]
+    assert all(f"`{name}`" in text for name in lookup.names("study"))
