@@ -80,11 +80,7 @@ class Compared:
         return self.answer.sentences()
 
     def _right(self, variant: str, seed: int) -> "np.ndarray | None":
-        try:
-            outputs, labels = store.read_predictions(self.folders[variant][seed] / store.PREDICTIONS)
-        except UserError:
-            return None
-        return outputs.argmax(1) == labels if outputs.ndim == 2 else None
+        return results.right(self.folders[variant][seed])
 
     def disagreements(self) -> list[dict[str, Any]]:
         """Return the test images on which two variants' answers differ, those they are surest of first.

@@ -104,11 +104,7 @@ class StudyResult:
 
     def right(self, variant: str, seed: int) -> "np.ndarray | None":
         """Return which test images a run got right, bool (count,); None where it has no such answers."""
-        try:
-            outputs, labels = store.read_predictions(self.folders[variant][seed] / store.PREDICTIONS)
-        except UserError:
-            return None
-        return outputs.argmax(1) == labels if outputs.ndim == 2 else None
+        return results.right(self.folders[variant][seed])
 
     def sentences(self) -> list[str]:
         """Return the answer in plain words: a sentence for each variant and for each comparison."""

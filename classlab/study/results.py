@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from classlab.errors import UserError
 from classlab.runs import store
 from classlab.statistics import ACCURACY, LOSS, Scale
 
@@ -144,3 +145,12 @@ def largest_class_share(folder: Path) -> float | None:
     if labels is None:
         return None
     return max(Counter(labels.tolist()).values()) / len(labels)
+
+
+def right(folder: Path) -> "np.ndarray | None":
+    """Return which test images a run got right, bool (count,); None where it has no such answers."""
+    try:
+        outputs, labels = store.read_predictions(folder / store.PREDICTIONS)
+    except UserError:
+        return None
+    return outputs.argmax(1) == labels if outputs.ndim == 2 else None

@@ -6,12 +6,13 @@ A thread looks into the run folders now and then, so that it does not matter in 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from classlab.errors import UserError
 from classlab.progress import errors
 from classlab.runs import store
 from classlab.study import results
@@ -61,7 +62,12 @@ def watch(result: StudyResult, study: Study, made: Sequence[Variant], plan: Plan
                 if ended:
                     return
 
-        thread = threading.Thread(target=follow, daemon=True)
+        def look_on() -> None:
+            # A full disk, say; the results are written once more at the end, where it is told.
+            with suppress(UserError):
+                follow()
+
+        thread = threading.Thread(target=look_on, daemon=True)
         thread.start()
         try:
             yield

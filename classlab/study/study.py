@@ -29,10 +29,20 @@ MAX_VARIANTS = 1000
 
 
 def _stated(value: Any) -> Any:
-    """Return an experiment, by name, file or mapping, as the mapping that it resolves to."""
-    if isinstance(value, str | Path | Mapping | Experiment):
-        return experiments.load(value).model_dump(mode="json")
-    return value
+    """Return an experiment, by name, file or mapping, as the mapping that it resolves to.
+
+    What it is validated on is left out where it only follows from data.val_size, which a variant may change.
+    """
+    if not isinstance(value, str | Path | Mapping | Experiment):
+        return value
+    experiment = experiments.load(value)
+    document, protocol = experiment.model_dump(mode="json"), experiment.protocol
+    stated = "validate_on" in protocol.model_fields_set
+    if (protocol.validate_on == "val" and not stated) or (
+        protocol.validate_on == "none" and not experiment.data.val_size
+    ):
+        del document["protocol"]["validate_on"]
+    return document
 
 
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]

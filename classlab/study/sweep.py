@@ -45,6 +45,8 @@ def variants(study: Study) -> list[Variant]:
             made.append(Variant(name, _experiment(name, base, {**study.set, **changes}), changes))
     _check_distinct(made)
     _check_baseline(study, made)
+    for one in made:
+        _check_metric(study.compare.metric, one)
     return made
 
 
@@ -75,6 +77,22 @@ def _check_baseline(study: Study, made: Sequence[Variant]) -> None:
             f"compare.baseline {wanted!r} is no variant of {study.name}{did_you_mean(wanted, names) or ';'} "
             f"its variants are {'; '.join(names[:12])}{' …' if len(names) > 12 else ''}"
         )
+
+
+def _check_metric(metric: str, variant: Variant) -> None:
+    """Raise UserError where no run of the variant will ever have the metric."""
+    from classlab.training.task import reconstructs
+
+    protocol, problem = variant.experiment.protocol, None
+    of_an_epoch = metric.startswith(("first_", "best_", "last_", "spread_"))
+    if metric.endswith("accuracy") and reconstructs(variant.experiment.training.loss):
+        problem = "draws images again, so it has losses and no accuracies; compare.metric=test_loss for example"
+    elif "val_" in metric and protocol.validate_on != "val":
+        problem = "has no validation images; set data.val_size and protocol.validate_on=val"
+    elif "test_" in metric and of_an_epoch and protocol.validate_on != "test" and not protocol.test_each_epoch:
+        problem = "is tested at the end only; set protocol.test_each_epoch=true"
+    if problem:
+        raise UserError(f"compare.metric {metric}: variant {variant.name} {problem}")
 
 
 def baseline(study: Study, names: Sequence[str]) -> str:

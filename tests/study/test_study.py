@@ -71,6 +71,16 @@ def test_without_a_sweep_there_is_one_variant_named_like_its_experiment(rates):
     assert names(rates) == ["quick"]
 
 
+def test_what_is_validated_on_follows_from_the_val_size_of_each_variant(rates):
+    rates["sweep"] = {"grid": {"data.val_size": [0, 200]}}
+    study = load(rates)
+    assert [one.experiment.protocol.validate_on for one in variants(study)] == ["none", "val"]
+    assert load(parse_yaml(study.to_yaml(), "")) == study
+    stated = {**rates["experiment"], "protocol": {"validate_on": "test"}}
+    made = variants(load({**rates, "experiment": stated}))
+    assert [one.experiment.protocol.validate_on for one in made] == ["test", "test"]
+
+
 def test_set_reaches_the_study_and_every_variant(rates):
     study = load(rates, ["training.epochs=7", "seeds=[4, 9]", "compare.metric=val_loss"])
     assert study.seed_list == [4, 9] and study.compare.metric == "val_loss"
@@ -107,6 +117,12 @@ def test_the_files_a_study_names_are_looked_for_beside_it(rates, tmp_path, monke
         (["sweep={grid: {training.epochs: []}}"], "sweep.grid: training.epochs needs at least one value"),
         (["experiment=null"], "experiment is required where a variant does not name one"),
         (["training.epochs"], "--set takes key=value"),
+        (
+            ["compare.metric=val_loss", "data.val_size=0"],
+            "learning_rate=0.1 has no validation images; set data.val_size",
+        ),
+        (["compare.metric=best_test_loss"], "is tested at the end only; set protocol.test_each_epoch=true"),
+        (["model=autoencoder", "training.loss=reconstruction"], "so it has losses and no accuracies"),
     ],
 )
 def test_a_mistake_gets_one_sentence(rates, change, sentence):
