@@ -1,0 +1,161 @@
+"""What this machine can do at best: arithmetic, memory, and whether bf16 pays. Measured once, in a few seconds, and kept."""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+SECONDS = 0.25  # of each measurement; the best time counts, which other work on the machine disturbs least
+SMALLEST, LARGEST = 256, 8192  # of the square matrices multiplied
+CALL_SECONDS = 0.01  # matrices are large enough where one product takes so long
+COPIED = 2**25  # float32 numbers: more than any cache holds
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What was measured on one device, with `threads` threads.
+
+    fp32_gflops, bf16_gflops: of a matrix product, 10⁹ multiplications and additions a second, each counted.
+    copy_gb_per_second: bytes read and bytes written, both counted. conv_bf16_ratio: how many times as fast a small
+    convolution, forward and backward under autocast, is in bf16 as in fp32. load: how many processes wanted a core in
+    the minute before, None where the system does not say; above 0 the figures are too low. seconds: what measuring took.
+    """
+
+    device: str
+    processor: str
+    torch: str
+    threads: int
+    fp32_gflops: float
+    bf16_gflops: float
+    copy_gb_per_second: float
+    conv_bf16_ratio: float
+    load: float | None
+    seconds: float
+    measured_at: str
+
+
+@functools.cache
+def cached(device: str = "cpu") -> Machine:
+    """Return what was measured once on this machine; measured now where it never was, or where its file is damaged."""
+    file = place(device)
+    try:
+        return Machine(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return renew(device)
+
+
+def renew(device: str = "cpu") -> Machine:
+    """Measure and keep the result. A folder that takes no file costs nothing but measuring again."""
+    measured, file = measure(device), place(device)
+    temporary = file.with_name(f".writing-{file.name}-{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(asdict(measured), indent=2) + "\n", encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        pass
+    return measured
+
+
+def place(device: str = "cpu") -> Path:
+    """Return the file of what was measured: another torch, processor or number of threads has a file of its own."""
+    import platformdirs
+
+    known = f"{processor(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads, {device}"
+    name = hashlib.sha256(known.encode()).hexdigest()[:12]
+    return Path(platformdirs.user_cache_dir("classlab")) / f"machine-{name}.json"
+
+
+def measure(device: str = "cpu") -> Machine:
+    """Measure the device, in less than three seconds. torch's random state is left alone."""
+    began = time.perf_counter()
+    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+    measured = {
+        "fp32_gflops": _product(device, torch.float32),
+        "bf16_gflops": _product(device, torch.bfloat16),
+        "copy_gb_per_second": _copy(device),
+        "conv_bf16_ratio": _convolution(device, bf16=False) / _convolution(device, bf16=True),
+    }
+    return Machine(
+        device=device,
+        processor=processor(device),
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+        **{name: float(f"{value:.4g}") for name, value in measured.items()},
+        load=load,
+        seconds=round(time.perf_counter() - began, 2),
+        measured_at=datetime.now().isoformat(timespec="seconds"),
+    )
+
+
+def processor(device: str = "cpu") -> str:
+    """Return the name of the processor, or of the CUDA device."""
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _product(device: str, dtype: torch.dtype) -> float:
+    """Return the GFLOP/s of a square matrix product, of matrices that keep the device busy for a while."""
+    size = SMALLEST
+    while True:
+        left, right = (torch.full((size, size), 0.5, device=device, dtype=dtype) for _ in range(2))
+        result = torch.empty_like(left)
+        work = functools.partial(torch.mm, left, right, out=result)
+        if size == LARGEST or _best(work, device, 0.0) > CALL_SECONDS:
+            return 2 * size**3 / _best(work, device, SECONDS) / 1e9
+        size *= 2
+
+
+def _copy(device: str) -> float:
+    source = torch.zeros(COPIED, device=device)
+    target = torch.zeros_like(source)
+    return 2 * source.nbytes / _best(lambda: target.copy_(source), device, SECONDS) / 1e9
+
+
+def _convolution(device: str, bf16: bool) -> float:
+    """Return the seconds of a 3 × 3 convolution, 16 to 16 channels, of 64 images of 28 × 28: forward and backward."""
+    images = torch.full((64, 16, 28, 28), 0.5, device=device).to(memory_format=torch.channels_last).requires_grad_()
+    kernels = torch.full((16, 16, 3, 3), 0.5, device=device).to(memory_format=torch.channels_last).requires_grad_()
+
+    def work() -> None:
+        with torch.autocast(device.split(":")[0], torch.bfloat16, bf16):
+            output = F.conv2d(images, kernels)
+        torch.autograd.grad(output.float().sum(), (images, kernels))
+
+    with torch.enable_grad():
+        return _best(work, device, SECONDS)
+
+
+def _best(work: Callable[[], object], device: str, seconds: float) -> float:
+    """Return the shortest time of one call, after one that does not count; at least one is timed."""
+    _timed(work, device)
+    best, ends = _timed(work, device), time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        best = min(best, _timed(work, device))
+    return best
+
+
+def _timed(work: Callable[[], object], device: str) -> float:
+    cuda = device.startswith("cuda")
+    if cuda:
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    work()
+    if cuda:
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
