@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
+    from classlab.use.predict import Predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +174,12 @@ class Run:
         from classlab.report import document
 
         return document.write(self, out=out, **options)
+
+    def predict(self, pictures: Any, *, prepare: Literal["digits", "plain"] | None = None) -> "Predictions":
+        """Return what the network says of the reader's own pictures: files, folders, arrays; see use.predict."""
+        from classlab.use.predict import predict
+
+        return predict(self, pictures, prepare=prepare)
 
     def __repr__(self) -> str:
         return f"Run({self.experiment.name}, seed {self.seed}, {self.sentence()})"

@@ -23,26 +23,37 @@ THIN, THICK = 2.1, 3.6
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to shrink a digit: the threshold of ink, the widths a stroke may have, the box, the lean taken away."""
+    """One way to shrink a digit: the threshold of ink, the widths a stroke may have, the box.
+
+    Widths and box are in pixels of MNIST's box of 20.
+    """
 
     threshold: float = 0.5
     thin: float = THIN
     thick: float = THICK
     box: float = 20.0
-    lean: float = 0.0
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Where a digit stands in the image. box: its longer side, as a share of the image's. by_mass: centred by mass.
+
+    MNIST's mean centre of mass is at pixel 14 of 28, counted from 0: half a pixel below the middle.
+    """
+
+    box: float
+    by_mass: bool
+
+
+# The 8 × 8 digits of scikit-learn fill their image and are centred by their box.
+FRAMES = {"mnist": Frame(20 / 28, True), "digits": Frame(1.0, False)}
 PLAIN = Variant()
 VARIANTS = (
     PLAIN,
     Variant(threshold=0.38),
     Variant(threshold=0.62),
-    Variant(thin=2.7),
     Variant(threshold=0.38, thin=3.2),
-    Variant(thick=2.9),
     Variant(box=19.0),
-    Variant(lean=0.14),
-    Variant(lean=-0.14),
 )
 
 
@@ -126,14 +137,13 @@ def _cut(ink: Ink, mask: np.ndarray) -> Found:
     return Found(inside, ink, size / max(ink.strength.shape))
 
 
-def shrink(found: Found, side: int, variant: Variant = PLAIN) -> np.ndarray | None:
-    """Return the digit as the network wants it, float32 (side, side), 0 for ground and 1 for ink; None if nothing is left.
+def shrink(found: Found, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
+    """Return the digit as the network wants it, float32 (side, side), 0 for ground to 1 for ink; None if none is left.
 
-    side: of the result; the box is 20/28 of it.
+    side: of the result, in pixels.
     """
-    box = variant.box * side / 28
-    strength = _upright(found.strength, variant.lean)
-    mask = _without_specks(strength > variant.threshold * _local_strength(strength))
+    box = frame.box * side * variant.box / 20
+    mask = _without_specks(found.strength > variant.threshold * _local_strength(found.strength))
     if mask.sum() < 12:
         return None
     size = _size(mask)
@@ -142,23 +152,15 @@ def shrink(found: Found, side: int, variant: Variant = PLAIN) -> np.ndarray | No
     if not len(rows):
         return None
     scale = box / (max(np.ptp(rows), np.ptp(columns)) + 1)
-    total = cover.sum()
-    middle = [float((np.arange(n) + 0.5) @ cover.sum(axis=1 - axis)) / total for axis, n in enumerate(cover.shape)]
-    # MNIST's mean centre of mass is at pixel 14 of 28, counted from 0: half a pixel below the middle.
-    target = side / 2 + 0.5
+    if frame.by_mass:
+        sums = (cover.sum(axis=1), cover.sum(axis=0))
+        middle = [float((np.arange(len(line)) + 0.5) @ line / line.sum()) for line in sums]
+        target = side / 2 + side / 56
+    else:
+        middle = [(line[0] + line[-1] + 1) / 2 for line in (rows, columns)]
+        target = side / 2
     down, along = (_area_weights(n, side, scale, target - scale * m) for n, m in zip(cover.shape, middle, strict=True))
     return np.clip(down @ cover @ along.T, 0, 1).astype(np.float32)
-
-
-def _upright(strength: np.ndarray, lean: float) -> np.ndarray:
-    """Return the picture sheared: each row is moved by `lean` pixels for each pixel from the middle."""
-    if not lean:
-        return strength
-    height = strength.shape[0]
-    extra = int(abs(lean) * height / 2) + 1
-    padded = np.pad(strength, ((0, 0), (extra, extra)))
-    matrix = np.array([[1.0, 0.0], [lean, 1.0]])
-    return ndimage.affine_transform(padded, matrix, offset=(0.0, -lean * height / 2), order=1)
 
 
 def _local_strength(strength: np.ndarray) -> np.ndarray:
@@ -206,7 +208,7 @@ def _with_width(mask: np.ndarray, thin: float, thick: float) -> np.ndarray:
 
 
 def _area_weights(count: int, side: int, scale: float, offset: float) -> np.ndarray:
-    """Return (side, count): what share of each result pixel each source pixel covers when laid down scaled and shifted."""
+    """Return (side, count): what share of each result pixel each source pixel covers, laid down scaled and shifted."""
     edges = np.arange(count + 1) * scale + offset
     low, high = edges[:-1], edges[1:]
     pixel = np.arange(side)[:, None]

@@ -49,7 +49,7 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
         grounds = _ground(smooth), _surface(smooth)
         for way in (True, False) if dark is None else (dark,):
             local, even = (list(_readings(smooth, ground, way)) for ground in grounds)
-            # Strokes wider than half the median's window become its ground; an even ground then shows much more of them.
+            # Strokes wider than half the median's window become its ground; an even ground shows more of them.
             more = even and (not local or even[0].evidence > 1.1 * local[0].evidence)
             found += local + (even if more else [])
         if found and max(ink.clarity for ink in found) > CLEAR:
@@ -157,7 +157,7 @@ def edge_share(piece: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...]
 
 
 def _direction(away: np.ndarray) -> np.ndarray:
-    """Return the weights of red, green and blue under which ink stands out most: its own colour's, from the surest part."""
+    """Return the weights of red, green and blue under which ink stands out most: its own colour's."""
     total = away.sum(axis=2)
     surest = away[total >= np.quantile(total, 0.985)]
     weights = surest.mean(axis=0) + 1e-6
@@ -165,7 +165,7 @@ def _direction(away: np.ndarray) -> np.ndarray:
 
 
 def _full_strength(strength: np.ndarray, floor: float) -> float | None:
-    """Return the strength of plain ink: the median of what lies above the threshold of Otsu; None where there is none."""
+    """Return the strength of plain ink: the median of what lies above Otsu's threshold; None where nothing does."""
     above = strength[strength > floor]
     if above.size < max(6, 2e-4 * strength.size):
         return None
@@ -174,12 +174,12 @@ def _full_strength(strength: np.ndarray, floor: float) -> float | None:
 
 def otsu(values: np.ndarray) -> float:
     """Return the threshold that leaves the least variance on both sides (N. Otsu, 1979)."""
+    if np.ptp(values) < 1e-6:
+        return float(values.min())
     counts, edges = np.histogram(values, 128)
     centres = (edges[1:] + edges[:-1]) / 2
-    below = np.cumsum(counts)
-    total = below[-1]
+    below = np.cumsum(counts)[:-1]
     sums = np.cumsum(counts * centres)
-    above = total - below
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
-    return float(edges[1:][np.nanargmax(between[:-1])]) if len(values) > 1 else float(values[0])
+    above = len(values) - below  # never 0: the highest value lies in the last bin
+    between = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
+    return float(edges[1:-1][between.argmax()])

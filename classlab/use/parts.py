@@ -1,4 +1,4 @@
-"""What belongs to the digit: ruled lines, page edges and specks are left out, pieces of a broken stroke stay together."""
+"""What belongs to the digit: no ruled lines, page edges and specks, but all pieces of a broken stroke."""
 
 import numpy as np
 from scipy import ndimage
@@ -115,7 +115,7 @@ def _main_piece(mask: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, int
 
 
 def _edge_factor(piece: np.ndarray, box: tuple[slice, ...], shape: tuple[int, ...]) -> float:
-    """Return 1 for a piece clear of the picture's edge and little for one that lies along it, as a table's edge does."""
+    """Return 1 for a piece clear of the picture's edge, little for one that lies along it, as a table's does."""
     share = edge_share(piece, box, shape)
     return 1.0 if not share else 0.5 if share < ALONG else 0.03
 

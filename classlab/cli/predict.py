@@ -1,0 +1,103 @@
+"""`classlab predict`: what a trained network says of the reader's own pictures."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab.cli.trust import refuse_foreign_code
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from classlab.use.predict import Prediction, Predictions
+
+
+class Prepare(StrEnum):
+    """How a picture is made ready."""
+
+    digits = "digits"
+    plain = "plain"
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, as `classlab runs` lists them")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="picture files, or folders of them")],
+    prepare: Annotated[
+        Prepare | None,
+        typer.Option(
+            help="digits: ink found and centred as MNIST's; plain: resized; by default as the run's dataset asks"
+        ),
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="draw what was shown, what the network saw, its answer")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="write the answers as a table")] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the experiment names in its folder")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Name the class of pictures: PNG, JPEG, WebP, BMP, TIFF, GIF, or all of a folder.
+
+    Example: classlab predict runs/mnist-20k/s0-1a2b3c4d seven.jpg --explain seven.png
+
+    Exit 0: every picture has an answer. 1: some could not be read; the others have theirs. 2: bad input, or none could.
+    """
+    from classlab.cli.output import console, print_json
+    from classlab.progress import errors, progress
+    from classlab.runs.run import load
+    from classlab.use import predict as predicting
+
+    refuse_foreign_code(run / "experiment.yaml", trust)
+    chosen = prepare.value if prepare else None
+
+    def report(answer: "Prediction") -> None:
+        errors.print(f"classlab: {answer.error}", soft_wrap=True, markup=False)
+
+    loaded, total = load(run), predicting.count(images)
+    with progress("reading pictures", total, "pictures") as advance:
+        answers = predicting.predict(loaded, images, prepare=chosen, advance=advance, report=report)
+    unread = sum(bool(answer.error) for answer in answers)
+    if csv:
+        _write_csv(answers, csv)
+    if explain and unread < len(answers):
+        answers.explain(explain)
+    if json:
+        print_json({"run": str(run), "predictions": [answer.document() for answer in answers]})
+    else:
+        for answer in answers:
+            if not answer.error:
+                console.print(f"{answer.file}: {answer.sentence()}", soft_wrap=True, markup=False)
+        if len(answers) > 1 or unread:
+            console.print(_total(answers, unread), soft_wrap=True)
+        for path in filter(None, (csv, explain if unread < len(answers) else None)):
+            console.print(str(path), soft_wrap=True, markup=False)
+    if unread:
+        raise typer.Exit(2 if unread == len(answers) else 1)
+
+
+def _total(answers: "Predictions", unread: int) -> str:
+    unsure = sum(answer.unsure for answer in answers) - unread
+    read = f"{len(answers) - unread:,} of {len(answers):,} pictures have an answer, {unsure:,} of them unsure"
+    prepared = {answer.prepared for answer in answers if answer.prepared}
+    return f"{read}; prepared: {', '.join(sorted(prepared)) or 'none'}"
+
+
+def _write_csv(answers: "Predictions", path: Path) -> None:
+    """Write one line a picture. A file name that a spreadsheet would take for a formula is led by an apostrophe."""
+    import csv
+
+    from classlab.use.predict import COLUMNS, row
+
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            table = csv.DictWriter(file, COLUMNS)
+            table.writeheader()
+            for answer in answers:
+                cells = row(answer)
+                if cells["file"].startswith(("=", "+", "-", "@")):
+                    cells["file"] = "'" + cells["file"]
+                table.writerow(cells)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None

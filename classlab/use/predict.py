@@ -1,0 +1,314 @@
+"""Predict: what a trained network says of the reader's own pictures, how sure it is, whether with reason."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from classlab.data.reading import BadFile
+from classlab.errors import UserError
+from classlab.use.reading import Picture, files_of, from_image, read
+
+if TYPE_CHECKING:
+    import pandas
+    import torch
+
+    from classlab.runs.run import Run
+    from classlab.training.calibration import Calibration
+    from classlab.use.digits import Found
+
+Preparation = Literal["digits", "plain"]
+DIGIT_DATASETS = ("mnist", "digits")
+TOP = 3
+NOTHING_FOUND = "nothing stands out from the ground: a blank page?"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one picture.
+
+    file: its path, or "array 0", "array 1", …. name: the class, None where the file could not be read; probability:
+    calibrated. top: the three likeliest classes with theirs. unsure: whether the network has reason to doubt itself.
+    prepared: how the picture was made ready: digits, plain, or "as it is". note: what else should be known of it.
+    error: why there is no answer, or "". picture: what the file shows, small; seen: what the network saw, uint8
+    (channels, height, width).
+    """
+
+    file: str
+    name: str | None
+    probability: float | None
+    top: list[tuple[str, float]]
+    unsure: bool
+    prepared: str = ""
+    note: str = ""
+    error: str = ""
+    picture: np.ndarray | None = field(default=None, repr=False)
+    seen: np.ndarray | None = field(default=None, repr=False)
+
+    def document(self) -> dict[str, Any]:
+        """Return what a program reads."""
+        fields: dict[str, Any] = {
+            "file": self.file,
+            "class": self.name,
+            "probability": self.probability,
+            "top": [{"class": name, "probability": probability} for name, probability in self.top],
+            "unsure": self.unsure,
+            "prepared": self.prepared,
+        }
+        return fields | {key: value for key, value in (("note", self.note), ("error", self.error)) if value}
+
+    def sentence(self) -> str:
+        """Return the answer in words, without the file's name."""
+        if self.error:
+            return self.error
+        others = ", ".join(f"{name} {100 * probability:.1f} %" for name, probability in self.top[1:])
+        doubt = " · unsure" if self.unsure else ""
+        note = f" ({self.note})" if self.note else ""
+        return f"{self.name} {100 * (self.probability or 0):.1f} %{doubt} · then {others}{note}"
+
+
+class Predictions(list[Prediction]):
+    """The answers, in the order of the pictures; shows itself as a table in a notebook."""
+
+    @property
+    def table(self) -> "pandas.DataFrame":
+        """One row a picture: file, class, probability, unsure, second, third, prepared, note, error."""
+        import pandas
+
+        return pandas.DataFrame([row(prediction) for prediction in self], columns=list(COLUMNS))
+
+    def explain(self, out: str | Path) -> Path:
+        """Write a picture of what was shown, what the network saw and what it made of it, and return its path."""
+        from classlab.use.explain import explain
+
+        return explain(self, Path(out))
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html(index=False)
+
+
+COLUMNS = ("file", "class", "probability", "unsure", "second", "third", "prepared", "note", "error")
+
+
+def row(prediction: Prediction) -> dict[str, Any]:
+    """Return the answer as one row of a table, with the columns of COLUMNS."""
+    second, third = ([name for name, _ in prediction.top] + ["", "", ""])[1:3]
+    return {
+        "file": prediction.file, "class": prediction.name, "probability": prediction.probability,
+        "unsure": prediction.unsure, "second": second, "third": third, "prepared": prediction.prepared,
+        "note": prediction.note, "error": prediction.error,
+    }  # fmt: skip
+
+
+def predict(
+    run: "Run",
+    pictures: Any,
+    *,
+    prepare: Preparation | None = None,
+    advance: Callable[[float], None] | None = None,
+    report: Callable[[Prediction], None] | None = None,
+) -> Predictions:
+    """Return what the run's network says of the pictures.
+
+    pictures: a path, a picture of Pillow's or an array, or a list of them. A folder means the picture files in it. An
+    array in the shape of the network's input, or many of them, uint8 or fractions 0…1, is shown to it as it is; any
+    other uint8 array, (height, width) or (height, width, 3), is a picture like a file.
+    prepare: digits or plain; None takes digits for a run on MNIST or digits, plain for any other.
+    advance: told of each picture done. report: given each answer that is an error, when it is met.
+    Raises UserError where the run names no class, or no picture is given.
+    """
+    reader = Reader(run, prepare)
+    answers = Predictions()
+    for name, source in _sources(pictures, reader.shape):
+        answer = _one(reader, name, source)
+        answers.append(answer)
+        if answer.error and report:
+            report(answer)
+        if advance:
+            advance(1)
+    return answers
+
+
+def count(pictures: Any) -> int:
+    """Return how many pictures are meant, for a bar."""
+    return sum(1 for _ in _sources(pictures, (0, 0, 0)))
+
+
+def _sources(pictures: Any, shape: tuple[int, ...]) -> Iterable[tuple[str, Any]]:
+    """Yield a name and a path, an array or a picture for each one meant."""
+    if isinstance(pictures, str | Path):
+        pictures = [Path(pictures)]
+    elif isinstance(pictures, np.ndarray) and pictures.ndim == 4:
+        pictures = list(pictures)
+    elif isinstance(pictures, np.ndarray) or not isinstance(pictures, Sequence):
+        pictures = [pictures]
+    if pictures and all(isinstance(item, str | Path) for item in pictures):
+        yield from ((str(path), path) for path in files_of([Path(item) for item in pictures]))
+        return
+    if not pictures:
+        raise UserError("nothing to predict: give picture files or a folder of them")
+    for index, item in enumerate(pictures):
+        yield f"array {index}" if isinstance(item, np.ndarray) else f"picture {index}", item
+
+
+def _one(reader: "Reader", name: str, source: Any) -> Prediction:
+    try:
+        if isinstance(source, np.ndarray):
+            return reader.array(name, source)
+        picture = read(Path(source)) if isinstance(source, str | Path) else Picture(from_image(source))
+        return reader.picture(name, picture)
+    except BadFile as error:
+        return Prediction(name, None, None, [], True, error=str(error))
+
+
+class Reader:
+    """A run made ready to answer: its network, its normalisation, its calibration, and how pictures are prepared."""
+
+    def __init__(self, run: "Run", prepare: Preparation | None = None) -> None:
+        if run.reconstructs:
+            raise UserError(f"{run.path} draws images again and names no class, so it cannot predict one")
+        if prepare not in (None, "digits", "plain"):
+            raise UserError(f"prepare must be digits or plain, got {prepare!r}")
+        self.run = run
+        channels, height, width = run.environment["input_shape"]
+        self.shape: tuple[int, int, int] = (channels, height, width)
+        self.names: list[str] = run.environment["class_names"]
+        self.dataset: str = run.environment["dataset"]["name"]
+        self.prepare: Preparation = prepare or ("digits" if self.dataset in DIGIT_DATASETS else "plain")
+        if self.prepare == "digits" and (channels != 1 or height != width):
+            raise UserError(
+                f"prepare: digits needs a network for square grey images; that of {run.path} takes "
+                f"{channels} × {height} × {width}"
+            )
+        if channels not in (1, 3):
+            raise UserError(f"a picture has 1 or 3 channels; the network of {run.path} takes {channels}")
+
+    @cached_property
+    def network(self) -> Callable[[np.ndarray], "tuple[torch.Tensor, np.ndarray]"]:
+        """A function from images, float32 0…1 (count, channels, height, width), to normalised ones and logits."""
+        import torch
+
+        model, normalise = self.run.model().float(), self.run.environment["normalise"]
+        mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+
+        def run(images: np.ndarray) -> "tuple[torch.Tensor, np.ndarray]":
+            with torch.no_grad():
+                inputs = (torch.from_numpy(np.ascontiguousarray(images)) - mean) / std
+                return inputs, model(inputs).double().numpy()
+
+        return run
+
+    @cached_property
+    def calibration(self) -> "Calibration":
+        """Temperature and limits: those stored with the run, or fitted now."""
+        from classlab.use.calibrated import calibration_of
+
+        return calibration_of(self.run, self.network)
+
+    def array(self, name: str, values: np.ndarray) -> Prediction:
+        """Answer for an image in the network's own shape, or for a picture."""
+        if values.shape in (self.shape, self.shape[1:]) and (self.shape[0] == 1 or values.ndim == 3):
+            scaled = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
+            return self._answer(
+                name, [scaled.reshape(self.shape)], Picture(_shown(scaled.reshape(self.shape))), "as it is"
+            )
+        if values.dtype != np.uint8 or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3))):
+            raise UserError(
+                f"{name} must be an image of the network's shape {self.shape} or a picture of uint8, (height, width) "
+                f"or (height, width, 3); got {values.dtype} {values.shape}"
+            )
+        pixels = values[..., None] if values.ndim == 2 else values
+        return self.picture(name, Picture(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))))
+
+    def picture(self, name: str, picture: Picture) -> Prediction:
+        """Answer for what a file shows."""
+        from classlab.use.plain import plain
+
+        if self.prepare == "plain":
+            return self._answer(name, [plain(picture.pixels, self.shape)], picture, "plain")
+        if _is_prepared(picture.pixels, self.shape):
+            return self._answer(name, [plain(picture.pixels, self.shape)], picture, "as it is")
+        return self._digit(name, picture)
+
+    def _digit(self, name: str, picture: Picture) -> Prediction:
+        """Answer by the reading of the picture that looks most like a digit to the network; variants of it vote."""
+        from classlab.use.digits import find_digits
+
+        best: tuple[float, list[np.ndarray]] | None = None
+        for found in find_digits(picture.pixels.astype(np.float32)):
+            images = self._variants(found)
+            if images:
+                merit = self._merit(images) + 0.5 * float(np.log(found.ink.evidence))
+                if best is None or merit > best[0]:
+                    best = merit, images
+        if best is None:
+            blank = Picture(picture.pixels, picture.note or NOTHING_FOUND)
+            return self._answer(name, [np.zeros(self.shape, np.float32)], blank, "digits", nothing=True)
+        return self._answer(name, best[1], picture, "digits")
+
+    def _variants(self, found: "Found") -> list[np.ndarray]:
+        from classlab.use.digits import FRAMES, VARIANTS, shrink
+
+        frame = FRAMES["digits" if self.dataset == "digits" else "mnist"]
+        images = [shrink(found, self.shape[1], frame, variant) for variant in VARIANTS]
+        return [image[None] for image in images if image is not None]
+
+    def _merit(self, images: list[np.ndarray]) -> float:
+        """Return how sure the network is of the variants. Shadows and edges seldom look like a digit to it."""
+        from classlab.training.calibration import lead
+
+        return float(lead(self.network(np.stack(images))[1]).mean())
+
+    def _answer(
+        self, name: str, images: list[np.ndarray], picture: Picture, prepared: str, nothing: bool = False
+    ) -> Prediction:
+        inputs, logits = self.network(np.stack(images))
+        probabilities = self.calibration.probabilities(logits).mean(axis=0)
+        unfamiliar = self.calibration.unfamiliar(inputs, logits)
+        order = np.argsort(-probabilities, kind="stable")[:TOP]
+        top = [(self.names[index], float(probabilities[index])) for index in order]
+        return Prediction(
+            file=name,
+            name=top[0][0],
+            probability=top[0][1],
+            top=top,
+            unsure=nothing or bool(unfamiliar.mean() > 0.5),
+            prepared=prepared,
+            note=picture.note,
+            picture=_thumbnail(picture.pixels),
+            seen=np.rint(images[0] * 255).clip(0, 255).astype(np.uint8),
+        )
+
+
+def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
+    """Say whether the picture already is what the network was trained on: its size, grey, light ink on black ground."""
+    if pixels.shape[:2] != shape[1:] or np.ptp(pixels, axis=2).max() > 8:
+        return False
+    grey = pixels[..., 0].astype(np.float32)
+    edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    if np.median(edge) > 16 or grey.max() < 128 or shape[1] != 28:
+        return bool(shape[1] == 8 and grey.max() >= 128 and np.median(edge) < 64)
+    rows, columns = np.flatnonzero((grey > 64).any(1)), np.flatnonzero((grey > 64).any(0))
+    size = max(np.ptp(rows), np.ptp(columns)) + 1
+    middle = [float(np.arange(28) @ grey.sum(axis=1 - axis) / grey.sum()) for axis in (0, 1)]
+    return size > 22 or (size >= 17 and max(abs(m - 14) for m in middle) < 2)
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """Return an image of fractions (channels, height, width) as a picture, uint8 (height, width, 3)."""
+    values = np.rint(image * 255).clip(0, 255).astype(np.uint8)
+    return np.stack([values[channel % len(values)] for channel in range(3)], axis=2)
+
+
+def _thumbnail(pixels: np.ndarray, side: int = 320) -> np.ndarray:
+    """Return the picture small enough to keep a thousand of them."""
+    step = -(-max(pixels.shape[:2]) // side)
+    if step == 1:
+        return pixels
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    return np.asarray(image.reduce((min(step, image.width), min(step, image.height))))
