@@ -119,14 +119,14 @@ def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance
     values = list(gathered.values.values())
     estimate = statistics.over_seeds(values, scale=scale) if values else None
     best, last = (_of_epoch(when, gathered.name, rows, metric, chance) for when in ("best", "last"))
-    note = f" ({gathered.note})" if gathered.note else ""
-    told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
+    note = gathered.note
     learned = [value for seed, value in gathered.values.items() if seed not in gathered.failed]
     if 0 < len(learned) < len(values):  # values in two heaps, of which one mean says little
-        told += f"; the {len(learned)} that learned: {statistics.over_seeds(learned, scale=scale).sentence}"
+        note += f"; the {len(learned)} that learned: {statistics.over_seeds(learned, scale=scale).sentence}"
+    told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
     statuses = dict(Counter(WORDS[one["status"]] for one in rows))
-    sentence = f"{gathered.name}: {told}{note}"
-    return Told(gathered.name, len(rows), len(values), statuses, estimate, best, last, gathered.note, sentence)
+    sentence = f"{gathered.name}: {told}{f' ({note})' if note else ''}"
+    return Told(gathered.name, len(rows), len(values), statuses, estimate, best, last, note, sentence)
 
 
 def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: float | None) -> Estimate | None:

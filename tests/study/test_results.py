@@ -104,4 +104,4 @@ def test_values_in_two_heaps_are_told_apart():
     bad = rows([0.1, 0.6, 0.62], statuses=["did_not_learn", "finished", "finished"])
     said = answer({"base": bad}, "base", "test_accuracy").variants[0].sentence
     assert said.startswith("base: 44.00 %, ") and "; the 2 that learned: 61.00 %, " in said
-    assert said.endswith("(1 of 3 runs did not learn and counts with its own value)")
+    assert "(1 of 3 runs did not learn and counts with its own value; " in said
