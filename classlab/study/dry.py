@@ -70,7 +70,7 @@ def dry_run(
     whole = execute.merged(asked, folder)
     made = variants(whole)
     works = forecast.check(made, device)
-    planned = plan.extend(plan.read(folder), made, whole.seed_list, works)
+    planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
     by_variant = {one.name: [run for run in planned.runs if run.variant == one.name] for one in made}
     folders = {name: [folder / run.run for run in runs] for name, runs in by_variant.items()}
     times = forecast.times(made, device, folders)

@@ -58,7 +58,7 @@ def study(
         works = forecast.check(new, device)
         store.create(folder)
         with _alone(folder):
-            planned = plan.extend(plan.read(folder), new, whole.seed_list, works)
+            planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or places.cores(), verbose)
         return StudyResult(folder)

@@ -14,8 +14,6 @@ from classlab.study.sweep import Variant
 FILE = "plan.json"
 FORMAT = 1
 RUNS = "runs"  # the folder of the study's run folders
-# A step of a small batch is dispatch more than arithmetic, so that training many models in it costs little more.
-MOST_BATCH_IN_POPULATION = 16
 MOST_MEMBERS = 64
 
 Place = Literal["population", "processes", "one by one"]
@@ -52,19 +50,23 @@ class Plan:
         return [one for entry in self.entries for one in entry.runs]
 
 
-def choose_path(group: Sequence[Work]) -> Place:
-    """Return where a group of runs is trained. group: the work of every run."""
-    first, keys = group[0], {work.group for work in group}
-    if len(group) < 2:
-        return "one by one"
-    if len(keys) == 1 and None not in keys and first.batch_size <= MOST_BATCH_IN_POPULATION:
+def choose_path(group: Sequence[Work], wanted: str = "auto") -> Place:
+    """Return where a group of runs is trained. group: the work of every run. wanted: what the study asks for.
+
+    On a CPU one process a core beat a population for every network measured (docs/log.md): one network fits in a core's
+    cache, thirty do not. A GPU waits for its orders while one small network trains; there a population pays.
+    """
+    keys = {work.group for work in group}
+    pooled = len(group) >= 2 and len(keys) == 1 and None not in keys
+    if pooled and (wanted == "population" or (wanted == "auto" and group[0].device != "cpu")):
         return "population"
-    if all(work.threads == 1 and work.device == "cpu" for work in group):
-        return "processes"
-    return "one by one"
+    small = len(group) >= 2 and all(work.threads == 1 and work.device == "cpu" for work in group)
+    return "processes" if small and wanted != "one by one" else "one by one"
 
 
-def extend(plan: Plan, variants: Sequence[Variant], seeds: Sequence[int], works: Mapping[str, Work]) -> Plan:
+def extend(
+    plan: Plan, variants: Sequence[Variant], seeds: Sequence[int], works: Mapping[str, Work], wanted: str = "auto"
+) -> Plan:
     """Return the plan with new entries for the runs that it does not hold; the old entries stay as they are.
 
     A pure function of its arguments: the same study is planned in the same way wherever its work is the same.
@@ -84,13 +86,13 @@ def extend(plan: Plan, variants: Sequence[Variant], seeds: Sequence[int], works:
     entries: list[Entry] = []
     for runs in filter(None, populations.values()):
         work = works[runs[0].variant]
-        if choose_path([works[one.variant] for one in runs]) == "population":
+        if choose_path([works[one.variant] for one in runs], wanted) == "population":
             entries += [Entry("population", work.threads, work.device, part) for part in _parts(runs)]
         else:
             others.setdefault((work.threads, work.device), []).extend(runs)
     for (threads, device), runs in others.items():
         if runs:
-            place = choose_path([works[one.variant] for one in runs])
+            place = choose_path([works[one.variant] for one in runs], wanted)
             entries.append(Entry(place, threads, device, tuple(runs)))
     return Plan((*plan.entries, *entries))
 

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -107,6 +107,9 @@ class Study(Section):
         default=3, description="how many, counted from 0, or a list of which"
     )
     compare: Compare = Compare()
+    place: Literal["auto", "population", "processes", "one by one"] = Field(
+        default="auto", description="where runs are trained, if they can be there; auto: where it was measured cheapest"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -27,9 +27,9 @@ def rows(result):
 
 
 @pytest.fixture
-def one_by_one(monkeypatch):
+def one_by_one(rates):
     """Studies in this process: a small step in a process of its own would only be slower to test."""
-    monkeypatch.setattr("classlab.study.plan.choose_path", lambda group: "one by one")
+    rates["place"] = "one by one"
 
 
 def test_a_study_answers_with_the_statistics_of_its_runs(rates, one_by_one, tmp_path):

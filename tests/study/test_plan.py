@@ -22,20 +22,24 @@ MEMBER = replace(SMALL, group="lenet", batch_size=4)
 
 
 @pytest.mark.parametrize(
-    ("group", "place"),
+    ("group", "wanted", "place"),
     [
-        ([SMALL], "one by one"),
-        ([SMALL, SMALL], "processes"),
-        ([SMALL, BIG], "one by one"),
-        ([replace(SMALL, device="cuda")] * 2, "one by one"),
-        ([MEMBER], "one by one"),
-        ([MEMBER, MEMBER], "population"),
-        ([replace(MEMBER, batch_size=1000)] * 2, "processes"),
-        ([MEMBER, replace(MEMBER, group="other")], "processes"),
+        ([SMALL], "auto", "one by one"),
+        ([SMALL, SMALL], "auto", "processes"),
+        ([SMALL, SMALL], "one by one", "one by one"),
+        ([SMALL, SMALL], "population", "processes"),
+        ([SMALL, BIG], "auto", "one by one"),
+        ([replace(SMALL, device="cuda")] * 2, "auto", "one by one"),
+        ([MEMBER], "population", "one by one"),
+        ([MEMBER, MEMBER], "auto", "processes"),
+        ([MEMBER, MEMBER], "population", "population"),
+        ([replace(MEMBER, device="cuda")] * 2, "auto", "population"),
+        ([replace(MEMBER, device="cuda")] * 2, "one by one", "one by one"),
+        ([MEMBER, replace(MEMBER, group="other")], "population", "processes"),
     ],
 )
-def test_the_path_follows_from_the_work(group, place):
-    assert choose_path(group) == place
+def test_the_path_follows_from_the_work_and_what_the_study_asks_for(group, wanted, place):
+    assert choose_path(group, wanted) == place
 
 
 def study(rates, learning_rates=(0.1, 0.01), seeds=2):
@@ -46,18 +50,18 @@ def study(rates, learning_rates=(0.1, 0.01), seeds=2):
 def test_a_population_holds_the_runs_of_several_variants_and_new_ones_join_a_new_population(rates):
     made = study(rates)
     works = {one.name: MEMBER for one in made}
-    first = extend(Plan(), made, [0, 1], works)
+    first = extend(Plan(), made, [0, 1], works, "population")
     assert [(entry.place, len(entry.runs)) for entry in first.entries] == [("population", 4)]
     more = study(rates, (0.1, 0.01, 0.001), 3)
     works = {one.name: MEMBER for one in more}
-    grown = extend(first, more, [0, 1, 2], works)
+    grown = extend(first, more, [0, 1, 2], works, "population")
     assert grown.entries[0] == first.entries[0]
     new = [(run.variant, run.seed) for run in grown.entries[1].runs]
     assert new == [
         ("learning_rate=0.1", 2), ("learning_rate=0.01", 2),
         ("learning_rate=0.001", 0), ("learning_rate=0.001", 1), ("learning_rate=0.001", 2),
     ]  # fmt: skip
-    assert extend(grown, more, [0, 1, 2], works) == grown
+    assert extend(grown, more, [0, 1, 2], works, "population") == grown
 
 
 @given(st.integers(1, 200))
