@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from classlab.cli import assign, check, compare, data, inspect, lesson, predict, report
+from classlab.cli import assign, check, compare, data, doctor, inspect, lesson, predict, report
 from classlab.cli import run as run_commands
 from classlab.cli import study as study_commands
 from classlab.errors import Refused, UserError
@@ -27,6 +27,7 @@ app.command()(report.report)
 app.command()(predict.predict)
 app.command()(assign.assign)
 app.command()(check.check)
+app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.add_typer(lesson.app, name="lesson")
 

@@ -1,4 +1,4 @@
-"""What this machine can do at best: arithmetic, memory, and whether bf16 pays. Measured once, in a few seconds, and kept."""
+"""What this machine can do at best: arithmetic, memory, whether bf16 pays. Measured once, in seconds, and kept."""
 
 import functools
 import hashlib
@@ -27,7 +27,7 @@ class Machine:
     fp32_gflops, bf16_gflops: of a matrix product, 10⁹ multiplications and additions a second, each counted.
     copy_gb_per_second: bytes read and bytes written, both counted. conv_bf16_ratio: how many times as fast a small
     convolution, forward and backward under autocast, is in bf16 as in fp32. load: how many processes wanted a core in
-    the minute before, None where the system does not say; above 0 the figures are too low. seconds: what measuring took.
+    the minute before, None where the system does not say: above 0 the figures are too low. seconds: of measuring.
     """
 
     device: str
