@@ -1,16 +1,27 @@
-"""`classlab report`: the report of a run, one HTML file."""
+"""`classlab report`: the report of a run or a study, as HTML and PDF."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from classlab.cli.trust import refuse_foreign_code
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, as `classlab runs` lists them")],
-    out: Annotated[Path | None, typer.Option(help="where to write; by default report.html in the run folder")] = None,
+    run: Annotated[Path, typer.Argument(metavar="RUN-OR-STUDY", help="the folder of a run or of a study")],
+    out: Annotated[
+        Path | None, typer.Option(help="where to write, .html or .pdf; by default report.html in the folder")
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="also write a PDF, beside the HTML")] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="also write each figure as SVG, PNG and PDF, each table as CSV and LaTeX"),
+    ] = None,
     author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
     roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
     course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
@@ -18,21 +29,45 @@ def report(
     trust: Annotated[
         bool, typer.Option("--trust", help="run the code that the experiment names in its folder")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of the path")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of the paths")] = False,
 ) -> None:
-    """Write the report of a run: one HTML file that needs no network.
+    """Write the report of a run or a study: one HTML file that needs no network, and a PDF.
 
-    Example: classlab report runs/digits-quick/s0-1a2b3c4d --author "Ada Lovelace" --roll 052
+    Example: classlab report runs/digits-quick/s0-1a2b3c4d --pdf --author "Ada Lovelace" --roll 052
+
+    Example: classlab report studies/cifar-batch-size --pdf --figures figures
     """
     from classlab.cli.output import console, print_json
-    from classlab.report.document import write
-    from classlab.runs.run import load
 
-    refuse_foreign_code(run / "experiment.yaml", trust)
-    path = write(load(run), out=out, author=author, roll=roll, course=course)
+    write = _writer(run, trust)
+    path = write(out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course)
+    printed = path.with_suffix(".pdf") if pdf or path.suffix.lower() == ".pdf" else None
     if json:
-        print_json({"run": str(run), "report": str(path)})
+        written = {"report": str(path), "pdf": str(printed) if printed else None}
+        print_json({"run": str(run), **written, "figures": str(figures) if figures else None})
     else:
-        console.print(str(path), soft_wrap=True)
+        for one in dict.fromkeys(one for one in (path, printed, figures) if one):
+            console.print(str(one), soft_wrap=True)
     if open_:
         typer.launch(path.resolve().as_uri())
+
+
+def _writer(folder: Path, trust: bool) -> "Callable[..., Path]":
+    """Return what writes the report of the run or the study in a folder."""
+    from functools import partial
+
+    if (folder / "study.yaml").is_file():
+        from classlab.report import study
+        from classlab.study.result import load as load_study
+
+        for file in (folder / "study.yaml", *sorted((folder / "runs").glob("*/*/experiment.yaml"))):
+            refuse_foreign_code(file, trust)
+        return partial(study.write, load_study(folder))
+    from classlab.report import document
+    from classlab.runs.run import load
+
+    refuse_foreign_code(folder / "experiment.yaml", trust)
+    try:
+        return partial(document.write, load(folder))
+    except UserError as error:
+        raise UserError(f"{error}; a study's folder would have study.yaml") from None

@@ -1,4 +1,4 @@
-"""What a document is made of: plain data, one dataclass a kind of block. Whoever draws them (page.py) decides how.
+"""What a document is made of: plain data, a dataclass a kind of block. Who draws them (page.py, paper.py) decides how.
 
 Text is plain text and never markup; values in tables are the numbers themselves and get their form when drawn.
 """
@@ -20,6 +20,13 @@ Tone = Literal["good", "bad", "plain"]
 @dataclass(frozen=True)
 class Words:
     """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section."""
 
     text: str
 
@@ -97,7 +104,7 @@ class Figure:
     name: str
     caption: str
     description: str
-    draw: "Callable[[Palette], altair.LayerChart | altair.Chart]"
+    draw: "Callable[[Palette], altair.LayerChart | altair.Chart | altair.FacetChart]"
 
 
 @dataclass(frozen=True)
@@ -109,11 +116,17 @@ class Figures:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing of lines and words that is no chart. `draw` gives its SVG text in the colours of a palette."""
+    """A drawing of lines and words that is no chart. `draw` gives its SVG text in the colours of a palette.
+
+    top, row: where its first row begins and how tall each is; where it is taller than a page it is cut between rows
+    (row 0: never).
+    """
 
     name: str
     caption: str
     draw: Callable[[Palette], str]
+    top: int = 0
+    row: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,7 @@ class Pictures:
 
     caption: str
     pictures: tuple[Picture, ...]
+    name: str = "pictures"
 
 
 @dataclass(frozen=True)
@@ -149,6 +163,7 @@ class Strips:
     caption: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Strip, ...]], ...]
+    name: str = "strips"
 
 
 @dataclass(frozen=True)
@@ -159,7 +174,7 @@ class Code:
     caption: str = ""
 
 
-Block = Words | Verdict | Numbers | Facts | Table | Figures | Drawing | Pictures | Strips | Code
+Block = Words | Heading | Verdict | Numbers | Facts | Table | Figures | Drawing | Pictures | Strips | Code
 
 
 @dataclass(frozen=True)
@@ -172,10 +187,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A title, who it is by (name and value), and sections in order."""
+    """A title, who it is by (name and value), and sections in order. mark: a warning that stands on every page."""
 
     title: str
     subtitle: str
     sections: tuple[Section, ...]
     byline: tuple[Fact, ...] = ()
     footer: str = ""
+    mark: str = ""

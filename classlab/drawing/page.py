@@ -63,15 +63,19 @@ def _tied(text: str) -> str:
 
 def _still(figure: Figure) -> Any:
     """The chart as SVG, seen where scripts do not run; its colours are the page's variables."""
-    chart = figure.draw(PAGE).properties(width=STILL_WIDTH)
-    return _markup(render.svg(chart, figure.description))
+    return _markup(render.svg(_wide(figure.draw(PAGE), STILL_WIDTH), figure.description))
 
 
 def _moving(figure: Figure) -> Any:
     """The chart's definition as JSON. Escaping every "<" keeps the text from ending its script element."""
-    chart = figure.draw(PAGE).properties(width="container")
+    chart = _wide(figure.draw(PAGE), "container")
     text = json.dumps(render.specification(chart, figure.description), allow_nan=False, separators=(",", ":"))
     return _markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def _wide(chart: Any, width: int | str) -> Any:
+    """Give the chart its width; one of several small charts has a width of its own, and the page makes it smaller."""
+    return chart.properties(width=width) if hasattr(chart, "layer") or hasattr(chart, "mark") else chart
 
 
 def _markup(text: str) -> Any:

@@ -9,7 +9,7 @@ from classlab.errors import UserError, listing
 if TYPE_CHECKING:
     import altair
 
-    Chart = altair.Chart | altair.LayerChart | altair.HConcatChart
+    Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.HConcatChart
 
 FORMATS = (".svg", ".png", ".pdf")
 
@@ -51,6 +51,20 @@ def pdf(chart: "Chart") -> bytes:
     import vl_convert
 
     return vl_convert.vegalite_to_pdf(specification(chart), vl_version=_version(), allowed_base_urls=[])
+
+
+def svg_to_png(text: str, scale: float = 2.0) -> bytes:
+    """Return a drawing, SVG text, as a PNG file, `scale` pixels to each of its units."""
+    import vl_convert
+
+    return vl_convert.svg_to_png(text, scale=scale)
+
+
+def svg_to_pdf(text: str) -> bytes:
+    """Return a drawing, SVG text, as a one-page PDF file whose text can be selected."""
+    import vl_convert
+
+    return vl_convert.svg_to_pdf(text)
 
 
 def save(chart: "Chart", path: Path) -> None:

@@ -1,12 +1,11 @@
-"""The report of a run: its sections in order, written as one HTML file."""
+"""The report of a run: its sections in order, as a document."""
 
 import datetime
 from pathlib import Path
 
 import classlab
-from classlab.drawing import page
 from classlab.drawing.blocks import Document, Fact
-from classlab.errors import UserError
+from classlab.report import write as files
 from classlab.report.sections import (
     again,
     confusion,
@@ -30,12 +29,11 @@ SECTIONS = (
 def build(run: Run, author: str | None = None, roll: str | None = None, course: str | None = None) -> Document:
     """Return the report of a run as a document, plain data that any shell can draw."""
     made = (module.section(run) for module in SECTIONS)
-    reader = (("Author", author), ("Roll number", roll), ("Course", course), ("Trained", _date(run)))
     return Document(
         title=question.title(run),
         subtitle=f"Experiment {run.experiment.name}, seed {run.seed}",
         sections=tuple(section for section in made if section is not None),
-        byline=tuple(Fact(label, value) for label, value in reader if value),
+        byline=byline(run, author, roll, course),
         footer=f"Written by classlab {classlab.__version__}. Every figure is computed from the files of the run.",
     )
 
@@ -46,20 +44,22 @@ def write(
     author: str | None = None,
     roll: str | None = None,
     course: str | None = None,
+    pdf: bool = False,
+    figures: str | Path | None = None,
 ) -> Path:
     """Write the report of a run and return its path: `out`, or report.html in the run's folder.
 
-    Raises UserError where the file cannot be written.
+    out: .html, or .pdf for the PDF alone. pdf: also the PDF, beside it. figures: a folder for every figure and table.
+    Raises UserError where a file cannot be written.
     """
     path = Path(out) if out is not None else run.path / "report.html"
-    if path.suffix.lower() not in {".html", ".htm"}:
-        raise UserError(f"a report is written as .html; got {path}")
-    text = page.html(build(run, author, roll, course))
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"the report cannot be written to {path}: {error.strerror}") from None
-    return path
+    return files.write(build(run, author, roll, course), path, pdf=pdf, figures=figures)
+
+
+def byline(run: Run | None, author: str | None, roll: str | None, course: str | None) -> tuple[Fact, ...]:
+    """Return who the report is by, and on which day `run` was begun, as far as they are known."""
+    reader = (("Author", author), ("Roll number", roll), ("Course", course), ("Trained", _date(run) if run else None))
+    return tuple(Fact(label, value) for label, value in reader if value)
 
 
 def _date(run: Run) -> str | None:

@@ -65,3 +65,8 @@ def listed(parts: Sequence[str]) -> str:
 def quoted(name: str) -> str:
     """Return a class name in quotation marks, so that a sentence about "4" and "9" can be read."""
     return f"“{name}”"
+
+
+def capital(text: str) -> str:
+    """Return a sentence with its first letter large."""
+    return text[:1].upper() + text[1:]

@@ -35,8 +35,27 @@ def test_the_report_is_written_into_the_run_folder_and_named(run):
 
 def test_json_is_one_document_that_names_the_file(run, tmp_path):
     result = report(run.path, "--out", tmp_path / "ada.html", "--json")
-    assert json.loads(result.stdout) == {"run": str(run.path), "report": str(tmp_path / "ada.html")}
+    written = {"run": str(run.path), "report": str(tmp_path / "ada.html"), "pdf": None, "figures": None}
+    assert json.loads(result.stdout) == written
     assert (tmp_path / "ada.html").exists()
+
+
+def test_pdf_and_figures_stand_beside_the_report(run, tmp_path):
+    result = report(run.path, "--out", tmp_path / "ada.html", "--pdf", "--figures", tmp_path / "figures")
+    assert result.stdout.split() == [str(tmp_path / name) for name in ("ada.html", "ada.pdf", "figures")]
+    assert (tmp_path / "ada.pdf").read_bytes().startswith(b"%PDF-")
+    names = {file.name for file in (tmp_path / "figures").iterdir()}
+    figures = ("loss", "accuracy", "confusion", "architecture", "samples", "wrong", "right")
+    assert names >= {f"{name}.{ending}" for name in figures for ending in ("svg", "png", "pdf")}
+    assert names >= {f"{name}.{ending}" for name in ("layers", "classes", "per-class") for ending in ("csv", "tex")}
+
+
+def test_a_studys_folder_is_reported_on_too(tmp_path):
+    study = {"name": "pair", "experiment": FIELDS, "sweep": {"grid": {"training.batch_size": [64, 128]}}, "seeds": 1}
+    done = cl.study(study, out=tmp_path, jobs=1)
+    result = report(done.path, "--out", tmp_path / "pair.html", "--json")
+    assert json.loads(result.stdout)["report"] == str(tmp_path / "pair.html")
+    assert "batch_size=128" in (tmp_path / "pair.html").read_text()
 
 
 def test_the_help_holds_an_example():
@@ -44,7 +63,9 @@ def test_the_help_holds_an_example():
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"nowhere is not a run folder: it has no experiment.yaml, and no such folder"):
+    with pytest.raises(
+        UserError, match=r"nowhere is not a run folder: it has no experiment.yaml, and no such folder; a study"
+    ):
         report(tmp_path / "nowhere")
 
 
@@ -103,4 +124,5 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys
     with pytest.raises(SystemExit) as ended:
         shell.main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == f"classlab: {tmp_path} is not a run folder: it has no experiment.yaml\n"
+    told = f"{tmp_path} is not a run folder: it has no experiment.yaml; a study's folder would have study.yaml"
+    assert capsys.readouterr().err == f"classlab: {told}\n"

@@ -237,7 +237,12 @@ def test_the_environment_is_that_of_the_run(quick):
 
 @pytest.mark.parametrize(
     ("out", "sentence"),
-    [("report.pdf", "a report is written as .html; got"), ("nowhere/report.html", "the report cannot be written to")],
+    [
+        ("report.docx", r"a report is written as .html or .pdf; got .*report.docx"),
+        ("report.htmk", "did you mean .html?"),
+        ("nowhere/report.html", "the report cannot be written to"),
+        ("nowhere/report.pdf", "the report cannot be written to"),
+    ],
 )
 def test_a_report_that_cannot_be_written_is_refused(quick, tmp_path, out, sentence):
     with pytest.raises(UserError, match=sentence):
@@ -248,3 +253,12 @@ def test_two_reports_of_one_run_are_the_same_bytes(quick, tmp_path):
     first, second = (document.write(quick, out=tmp_path / name) for name in ("a.html", "b.html"))
     assert first.read_bytes() == second.read_bytes()
     assert first.stat().st_size < 3_000_000
+
+
+def test_the_report_is_also_a_pdf(quick, tmp_path):
+    html = document.write(quick, out=tmp_path / "ada.html", author="Ada Lovelace", pdf=True)
+    assert html == tmp_path / "ada.html" and html.exists()
+    alone = document.write(quick, out=tmp_path / "alone.pdf", author="Ada Lovelace")
+    assert (tmp_path / "ada.pdf").read_bytes().startswith(b"%PDF-")
+    assert alone.stat().st_size < 1_000_000
+    assert not (tmp_path / "alone.html").exists()

@@ -111,4 +111,4 @@ def _samples(run: Run, dataset: "Dataset") -> Strips:
         )
         for name, strips in shown.rows[:CLASSES_SHOWN]
     )
-    return Strips(caption, ("class", *headings), rows)
+    return Strips(caption, ("class", *headings), rows, name="samples")

@@ -16,13 +16,19 @@ LABELS = {
 
 def section(run: Run) -> Section:
     """Return what a reader needs to judge the times and to get the same numbers."""
-    facts = [Fact("Run folder", run.path.name), Fact("Seed", str(run.seed)), *_settings(run)]
-    facts += [Fact(label, str(run.environment[key])) for key, label in LABELS.items() if run.environment.get(key)]
-    if "seconds" in run.summary:
-        facts.append(
+    return Section("Environment", (facts(run),))
+
+
+def facts(run: Run, of_one_run: bool = True) -> Facts:
+    """Return the machine, the versions and the arithmetic; of_one_run: also folder, seed and time."""
+    told = [Fact("Run folder", run.path.name), Fact("Seed", str(run.seed))] if of_one_run else []
+    told += _settings(run)
+    told += [Fact(label, str(run.environment[key])) for key, label in LABELS.items() if run.environment.get(key)]
+    if of_one_run and "seconds" in run.summary:
+        told.append(
             Fact("Training time", words.duration(run.summary["seconds"]) + ", evaluation of each epoch included")
         )
-    return Section("Environment", (Facts(tuple(facts)),))
+    return Facts(tuple(told))
 
 
 def _settings(run: Run) -> list[Fact]:

@@ -1,10 +1,11 @@
 """Network: its picture, the layer table and its totals."""
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
+from classlab.drawing import architecture as picture
 from classlab.drawing import layers
-from classlab.drawing.architecture import architecture
 from classlab.drawing.blocks import Drawing, Section, Words
 from classlab.errors import UserError
 from classlab.report import words
@@ -24,8 +25,8 @@ def section(run: Run) -> Section:
     except UserError as error:
         return Section("Network", (Words(f"The layers cannot be shown here: {error}."),))
     caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
-    picture = Drawing("architecture", caption, lambda palette: architecture(table, palette))
-    return Section("Network", (Words(_sentence(run, table)), picture, layers.for_readers(table), Words(_memory(table))))
+    drawn = Drawing("architecture", caption, partial(picture.architecture, table), top=picture.TOP, row=picture.ROW)
+    return Section("Network", (Words(_sentence(run, table)), drawn, layers.for_readers(table), Words(_memory(table))))
 
 
 def _sentence(run: Run, table: "LayerTable") -> str:

@@ -73,21 +73,23 @@ def _galleries(result: Outcome, images: np.ndarray) -> list[Block]:
         which = (
             f"the {WRONG} surest of {len(wrong):,}, the surest first" if len(wrong) > WRONG else "all, the surest first"
         )
-        shown.append(_gallery(f"Wrong predictions: {which}", result, images, wrong[:WRONG], "bad"))
+        shown.append(_gallery("wrong", f"Wrong predictions: {which}", result, images, wrong[:WRONG], "bad"))
     if len(right):
         caption = f"Right predictions that were in doubt: the {words.count(len(doubted), 'least sure one')}"
-        shown.append(_gallery(caption, result, images, doubted, "good"))
-        shown.append(_gallery("Right predictions: the first of the test set", result, images, right[:RIGHT], "good"))
+        shown.append(_gallery("doubted", caption, result, images, doubted, "good"))
+        caption = "Right predictions: the first of the test set"
+        shown.append(_gallery("right", caption, result, images, right[:RIGHT], "good"))
     return shown
 
 
 def _gallery(
-    caption: str, result: Outcome, images: np.ndarray, chosen: "Sequence[int] | np.ndarray", tone: Tone
+    name: str, caption: str, result: Outcome, images: np.ndarray, chosen: "Sequence[int] | np.ndarray", tone: Tone
 ) -> Pictures:
     pictures = as_pictures(images[chosen])
     return Pictures(
         caption,
         tuple(_picture(result, int(index), picture, tone) for index, picture in zip(chosen, pictures, strict=True)),
+        name,
     )
 
 

@@ -159,7 +159,8 @@ def _gallery(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: np.
     caption = "The first test images of each class and what the network draws of them"
     if len(readings) > 1:
         caption += "; the same with the noise of the training, from draws of their own"
-    return Strips(f"{caption} (beyond black and white is shown as black and white)", ("class", *headings), rows)
+    caption += " (beyond black and white is shown as black and white)"
+    return Strips(caption, ("class", *headings), rows, name="reconstructions")
 
 
 def _errors(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: "Tensor") -> Table:

@@ -1,0 +1,65 @@
+"""The figures and tables of a document as files: SVG, PNG and PDF of each figure, CSV and LaTeX of each table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from classlab.drawing import render, sheet
+from classlab.drawing.blocks import Block, Document, Drawing, Figures, Pictures, Strips, Table
+from classlab.drawing.palette import LIGHT
+from classlab.drawing.written import csv_text, latex
+from classlab.errors import UserError
+
+
+def write(document: Document, folder: Path) -> list[Path]:
+    """Write every figure and table of the document into the folder, made if need be, and return the files.
+
+    Raises UserError where the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_written(folder / name, content) for name, content in _contents(document)]
+    except OSError as error:
+        raise UserError(f"figures cannot be written to {folder}: {error.strerror}") from None
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def _contents(document: Document) -> Iterator[tuple[str, bytes]]:
+    """Yield each file's name and content; where two things are called alike the second one is numbered."""
+    seen = dict[str, int]()
+    for section in document.sections:
+        for name, block in _named(section.blocks):
+            seen[name] = seen.get(name, 0) + 1
+            stem = name if seen[name] == 1 else f"{name}-{seen[name]}"
+            for ending, content in block:
+                yield stem + ending, content
+
+
+def _named(blocks: tuple[Block, ...]) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:
+    for block in blocks:
+        match block:
+            case Figures(figures):
+                yield from ((figure.name, _of_chart(figure.draw(LIGHT), figure.description)) for figure in figures)
+            case Drawing():
+                yield block.name, _of_svg(block.draw(LIGHT))
+            case Pictures():
+                yield block.name, _of_svg(sheet.gallery(block))
+            case Strips():
+                yield block.name, _of_svg(sheet.sheet("", block))
+            case Table():
+                yield block.name, iter([(".csv", csv_text(block).encode()), (".tex", latex(block).encode())])
+
+
+def _of_chart(chart: "render.Chart", description: str) -> Iterator[tuple[str, bytes]]:
+    yield ".svg", render.svg(chart, description).encode()
+    yield ".png", render.png(chart)
+    yield ".pdf", render.pdf(chart)
+
+
+def _of_svg(text: str) -> Iterator[tuple[str, bytes]]:
+    yield ".svg", text.encode()
+    yield ".png", render.svg_to_png(text)
+    yield ".pdf", render.svg_to_pdf(text)

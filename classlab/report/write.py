@@ -1,0 +1,34 @@
+"""A document as files: one HTML file, one PDF, and each figure and table by itself."""
+
+from pathlib import Path
+
+from classlab.drawing import files, page, paper
+from classlab.drawing.blocks import Document
+from classlab.errors import UserError, did_you_mean
+
+ENDINGS = (".html", ".htm", ".pdf")
+
+
+def write(document: Document, path: Path, pdf: bool = False, figures: str | Path | None = None) -> Path:
+    """Write the document to `path`, as HTML or PDF by its ending, and return the path.
+
+    pdf: also as PDF beside it, under the same name. figures: a folder for each figure as SVG, PNG and PDF and each
+    table as CSV and LaTeX. Raises UserError for another ending, or where something cannot be written.
+    """
+    ending = path.suffix.lower()
+    if ending not in ENDINGS:
+        raise UserError(f"a report is written as .html or .pdf; got {path}{did_you_mean(ending, ENDINGS)}")
+    if ending != ".pdf":
+        _save(path, page.html(document).encode())
+    if pdf or ending == ".pdf":
+        _save(path.with_suffix(".pdf"), paper.document_pdf(document))
+    if figures is not None:
+        files.write(document, Path(figures))
+    return path
+
+
+def _save(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {path}: {error.strerror}") from None
