@@ -24,8 +24,9 @@ imports: .venv/.ready-dev
 tests: .venv/.ready-dev
 	$(BIN)/python -m pytest -n 2
 
-bench: .venv/.ready-dev
-	$(BIN)/python -m benchmarks
+# A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
+bench: benchmarks/.venv/.ready
+	benchmarks/.venv/bin/python -m benchmarks $(BENCH)
 
 schema: .venv/.ready-dev
 	$(BIN)/python -m classlab.experiment > classlab/experiment.schema.json
@@ -44,5 +45,15 @@ schema: .venv/.ready-dev
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
+# The libraries compared with, in an environment of their own on top of .venv, which stays as it is.
+benchmarks/.venv/.ready: .venv/.ready benchmarks/requirements.txt
+	rm -rf benchmarks/.venv
+	$(BIN)/python -m venv --without-pip benchmarks/.venv
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')')" > \
+	  "$$(benchmarks/.venv/bin/python -c 'import site; print(site.getsitepackages()[0])')/project.pth"
+	benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --requirement benchmarks/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv benchmarks/.venv build *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

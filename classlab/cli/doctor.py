@@ -110,11 +110,12 @@ def _bf16(machine: "Machine") -> Line:
     ratio = f"convolutions are {machine.conv_bf16_ratio:.1f} times as fast in it as in fp32"
     if not has_bf16(machine.device):
         return Line("bf16", "ok", f"not in this {_kind(machine)}: training is in fp32 ({ratio})")
-    text = f"in this {_kind(machine)}{_flags(machine.device)}: {ratio}; convolutions use it from batch"
+    where = f"in this {_kind(machine)}{_flags(machine.device)}"
+    text = f"{where}: {ratio}; used for those of batches from {MIN_BATCH_FOR_BF16}"
     if machine.conv_bf16_ratio < 1 and not _busy(machine):
         todo = "training.precision=fp32 is faster here"
-        return Line("bf16", "note", f"{text} {MIN_BATCH_FOR_BF16}", todo)
-    return Line("bf16", "ok", f"{text} {MIN_BATCH_FOR_BF16}")
+        return Line("bf16", "note", text, todo)
+    return Line("bf16", "ok", text)
 
 
 def _flags(device: str) -> str:

@@ -1,0 +1,170 @@
+"""Measure a workload: every side has its turn in every round, and the ratios are of turns of the same round."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import peers, sides
+from benchmarks.session import Session, Tick
+from benchmarks.vision import torchvision
+from benchmarks.workers import Workers
+from benchmarks.workloads import Task, Workload, make
+from classlab.training import machine
+
+OURS = "classlab"
+SIDES = (OURS, "reports", "plain", "lightning", "skorch")
+OF_STUDIES = (OURS, "reports", "plain")  # runs one after the other, as these libraries train several
+PROCESSES = 2  # of a study: SPEED.md's machine and the targets have two cores
+WORKERS = (0, 2)
+ALONE = ("loader", "step", "reports_loader")  # the ceilings, in turns of half the length
+COMMANDS = {
+    "python -c pass": ["-c", "pass"],
+    "import classlab": ["-c", "import classlab"],
+    "classlab --help": ["-m", "classlab.cli.main", "--help"],
+    "import torch": ["-c", "import torch"],
+}
+
+Say = Callable[[str], None]
+
+
+def measure(
+    workload: Workload, device: str, wanted: Sequence[str], pairs: int, seconds: float, say: Say
+) -> dict[str, Any]:
+    """Return what was measured of a workload, as plain data. wanted: the sides; seconds: of every turn."""
+    began, threads = time.perf_counter(), torch.get_num_threads()
+    task = make(workload, device)
+    say(f"{workload.name}: {task.settings}, {task.place}")
+    sessions: dict[str, Session | Workers] = {}
+    workers = None
+    try:
+        for name in wanted:
+            if workload.variants > 1 and name not in OF_STUDIES:
+                continue
+            if name == "reports":
+                sessions[name], workers = _better_reports(task, seconds)
+            else:
+                sessions[name] = _start(task, name)
+            say(f"  {name}: first step after {sessions[name].start_up:.2f} s")
+        start_up = {name: session.start_up for name, session in sessions.items()}
+        sessions |= _alone(task, workers) if workload.variants == 1 and OURS in wanted else {}
+        rates: dict[str, list[float]] = {name: [] for name in sessions}
+        for number in range(pairs):
+            for name in list(sessions)[:: 1 if number % 2 else -1]:
+                rates[name].append(sessions[name].turn(seconds / 2 if name in ALONE else seconds))
+            if number == pairs // 2:
+                torch.set_num_threads(threads)
+                peak = machine.measure(device)
+            say("  " + ", ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items()) + " images/s")
+    finally:
+        for session in sessions.values():
+            session.close()
+    return {
+        "name": workload.name,
+        "experiment": workload.experiment,
+        "changes": list(workload.changes),
+        "variants": workload.variants,
+        "place": task.place,
+        "batch_size": task.batch_size,
+        "settings": task.settings.to_json(),
+        "parameters": task.prepared.parameters,
+        "multiply_adds": task.prepared.multiply_adds,
+        "augmented": bool(task.experiment.data.augmentations),
+        "target": {"against": workload.against, "solid": workload.solid, "aim": workload.aim},
+        "reports_workers": workers,
+        "start_up_seconds": start_up,
+        "images_per_second": {name: values for name, values in rates.items() if name not in ALONE},
+        "ceilings": {name: values for name, values in rates.items() if name in ALONE},
+        "machine": vars(peak),
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def _start(task: Task, name: str) -> Session | Workers:
+    if name == OURS and task.place == "processes":
+        return Workers(task.workload.name, task.device, PROCESSES)
+    side = {OURS: sides.classlab, "plain": sides.plain, "lightning": peers.lightning, "skorch": peers.skorch}[name]
+    return _session(task, side)
+
+
+def _session(task: Task, side: Callable[..., None], **options: Any) -> Session:
+    def work(tick: Tick) -> None:
+        side(task, tick, **options)
+
+    return Session(work, task.device)
+
+
+def _better_reports(task: Task, seconds: float) -> tuple[Session, int]:
+    """Return the reports' way with as many workers as make it faster, and their number."""
+    best: tuple[float, Session, int] | None = None
+    for workers in WORKERS:
+        session = _session(task, sides.reports, workers=workers)
+        rate = session.turn(seconds)
+        if best is None or rate > best[0]:
+            best, worse = (rate, session, workers), best and best[1]
+        else:
+            worse = session
+        if worse:
+            worse.close()
+    assert best is not None
+    return best[1], best[2]
+
+
+def _alone(task: Task, workers: int | None) -> dict[str, Session]:
+    """Return sessions of what a step is made of: loading alone, and computing alone."""
+    sessions = {"loader": _session(task, sides.loader_alone), "step": _session(task, sides.step_alone)}
+    if workers is not None:
+        sessions["reports_loader"] = _session(task, sides.reports_loader_alone, workers=workers)
+    return sessions
+
+
+def commands(pairs: int) -> dict[str, list[float]]:
+    """Return the seconds of starting Python for nothing, for classlab and for its help, in turns."""
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for number in range(-1, pairs):
+        for name, arguments in COMMANDS.items():
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, cwd=Path.cwd())
+            if number >= 0:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def ratios(entry: dict[str, Any], against: str) -> list[float]:
+    """Return classlab's speed over another side's, one ratio a round, in order of size; empty where one was not met."""
+    rates = entry["images_per_second"]
+    if OURS not in rates or against not in rates:
+        return []
+    return sorted(ours / theirs for ours, theirs in zip(rates[OURS], rates[against], strict=True))
+
+
+def warm_up() -> None:
+    """Do once what the first training in a process does: load torch's optimizers and the libraries compared with."""
+    torchvision()
+    import pytorch_lightning  # noqa: F401
+    import skorch  # noqa: F401
+
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    weight.sum().backward()
+    optimizer.step()
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return statistics.median(values)
+
+
+def peak_share(entry: dict[str, Any]) -> tuple[float, float]:
+    """Return classlab's GFLOP/s and its share of the machine's matrix product in the same precision and minute.
+
+    A step is counted as three passes of two operations a multiply-add: forward, and backward to weights and inputs.
+    """
+    work = 6 * entry["multiply_adds"] * median(entry["images_per_second"][OURS]) / 1e9
+    peak = entry["machine"]["bf16_gflops" if entry["settings"]["precision"] == "bf16" else "fp32_gflops"]
+    return work, work / peak
