@@ -61,7 +61,7 @@ def _figure(result: StudyResult, metric: str) -> Figure:
     if diverged and metric == "train_loss":
         told = words.listed([f"{name} ({words.count(len(of), 'run')})" for name, of in diverged.items()])
         caption += f" Diverged: {told}; each a dashed line that ends in a cross."
-    ends = [f"{name} ends at {_end(by_seed, metric)}" for name, by_seed in histories.items()]
+    ends = [f"{name} ends at {_end(by_seed, metric)}" for name, by_seed in histories.items() if by_seed]
     return Figure(
         metric.replace("_", "-"),
         caption,
