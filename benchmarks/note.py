@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 def speed(document: Document) -> tuple[list[str], Rows]:
     """Return headings and rows: images a second, and how many times as fast as each other way."""
-    headings = ["workload", "images/s", "× reports' way", "solid / aim", "× plain", "× Lightn.", "× skorch"]
+    headings = ["workload", "images/s", "× reports' way", "solid/aim", "× plain", "× Lightn.", "× skorch"]
     rows = []
     for entry in document["workloads"]:
         goal = entry["target"]
@@ -29,9 +29,9 @@ def speed(document: Document) -> tuple[list[str], Rows]:
             [
                 entry["name"],
                 f"{median(rates[OURS]):,.0f}" if OURS in rates else "",
-                _spread(ratios(entry, "reports")),
-                f"{goal['solid']:g} / {goal['aim']:g}{mark}",
-                (_spread if goal["against"] == "plain" else _ratio)(ratios(entry, "plain")),
+                spread(ratios(entry, "reports")),
+                f"{goal['solid']:g}/{goal['aim']:g}{mark}",
+                (spread if goal["against"] == "plain" else _ratio)(ratios(entry, "plain")),
                 _ratio(ratios(entry, "lightning")),
                 _ratio(ratios(entry, "skorch")),
             ]
@@ -45,7 +45,7 @@ def starts(document: Document) -> tuple[list[str], Rows]:
     rows = []
     for entry in document["workloads"]:
         seconds = entry["start_up_seconds"]
-        rows.append([entry["name"], *(f"{seconds[k]:.2f}" if k in seconds else "" for k in NAMES), _settings(entry)])
+        rows.append([entry["name"], *(f"{seconds[k]:.2f}" if k in seconds else "" for k in NAMES), how(entry)])
     return headings, rows
 
 
@@ -144,8 +144,12 @@ def write(document: Document, folder: Path = FOLDER) -> Path:
     return note
 
 
-def _spread(values: list[float]) -> str:
-    return f"{_figure(median(values))} ({_figure(values[0])}–{_figure(values[-1])})" if values else ""
+def spread(values: list[float]) -> str:
+    """Return median, least and greatest of ratios in order of size."""
+    if not values:
+        return ""
+    least, greatest = (f"{value:.{0 if value >= 10 else 1}f}" for value in (values[0], values[-1]))
+    return f"{_figure(median(values))} ({least}–{greatest})"
 
 
 def _ratio(values: list[float]) -> str:
@@ -156,7 +160,8 @@ def _figure(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _settings(entry: Document) -> str:
+def how(entry: Document) -> str:
+    """Return how classlab trained, in words."""
     settings = entry["settings"]
     words = [settings["precision"], f"{settings['threads']} thread{'s' if settings['threads'] > 1 else ''}"]
     words += ["compiled"] if settings["compiled"] else []

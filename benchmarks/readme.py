@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.measure import OURS, median, ratios
-from benchmarks.note import FOLDER, _settings, _spread, remarks, table
+from benchmarks.note import FOLDER, how, remarks, spread, table
 
 WORDS = {
     "era-s6": "nine convolutions on MNIST, 16,976 parameters, batch 512, augmented",
@@ -27,8 +27,8 @@ def section(document: dict) -> str:
     rows = []
     for entry in document["workloads"]:
         rates, start = entry["images_per_second"][OURS], entry["start_up_seconds"][OURS]
-        what = f"{WORDS[entry['name']]} ({_settings(entry)})"
-        each = (_spread(ratios(entry, side)) for side in ("reports", "plain"))
+        what = f"{WORDS[entry['name']]} ({how(entry)})"
+        each = (spread(ratios(entry, side)) for side in ("reports", "plain"))
         rows.append([what, f"{median(rates):,.0f}", *each, f"{start:.1f} s"])
     link = f"[{document['date']}](docs/benchmarks/{document['date']}.md)"
     return "\n\n".join([table(headings, rows), " ".join([*remarks(document), f"The whole note: {link}."])])
