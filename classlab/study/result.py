@@ -140,8 +140,12 @@ class StudyResult:
         return pandas.DataFrame(rows)
 
     def histories(self, metric: str) -> dict[str, dict[int, list[float]]]:
-        """Return variant -> seed -> a column of metrics.csv (val_accuracy, train_loss) epoch by epoch."""
-        return results.histories(self.folders, metric)
+        """Return variant -> seed -> a column of metrics.csv (val_accuracy, train_loss) epoch by epoch.
+
+        Every variant is there, in the study's order, so that all charts give it one colour; nothing where none has any.
+        """
+        found = results.histories(self.folders, metric)
+        return {name: found.get(name, {}) for name in self.folders} if found else {}
 
     @property
     def diverged(self) -> dict[str, set[int]]:
