@@ -19,6 +19,7 @@ DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 
 CROSS: dict[str, Any] = {"shape": "cross", "angle": 45, "size": 90, "filled": True, "opacity": 1}
 POINTS_UP_TO = 12  # epochs; a curve of so few shows where it was measured
 EPOCHS_NAMED = 8
+TWO_BESIDE = 14  # letters; of longer names no two stand beside each other in a chart as narrow as a telephone
 NOTE_LETTERS = 60
 
 Histories = Mapping[str, Mapping[int, Sequence[float]]]
@@ -243,7 +244,7 @@ def _told_apart(names: Sequence[str], legend: bool = True) -> tuple[Any, Any]:
     dashes = [DASHES[(place + place // count) % count] for place in range(len(names))]
     long = sum(map(len, names)) + 4 * len(names) > 60
     widest = max(map(len, names), default=0)
-    columns = (1 if widest > 30 else 2) if long else len(names)
+    columns = (1 if widest > TWO_BESIDE else 2) if long else len(names)
     key = alt.Legend(title=None, columns=columns, labelLimit=330, offset=NOTE_HEIGHT, symbolOpacity=1, symbolSize=500)
     key = key if legend and len(names) > 1 else None
     return (

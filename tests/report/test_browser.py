@@ -105,3 +105,35 @@ def test_on_paper_the_page_is_light_and_without_its_list_of_sections(browser, re
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator("nav").is_visible()
     page.context.close()
+
+
+@pytest.fixture(scope="module")
+def study_page(tmp_path_factory):
+    import classlab as cl
+    from classlab.report import study
+
+    out = tmp_path_factory.mktemp("study")
+    one = {
+        "name": "a-variant-with-quite-a-long-name",
+        "data": {"dataset": "digits", "val_size": 100},
+        "model": "perceptron",
+        "training": {"epochs": 2, "batch_size": 200, "optimizer": {"name": "sgd", "learning_rate": 0.1}},
+    }
+    rates = {"training.optimizer.learning_rate": [0.1, 0.05, 1e30]}
+    result = cl.study({"name": "s", "experiment": one, "sweep": {"grid": rates}, "seeds": 2}, out=out, jobs=1)
+    return study.write(result, out=out / "report.html")
+
+
+@pytest.mark.parametrize("width", [400, 800, 1400])
+def test_the_page_of_a_study_fits_every_window(browser, study_page, width):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme="dark")
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if _leaves(request.url) else None)
+    page.goto(study_page.as_uri())
+    page.wait_for_function("document.querySelectorAll('.chart.vega-embed svg').length == 6")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wider = "[...document.querySelectorAll('.chart svg')].filter(svg => svg.getBoundingClientRect().right > innerWidth)"
+    assert page.evaluate(f"{wider}.length") == 0
+    assert complaints == []
+    page.close()

@@ -132,5 +132,5 @@ def test_a_printed_figure_stands_for_half_a_unit_either_way():
 
 
 def test_a_name_that_is_none_is_refused_with_a_suggestion():
-    with pytest.raises(UserError, match="there is no report .era-s7.; did you mean era-s6"):
+    with pytest.raises(UserError, match=r"there is no report .era-s7.; did you mean era-s6"):
         published.load("era-s7")

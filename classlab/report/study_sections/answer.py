@@ -66,7 +66,7 @@ def _variants(result: StudyResult, answer: Answer) -> Table:
     columns.append(Column("95 % interval", "figure"))
     if watched:
         columns += [number(f"best {_split(watched)}"), number(f"last {_split(watched)}")]
-    columns.append(Column("what became of its runs"))
+    columns.append(Column("outcome"))
     rows = tuple(_variant(answer, one, bool(watched)) for one in answer.variants)
     metric = answer.metric.replace("_", " ")
     caption = f"{words.capital(metric)} of each variant: mean, standard deviation and t interval over its n seeds"

@@ -27,7 +27,7 @@ def section(result: StudyResult) -> Section:
     caption = "Every run; its figures are those of the epoch that its protocol chose"
     if len(rows) > ROWS:
         caption = f"The first {ROWS} of {len(rows)} runs; results.csv in the study's folder has all"
-    table = Table("runs", caption, (*columns, Column("time", "figure"), Column("what became of it")), shown)
+    table = Table("runs", caption, (*columns, Column("time", "figure"), Column("outcome")), shown)
     failed = [row for row in rows if row["status"] == "failed"]
     told = [Words(f"{row['variant']}, seed {row['seed']}: {row['sentence']}.") for row in failed]
     return Section("Runs", (table, *told))

@@ -1,0 +1,114 @@
+"""The report of a study, on a small one with a variant that diverges, against its own results."""
+
+import shutil
+
+import pytest
+
+import classlab as cl
+from classlab.drawing import files, paper
+from classlab.drawing.blocks import Code, Facts, Figures, Table, Verdict, Words
+from classlab.report import study as reports
+from classlab.study import study as studies
+
+STUDY = {
+    "name": "rates",
+    "question": "Which learning rate is best?",
+    "experiment": {
+        "name": "rates",
+        "data": {"dataset": "digits", "val_size": 200},
+        "model": {"name": "perceptron", "widths": [16]},
+        "training": {"epochs": 3, "batch_size": 64, "optimizer": {"name": "sgd", "learning_rate": 0.1}},
+    },
+    "sweep": {"grid": {"training.optimizer.learning_rate": [0.1, 0.02, 1e30]}},
+    "seeds": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    return cl.study(STUDY, out=tmp_path_factory.mktemp("studies"), jobs=1)
+
+
+def blocks(result, title, kind):
+    section = next(one for one in reports.build(result).sections if one.title == title)
+    return [block for block in section.blocks if isinstance(block, kind)]
+
+
+def test_every_section_is_there_in_order(result):
+    built = reports.build(result, author="Ada Lovelace")
+    assert built.title == STUDY["question"]
+    titles = ["Answer", "Question and method", "Curves", "Runs", "Environment", "Make it again"]
+    assert [one.title for one in built.sections] == titles
+    assert {fact.label for fact in built.byline} == {"Author", "Trained"}
+
+
+def test_the_table_holds_the_figures_of_the_results(result):
+    variants = next(one for one in blocks(result, "Answer", Table) if one.name == "variants")
+    means = result.results.groupby("variant", sort=False)["test_accuracy"].mean()
+    assert [row[0] for row in variants.rows] == list(means.index)
+    assert [row[2] for row in variants.rows] == pytest.approx(list(means))
+    assert variants.rows[2][-1] == "2 diverged"
+
+
+def test_every_comparison_is_told_in_a_row_and_a_sentence(result):
+    comparisons = next(one for one in blocks(result, "Answer", Table) if one.name == "comparisons")
+    told = [block.text for block in blocks(result, "Answer", Words)]
+    for row, comparison in zip(comparisons.rows, result.answer.comparisons, strict=True):
+        assert row[0] == comparison.variant
+        assert row[1].replace("−", "-") == f"{100 * comparison.effect:+.2f}"
+        assert f"{comparison.sentence}." in told
+    (verdict,) = blocks(result, "Answer", Verdict)
+    worse = [one.variant for one in result.answer.comparisons if one.different]
+    assert all(name in verdict.sentence for name in worse)
+
+
+def test_no_run_is_left_out(result):
+    (table,) = blocks(result, "Runs", Table)
+    assert len(table.rows) == 6
+    assert [row[-1] for row in table.rows] == ["finished"] * 4 + ["diverged"] * 2
+
+
+def test_curves_are_drawn_for_what_was_measured(result):
+    drawn = [figure for block in blocks(result, "Curves", Figures) for figure in block.figures]
+    names = ["dots", "train-loss", "train-accuracy", "val-loss", "val-accuracy", "multiples"]
+    assert [figure.name for figure in drawn] == names
+    loss = next(figure for figure in drawn if figure.name == "train-loss")
+    assert "learning_rate=1e+30 (2 runs)" in loss.caption
+
+
+def test_what_the_variants_share_leaves_out_what_they_change(result):
+    (facts,) = blocks(result, "Question and method", Facts)
+    told = {fact.label: fact.value for fact in facts.facts}
+    assert told["Dataset"] == "digits" and told["Epochs"] == "3"
+    assert "Optimizer" not in told
+
+
+def test_the_printed_study_loads_to_the_same_one(result, tmp_path):
+    command, printed = blocks(result, "Make it again", Code)
+    assert command.text == "classlab study rates.yaml"
+    (tmp_path / "rates.yaml").write_text(printed.text)
+    assert studies.load(tmp_path / "rates.yaml") == result.study
+
+
+def test_it_is_written_as_html_pdf_and_files(result, tmp_path):
+    html = reports.write(result, out=tmp_path / "rates.html", pdf=True)
+    assert html.stat().st_size < 3_000_000
+    assert (tmp_path / "rates.pdf").read_bytes().startswith(b"%PDF-")
+    names = {file.name for file in files.write(reports.build(result), tmp_path / "figures")}
+    assert {"dots.svg", "multiples.pdf", "variants.csv", "comparisons.tex", "runs.csv"} <= names
+
+
+def test_a_study_cut_off_says_what_is_missing(result, tmp_path):
+    folder = tmp_path / "rates"
+    shutil.copytree(result.path, folder)
+    for file in (folder / "runs").glob("*/s1-*/summary.json"):
+        file.unlink()
+    from classlab.study.result import load
+
+    (verdict,) = blocks(load(folder), "Answer", Verdict)
+    assert "3 runs of 6 are still missing" in verdict.sentence
+    for file in (folder / "runs").glob("*/*"):
+        shutil.rmtree(file)
+    (verdict,) = blocks(load(folder), "Answer", Verdict)
+    assert verdict.word == "Not begun"
+    assert paper.document_pdf(reports.build(load(folder))).startswith(b"%PDF-")
