@@ -109,6 +109,9 @@ def test_the_step_is_compiled_where_small_steps_are_many():
     assert not choose("cpu", plan(4, epochs=1), linear, 50_000, 50_000).compiled
     assert not choose("cpu", plan(4, epochs=50, compile=False), linear, 50_000, 50_000).compiled
     assert not choose("cpu", plan(512, epochs=500), linear, 50_000, 50_000_000).compiled
+    work = 80_000_000  # of a step: too little for two threads with linear layers, enough with convolutions
+    assert choose("cpu", plan(100), linear, 1000, work // 100).threads == 1
+    assert choose("cpu", plan(100), nn.Conv2d(1, 4, 3), 1000, work // 100).threads == torch.get_num_threads()
 
 
 def test_a_step_that_cannot_be_compiled_is_refused(monkeypatch):
