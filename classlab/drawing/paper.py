@@ -1,5 +1,7 @@
 """A document as PDF for paper: the same blocks as the page's, drawn by a typst template."""
 
+import itertools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -29,6 +31,8 @@ from classlab.drawing.tables import NUMERIC, shown
 
 TEMPLATE = Path(__file__).with_name("paper.typ")
 LONG_WORD = 30  # letters; a longer word may be broken, after a sign or after as many letters
+TALLEST = 1100  # units of a drawing on one page; a taller one is cut
+ROWS_BESIDE = 19  # of a cut drawing, in each of two columns
 LONG_CODE = 90  # letters in fixed width, which fill a line
 
 
@@ -94,12 +98,30 @@ def _block(block: Block, held: _Files) -> dict[str, Any]:
         case Figures(figures):
             return {"kind": kind, "figures": [_figure(figure, held) for figure in figures]}
         case Drawing():
-            name = held.add(render.svg_to_pdf(block.draw(LIGHT)), ".pdf")
-            return {"kind": kind, "file": name, "caption": block.caption, "top": block.top, "row": block.row}
+            pieces = [held.add(render.svg_to_pdf(piece), ".pdf") for piece in _pieces_of(block, block.draw(LIGHT))]
+            return {"kind": kind, "files": pieces, "caption": block.caption}
         case Pictures():
             return {"kind": kind, **_pictures(block, held)}
         case Strips():
             return {"kind": kind, **_strips(block, held)}
+
+
+def _pieces_of(drawing: Drawing, svg: str) -> list[str]:
+    """Return a drawing that is too tall for a page as several, cut between its rows, each a view of the same SVG."""
+    size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    if not drawing.row or size is None or float(size[2]) <= TALLEST:
+        return [svg]
+    width, tall = float(size[1]), float(size[2])
+    rows = math.ceil((tall - drawing.top) / drawing.row)
+    each = math.ceil(rows / math.ceil(rows / ROWS_BESIDE))
+    cuts = [0.0, *(drawing.top + first * drawing.row for first in range(each, rows, each)), tall]
+    opening = re.compile(r'viewBox="[^"]*" width="[^"]*" height="[^"]*"')
+    return [
+        opening.sub(
+            f'viewBox="0 {start:g} {width:g} {end - start:g}" width="{width:g}" height="{end - start:g}"', svg, 1
+        )
+        for start, end in itertools.pairwise(cuts)
+    ]
 
 
 def _table(table: Table) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from functools import partial
 from html.parser import HTMLParser
@@ -18,6 +19,7 @@ from classlab.drawing.blocks import (
     Facts,
     Figure,
     Figures,
+    Heading,
     Number,
     Numbers,
     Picture,
@@ -43,6 +45,7 @@ def every_block(text):
     """One block of every kind, `text` wherever a text may stand."""
     return (
         Words(text),
+        Heading(text),
         Verdict("good", text, text),
         Numbers((Number(text, text, text),)),
         Facts((Fact(text, text),), text),
@@ -93,6 +96,12 @@ def test_every_kind_of_block_is_drawn():
         assert "Amaryllis" in told, type(block)
 
 
+def test_a_mark_stands_at_the_head_of_the_page():
+    marked = dataclasses.replace(document(), mark="QUICK: shortened")
+    assert "QUICK: shortened" in read(page.html(marked)).text
+    assert 'class="mark"' not in page.html(document())
+
+
 def test_text_is_never_markup():
     reader = read(page.html(document(HOSTILE)))
     scripts = [attributes for tag, attributes in reader.elements if tag == "script"]
@@ -120,7 +129,7 @@ def test_a_page_without_charts_carries_no_script():
 
 def test_headings_go_down_step_by_step_and_tables_name_their_cells():
     elements = read(page.html(document())).elements
-    assert [tag for tag, _ in elements if re.fullmatch("h[1-6]", tag)] == ["h1", "h2"]
+    assert [tag for tag, _ in elements if re.fullmatch("h[1-6]", tag)] == ["h1", "h2", "h3"]
     assert all("alt" in attributes for tag, attributes in elements if tag == "img")
     assert all("scope" in attributes for tag, attributes in elements if tag == "th")
     assert ("html", {"lang": "en"}) in elements

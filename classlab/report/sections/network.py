@@ -25,7 +25,7 @@ def section(run: Run) -> Section:
     except UserError as error:
         return Section("Network", (Words(f"The layers cannot be shown here: {error}."),))
     caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
-    drawn = Drawing("architecture", caption, partial(picture.architecture, table), top=picture.TOP, row=picture.ROW)
+    drawn = Drawing("architecture", caption, partial(picture.architecture, table), top=picture.TOP - 6, row=picture.ROW)
     return Section("Network", (Words(_sentence(run, table)), drawn, layers.for_readers(table), Words(_memory(table))))
 
 
