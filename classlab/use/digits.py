@@ -11,7 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from classlab.use.ink import Ink, readings
-from classlab.use.parts import digit_mask
+from classlab.use.parts import digit_mask, distance
 
 SIDE = 112  # pixels of the longer side while a digit is worked on: many more than the 20 of the result
 WORKING = 360  # pixels of the longer side of the copy in which the digit is looked for
@@ -47,6 +47,9 @@ class Frame:
 
 # The 8 × 8 digits of scikit-learn fill their image and are centred by their box.
 FRAMES = {"mnist": Frame(20 / 28, True), "digits": Frame(1.0, False)}
+# A drawing of one digit stands out from the camera's noise, holds most of the ink, and leaves the other side of the
+# ground, what is lighter than it or darker, nearly empty. Of a photograph of anything else hardly one does all that.
+CLEAR, ALONE, AGAINST = 9.0, 0.4, 1.0
 PLAIN = Variant()
 VARIANTS = (
     PLAIN,
@@ -63,12 +66,18 @@ class Found:
 
     strength: float, (height, width): ink, 1 where full, 0 outside the digit, about SIDE pixels long.
     ink: the reading it was found in.
-    share: its longer side as a share of the picture's.
+    share: its longer side as a share of the picture's. alone: how much of the picture's ink is the digit's.
     """
 
     strength: np.ndarray
     ink: Ink
     share: float
+    alone: float
+
+    @property
+    def plausible(self) -> bool:
+        """Whether the picture looks like a drawing of one digit at all, whatever the digit."""
+        return self.ink.clarity >= CLEAR and self.alone >= ALONE and self.ink.against <= AGAINST
 
 
 def find_digits(picture: np.ndarray) -> list[Found]:
@@ -101,7 +110,8 @@ def _closer(picture: np.ndarray, scale: float, ink: Ink, mask: np.ndarray) -> Fo
     for closer in readings(near, ink.dark)[:1]:
         seen = digit_mask(closer.strength)
         if seen is not None and _size(seen) > 0.6 * size * finer / scale:
-            return replace(_cut(closer, seen), share=size / max(ink.strength.shape))
+            first = _cut(ink, mask)
+            return replace(_cut(closer, seen), ink=ink, share=first.share, alone=first.alone)
     return None
 
 
@@ -134,7 +144,9 @@ def _cut(ink: Ink, mask: np.ndarray) -> Found:
         inside = ndimage.zoom(
             ndimage.gaussian_filter(inside, 0.4 / zoom), zoom, order=1, grid_mode=True, mode="grid-constant"
         )
-    return Found(inside, ink, size / max(ink.strength.shape))
+    squares = np.square(np.minimum(ink.strength, 1.2)) * (ink.strength > 0.25)
+    alone = float(squares[mask].sum() / squares.sum())
+    return Found(inside, ink, size / max(ink.strength.shape), alone)
 
 
 def shrink(found: Found, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
@@ -184,7 +196,7 @@ def _size(mask: np.ndarray) -> int:
 
 def stroke_width(mask: np.ndarray) -> float:
     """Return the usual width of the strokes in pixels: in a band of width w the mean distance to its edge is w / 4."""
-    return float(4 * (ndimage.distance_transform_edt(mask)[mask].mean() - 0.25))
+    return float(4 * (distance(mask)[mask].mean() - 0.25))
 
 
 def _with_width(mask: np.ndarray, thin: float, thick: float) -> np.ndarray:
@@ -196,13 +208,13 @@ def _with_width(mask: np.ndarray, thin: float, thick: float) -> np.ndarray:
     grow = (wanted - width) / 2
     room = int(max(0, grow)) + 2
     mask = np.pad(mask, room)
-    inside = ndimage.distance_transform_edt(mask)
-    signed = inside - ndimage.distance_transform_edt(~mask)
+    inside = distance(mask)
+    signed = inside - distance(~mask)
     if grow > 0:
         return np.clip(signed + grow + 0.5, 0, 1)
     # Narrow parts keep their middle line: nothing is worn away by more than what it has.
     ridge = (inside == ndimage.maximum_filter(inside, 3)) & mask
-    spine = ndimage.distance_transform_edt(~ridge)
+    spine = distance(~ridge)
     core = np.clip(max(1.0, thick / 4) - spine + 0.5, 0, 1) * mask
     return np.maximum(np.clip(signed + grow + 0.5, 0, 1), core)
 

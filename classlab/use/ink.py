@@ -6,7 +6,7 @@ neither a shadow nor a bright corner is taken for ink. Ink is what both say it i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
@@ -27,6 +27,7 @@ class Ink:
     strength: float32, (height, width), 0 for ground, about 1 for full ink, not cut off above.
     contrast: what 1 stands for, as a fraction of the ground's brightness. dark: whether ink is darker than the ground.
     evidence: how much this reading explains; the reading with more is more likely the right one.
+    against: how much the opposite reading, of ink on the other side of the ground, explains as a multiple of it.
     clarity: the contrast as a multiple of the noise.
     """
 
@@ -35,6 +36,7 @@ class Ink:
     dark: bool
     evidence: float
     clarity: float
+    against: float = 0.0
 
 
 def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
@@ -54,6 +56,8 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
             found += local + (even if more else [])
         if found and max(ink.clarity for ink in found) > CLEAR:
             break
+    most = {way: max((ink.evidence for ink in found if ink.dark == way), default=0.0) for way in (True, False)}
+    found = [replace(ink, against=most[not ink.dark] / ink.evidence) for ink in found]
     found = sorted(found, key=lambda ink: -ink.evidence)
     return [ink for ink in found if ink.evidence > 0.12 * found[0].evidence]
 

@@ -26,6 +26,11 @@ def digit_mask(strength: np.ndarray) -> np.ndarray | None:
     return _with_neighbours(labels, main, strength) if main else None
 
 
+def distance(mask: np.ndarray) -> np.ndarray:
+    """Return each true pixel's distance to the nearest false one, in pixels."""
+    return np.asarray(ndimage.distance_transform_edt(mask))
+
+
 def hysteresis(strength: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarray:
     """Return what exceeds `low` and is connected with something above `high`."""
     labels, count = ndimage.label(strength > low, np.ones((3, 3)))
@@ -136,8 +141,7 @@ def _with_neighbours(labels: np.ndarray, main: int, strength: np.ndarray) -> np.
     for _ in range(6):
         rows, columns = np.flatnonzero(chosen.any(1)), np.flatnonzero(chosen.any(0))
         size = max(np.ptp(rows), np.ptp(columns)) + 1
-        distance = ndimage.distance_transform_edt(~chosen)
-        nearest = ndimage.minimum(distance, labels, sorted(open_)) if open_ else []
+        nearest = ndimage.minimum(distance(~chosen), labels, sorted(open_)) if open_ else []
         near = {piece for piece, away in zip(sorted(open_), nearest, strict=True) if away <= max(2.0, NEAR * size)}
         if not near:
             break

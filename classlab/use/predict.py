@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Preparation = Literal["digits", "plain"]
 DIGIT_DATASETS = ("mnist", "digits")
 TOP = 3
-NOTHING_FOUND = "nothing stands out from the ground: a blank page?"
+# What is asked of a digit cut out of a picture: times the least lead of logits, and probability.
+MORE, LIKELY = 1.35, 0.8
+NOTHING_FOUND = "no drawing stands out from its ground"
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def _sources(pictures: Any, shape: tuple[int, ...]) -> Iterable[tuple[str, Any]]
     elif isinstance(pictures, np.ndarray) or not isinstance(pictures, Sequence):
         pictures = [pictures]
     if pictures and all(isinstance(item, str | Path) for item in pictures):
-        yield from ((str(path), path) for path in files_of([Path(item) for item in pictures]))
+        yield from ((str(path), path) for path in files_of([Path(str(item)) for item in pictures]))
         return
     if not pictures:
         raise UserError("nothing to predict: give picture files or a folder of them")
@@ -237,17 +239,31 @@ class Reader:
         """Answer by the reading of the picture that looks most like a digit to the network; variants of it vote."""
         from classlab.use.digits import find_digits
 
-        best: tuple[float, list[np.ndarray]] | None = None
+        best: tuple[float, list[np.ndarray], Found] | None = None
         for found in find_digits(picture.pixels.astype(np.float32)):
             images = self._variants(found)
             if images:
                 merit = self._merit(images) + 0.5 * float(np.log(found.ink.evidence))
                 if best is None or merit > best[0]:
-                    best = merit, images
+                    best = merit, images, found
         if best is None:
-            blank = Picture(picture.pixels, picture.note or NOTHING_FOUND)
-            return self._answer(name, [np.zeros(self.shape, np.float32)], blank, "digits", nothing=True)
-        return self._answer(name, best[1], picture, "digits")
+            return self._nothing(name, picture)
+        return self._answer(name, best[1], picture, "digits", best[2].plausible)
+
+    def _nothing(self, name: str, picture: Picture) -> Prediction:
+        """Answer for a page on which nothing stands: every class is as likely as another."""
+        even = 1 / len(self.names)
+        return Prediction(
+            file=name,
+            name=self.names[0],
+            probability=even,
+            top=[(label, even) for label in self.names[:TOP]],
+            unsure=True,
+            prepared="digits",
+            note=picture.note or NOTHING_FOUND,
+            picture=_thumbnail(picture.pixels),
+            seen=np.zeros(self.shape, dtype=np.uint8),
+        )
 
     def _variants(self, found: "Found") -> list[np.ndarray]:
         from classlab.use.digits import FRAMES, VARIANTS, shrink
@@ -263,11 +279,16 @@ class Reader:
         return float(lead(self.network(np.stack(images))[1]).mean())
 
     def _answer(
-        self, name: str, images: list[np.ndarray], picture: Picture, prepared: str, nothing: bool = False
+        self, name: str, images: list[np.ndarray], picture: Picture, prepared: str, plausible: bool = True
     ) -> Prediction:
+        from classlab.training.calibration import lead
+
         inputs, logits = self.network(np.stack(images))
         probabilities = self.calibration.probabilities(logits).mean(axis=0)
-        unfamiliar = self.calibration.unfamiliar(inputs, logits)
+        doubt = self.calibration.unfamiliar(inputs, logits).mean() > 0.5 or not plausible
+        if prepared == "digits":
+            # Cut out of a picture by rules of ours, something else can pass for a digit: more is asked of it.
+            doubt |= lead(logits).mean() < MORE * self.calibration.least_lead or probabilities.max() < LIKELY
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         top = [(self.names[index], float(probabilities[index])) for index in order]
         return Prediction(
@@ -275,7 +296,7 @@ class Reader:
             name=top[0][0],
             probability=top[0][1],
             top=top,
-            unsure=nothing or bool(unfamiliar.mean() > 0.5),
+            unsure=bool(doubt),
             prepared=prepared,
             note=picture.note,
             picture=_thumbnail(picture.pixels),
@@ -294,7 +315,7 @@ def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
     rows, columns = np.flatnonzero((grey > 64).any(1)), np.flatnonzero((grey > 64).any(0))
     size = max(np.ptp(rows), np.ptp(columns)) + 1
     middle = [float(np.arange(28) @ grey.sum(axis=1 - axis) / grey.sum()) for axis in (0, 1)]
-    return size > 22 or (size >= 17 and max(abs(m - 14) for m in middle) < 2)
+    return bool(size > 22 or (size >= 17 and max(abs(m - 14) for m in middle) < 2))
 
 
 def _shown(image: np.ndarray) -> np.ndarray:
