@@ -168,6 +168,7 @@ def conclude(
 ) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
+    from classlab.training.calibration import calibrate_network
     from classlab.training.train import evaluate_split
 
     experiment = prepared.experiment
@@ -176,13 +177,19 @@ def conclude(
     state = store.read_checkpoint(path / (store.BEST if best else store.LAST))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
-    test = (splits or place_splits(prepared, settings))["test"]
+    splits = splits or place_splits(prepared, settings)
+    test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)
     labels = test.labels.cpu().numpy()
     store.write_predictions(path / store.PREDICTIONS, measured.outputs.cpu().numpy(), labels)
 
     selected = rows[len(state["losses"]) - 1]
     status, sentence = _status(rows, measured.correct, labels)
+    temperature = None
+    if measured.correct is not None and status != "diverged":
+        calibration = calibrate_network(model, splits["train"], splits["val"])
+        store.write_checkpoint(path / store.CALIBRATION, calibration.tensors(), {})
+        temperature = calibration.temperature
     summary = {
         "run": str(path),
         "experiment": experiment.name,
@@ -201,6 +208,7 @@ def conclude(
         **_val_counts(selected.get("val_accuracy"), len(prepared.val)),
         "test_loss": measured.loss,
         **_accuracy(measured.correct, len(labels)),
+        "temperature": temperature,
         "seconds": round(sum(row["seconds"] for row in rows), 3),
     }
     checks = [*contracts.check_after(experiment.contract, summary), *prepared.fixed_checks]

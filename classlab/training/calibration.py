@@ -8,15 +8,14 @@ images' main directions can draw. Temperature and both limits come of the valida
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from classlab.training.evaluate import Images
+from classlab.training.evaluate import Images
 
+SEEN = 5000  # training images that stand in where no validation images were kept
 IMAGES = 10_000  # training images from which the main directions are taken
 DIRECTIONS = 128  # at most
 VARIANCE = 0.9  # of the training images' variance that the directions explain
@@ -74,7 +73,7 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> Calibration:
     return Calibration(temperature, bool(fitted), least_lead, most_strange, tensors["mean"], tensors["directions"])
 
 
-def calibrate(train: "Images", seen: "Images", logits: np.ndarray, fit: bool = True) -> Calibration:
+def calibrate(train: Images, seen: Images, logits: np.ndarray, fit: bool = True) -> Calibration:
     """Return the calibration of a network.
 
     train: the images it was trained on. seen, logits: the validation images and its outputs for them,
@@ -96,6 +95,23 @@ def calibrate(train: "Images", seen: "Images", logits: np.ndarray, fit: bool = T
         mean=mean,
         directions=directions,
     )
+
+
+@torch.no_grad()
+def calibrate_network(model: nn.Module, train: Images, val: Images) -> Calibration:
+    """Return the calibration of a trained network, on the device of the images; it is left in evaluation mode.
+
+    train: its training images. val: its validation images; where there are none, some of the training images stand in
+    for the limits, and the temperature is 1.
+    """
+    model.eval()
+    kept = len(val) > 0
+    pixels = train.pixels[:: max(1, len(train.pixels) // SEEN)]
+    seen = val if kept else Images(pixels, train.labels[: len(train.pixels)][:: max(1, len(train.pixels) // SEEN)],
+                                   train.mean, train.std)  # fmt: skip
+    parts = (seen.batch(slice(start, start + 1000), [], None)[0] for start in range(0, len(seen), 1000))
+    logits = torch.cat([model(part.to(next(model.parameters()).dtype)).double().cpu() for part in parts]).numpy()
+    return calibrate(train, seen, logits, fit=kept)
 
 
 def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -151,7 +167,7 @@ def strangeness(inputs: Tensor, mean: Tensor, directions: Tensor) -> np.ndarray:
     return (left.clamp(min=0) / away.shape[1]).sqrt().double().numpy()
 
 
-def _normalised(images: "Images", index: slice) -> Tensor:
+def _normalised(images: Images, index: slice) -> Tensor:
     """Return some of the images as the network is given them: neither augmented nor copied."""
     pixels = images.pixels[index]
     values = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels

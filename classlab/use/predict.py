@@ -15,6 +15,7 @@ from classlab.use.reading import Picture, files_of, from_image, read
 if TYPE_CHECKING:
     import pandas
     import torch
+    from torch import nn
 
     from classlab.runs.run import Run
     from classlab.training.calibration import Calibration
@@ -189,11 +190,16 @@ class Reader:
             raise UserError(f"a picture has 1 or 3 channels; the network of {run.path} takes {channels}")
 
     @cached_property
+    def model(self) -> "nn.Module":
+        """The run's network, in evaluation mode."""
+        return self.run.model().float()
+
+    @cached_property
     def network(self) -> Callable[[np.ndarray], "tuple[torch.Tensor, np.ndarray]"]:
         """A function from images, float32 0…1 (count, channels, height, width), to normalised ones and logits."""
         import torch
 
-        model, normalise = self.run.model().float(), self.run.environment["normalise"]
+        model, normalise = self.model, self.run.environment["normalise"]
         mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
 
         def run(images: np.ndarray) -> "tuple[torch.Tensor, np.ndarray]":
@@ -208,7 +214,7 @@ class Reader:
         """Temperature and limits: those stored with the run, or fitted now."""
         from classlab.use.calibrated import calibration_of
 
-        return calibration_of(self.run, self.network)
+        return calibration_of(self.run, self.model)
 
     def array(self, name: str, values: np.ndarray) -> Prediction:
         """Answer for an image in the network's own shape, or for a picture."""

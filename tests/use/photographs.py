@@ -4,6 +4,7 @@
 """
 
 import io
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def _written(digit: int, size: tuple[int, int], random: Random, medium: str, _: 
         pressure = 1 + 0.18 * np.sin(np.linspace(0, random.uniform(2, 7), len(path)) + random.uniform(0, 6))
         lift = random.random() < 0.06  # a pen that skips
         skip = random.integers(len(path)) if lift else -10
-        for index, (here, there) in enumerate(zip(path, path[1:], strict=False)):
+        for index, (here, there) in enumerate(itertools.pairwise(path)):
             if abs(index - skip) < 2:
                 continue
             wide = pen * scale * pressure[index]
