@@ -246,7 +246,8 @@ class Reader:
         from classlab.use.digits import find_digits
 
         best: tuple[float, list[np.ndarray], Found] | None = None
-        for found in find_digits(picture.pixels.astype(np.float32)):
+        pixels = picture.pixels.astype(np.float32)
+        for found in [*find_digits(pixels), *find_digits(_with_margin(pixels))]:
             images = self._variants(found)
             if images:
                 merit = self._merit(images) + 0.5 * float(np.log(found.ink.evidence))
@@ -308,6 +309,17 @@ class Reader:
             picture=_thumbnail(picture.pixels),
             seen=np.rint(images[0] * 255).clip(0, 255).astype(np.uint8),
         )
+
+
+def _with_margin(pixels: np.ndarray) -> np.ndarray:
+    """Return the picture with a margin of its rim's usual colour, so that a digit which fills it touches no edge."""
+    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    height, width = pixels.shape[:2]
+    margin = max(2, max(height, width) // 6)
+    wide = np.empty((height + 2 * margin, width + 2 * margin, 3), pixels.dtype)
+    wide[:] = np.median(rim, axis=0)
+    wide[margin : margin + height, margin : margin + width] = pixels
+    return wide
 
 
 def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
