@@ -19,10 +19,9 @@ from classlab.training import updates
 from classlab.training.machine import processor
 
 MIN_BATCH_FOR_BF16 = 64
-# Below so many multiply-adds a step, two threads wait for each other longer than they work: with convolutions, and
-# without, where each layer is one short matrix product (docs/log.md).
+# Below so many multiply-adds a step, two threads wait for each other longer than they work, and without convolutions
+# bf16 spends more on casting than it saves (docs/log.md).
 MIN_WORK_FOR_THREADS = 50_000_000
-MIN_LINEAR_WORK_FOR_THREADS = 500_000_000
 # Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md).
 MIN_STEPS_TO_COMPILE = 40_000
 
@@ -59,11 +58,11 @@ def choose(
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    least = MIN_WORK_FOR_THREADS if convolutions else MIN_LINEAR_WORK_FOR_THREADS
-    small = multiply_adds is not None and plan.batch_size * multiply_adds < least
+    small = multiply_adds is not None and plan.batch_size * multiply_adds < MIN_WORK_FOR_THREADS
     precision = plan.precision
     if precision == "auto":
-        pays = convolutions and plan.batch_size >= MIN_BATCH_FOR_BF16
+        known_large = multiply_adds is not None and not small
+        pays = plan.batch_size >= MIN_BATCH_FOR_BF16 and (convolutions or known_large)
         precision = "bf16" if pays and has_bf16(name) else "fp32"
     if threads is None:
         threads = 1 if small else torch.get_num_threads()

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 from classlab.experiment import Experiment
 from classlab.progress import errors
 from classlab.training import updates
+from classlab.training.decompositions import Table, table
 from classlab.training.device import Settings
 from classlab.training.functional import Functional, NotFunctionalError, take_apart
 from classlab.training.task import reconstructs
@@ -86,7 +87,7 @@ def _compiled(
     masks = taken.draw_masks(len(inputs), torch.Generator(), inputs.dtype)
     targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
     state = (weights, others, slots, rates)
-    run = compile_whole(whole, (*state, masks, inputs, inputs, targets, totals))
+    run = compile_whole(whole, (*state, masks, inputs, inputs, targets, totals), table(len(inputs)))
     kept, count = pytree.tree_leaves(state), len(inputs)
     random = torch.random.default_generator
 
@@ -101,11 +102,12 @@ def _compiled(
     return step
 
 
-def compile_whole(function: Callable[..., None], example: tuple[Any, ...]) -> Callable[..., Any]:
+def compile_whole(function: Callable[..., None], example: tuple[Any, ...], decompositions: Table) -> Callable[..., Any]:
     """Compile a function that works in place on the tensors of `example`; the result takes its leaves, one by one.
 
     The function is traced with tensors and its graph handed to the compiler, without torch.compile's guards, which
-    would ask before every step whether something has changed: at batch 1 that costs an eighth of it.
+    would ask before every step whether something has changed: at batch 1 that costs an eighth of it. decompositions:
+    what is computed in another form, see decompositions.table.
     """
     from torch._inductor import compile as compile_graph  # takes a second to import
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -117,7 +119,7 @@ def compile_whole(function: Callable[..., None], example: tuple[Any, ...]) -> Ca
         return ()
 
     with torch.no_grad():
-        graph = make_fx(flat, tracing_mode="fake")(*leaves)
+        graph = make_fx(flat, decompositions, tracing_mode="fake")(*leaves)
         return compile_graph(graph, leaves, options={"cpp_wrapper": True})
 
 

@@ -16,6 +16,7 @@ RANDOM = np.random.default_rng(0)
 COLOUR = (RANDOM.integers(0, 256, (400, 3, 32, 32), dtype=np.uint8), np.arange(400) % 10)
 GREY = (RANDOM.integers(0, 256, (90, 1, 12, 12), dtype=np.uint8), np.arange(90) % 3)
 LENET = {"name": "convnet", "filters": [6, 16], "kernel": 5, "pool_after": [1, 2], "widths": [120, 84]}
+PADDED = {"name": "convnet", "filters": [4, 6], "kernel": 3, "padding": 1, "pool_after": [2], "widths": [8]}
 EPOCHS = {"cifar": 1, "grey": 2}
 
 
@@ -162,6 +163,15 @@ class Counts(OwnRandomness):
 def test_a_network_that_is_no_pure_function_is_told_apart(network, reason):
     with pytest.raises(NotFunctionalError, match=reason):
         take_apart(network(), torch.rand(4, 1, 12, 12))
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
+def test_the_compiled_step_of_single_images_equals_the_eager_one():
+    for model, images in ((PADDED, GREY), (LENET, COLOUR)):
+        arrays = (images[0][:30], images[1][:30])
+        plan = experiment(model, batch_size=1)
+        (compiled,), (eager,) = alone(plan, 0, arrays, compiled=True), alone(plan, 0, arrays)
+        assert difference(compiled.state, eager.state) < 1e-9
 
 
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
