@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from classlab.cli import assign, check, compare, data, doctor, inspect, lesson, predict, report
+from classlab.cli import assign, check, compare, data, doctor, inspect, lesson, predict, report, reproduce
 from classlab.cli import run as run_commands
 from classlab.cli import study as study_commands
 from classlab.errors import Refused, UserError
@@ -24,6 +24,7 @@ app.command()(study_commands.study)
 app.command()(compare.compare)
 app.command()(inspect.inspect)
 app.command()(report.report)
+app.command()(reproduce.reproduce)
 app.command()(predict.predict)
 app.command()(assign.assign)
 app.command()(check.check)

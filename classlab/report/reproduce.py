@@ -1,21 +1,26 @@
 """The runs that the five reports need, trained as one queue over the cores; what is finished is never trained again."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from classlab.errors import UserError
+from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
-from classlab.progress import progress
+from classlab.progress import errors
+from classlab.report import published
 from classlab.report.published import Published, Trained
+from classlab.report.watch import Watched, watch
 from classlab.runs import store
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
+from classlab.yaml_text import shown
 
-SECONDS_BETWEEN_LOOKS = 1.0
+LOCK = ".lock"
+# A run that takes longer keeps the number of seeds that its report has here.
+LONG_SECONDS = 300
 # What a step costs besides its arithmetic, and how fast that is: only for an order in which to train.
 STEP_SECONDS, MULTIPLY_ADDS_A_SECOND = 3e-4, 2e10
 
@@ -37,13 +42,49 @@ class Needed:
     after: Path | None = None
 
 
-def needed(reports: Sequence[Published], out: Path, quick: bool = False, seeds: int | None = None) -> list[Needed]:
-    """Return every run of the reports, in their order. seeds: how many of each, instead of the report's own."""
+def wanted(
+    name: str, out: Path, quick: bool = False, seeds: int | None = None, device: str | None = None
+) -> list[Needed]:
+    """Return every run of a report, or of all of them. seeds: how many of each run, but not of a long one.
+
+    Raises UserError for a name that no report has, and for fewer than one seed.
+    """
+    if seeds is not None and seeds < 1:
+        raise UserError(f"seeds must be at least 1, got {seeds}")
+    reports = named(name)
+    found = needed(reports, out, quick, seeds)
+    if seeds is None:
+        return found
+    long = {folder for folder, one in times(found, device).items() if one.seconds > LONG_SECONDS}
+    return needed(reports, out, quick, seeds, {(one.report, one.run) for one in found if one.folder in long})
+
+
+def named(name: str) -> list[Published]:
+    """Return the report of that name, or with `all` every one. Raises UserError."""
+    known = [*published.names(), "all"]
+    if name not in known:
+        raise UserError(
+            f"there is no report {shown(name)}{did_you_mean(name, known) or ';'} there are {listing(known)}"
+        )
+    return [published.load(one) for one in (published.names() if name == "all" else [name])]
+
+
+def needed(
+    reports: Sequence[Published],
+    out: Path,
+    quick: bool = False,
+    seeds: int | None = None,
+    keep: Collection[tuple[str, str]] = (),
+) -> list[Needed]:
+    """Return every run of the reports, in their order.
+
+    seeds: how many of each, instead of the report's own. keep: the (report, run) that keep their own all the same.
+    """
     found = []
     for report in reports:
         for name, trained in report.runs.items():
-            for seed in range(seeds or trained.seeds):
-                found.append(_needed(report, name, trained, seed, out, quick))
+            count = seeds if seeds and (report.name, name) not in keep else trained.seeds
+            found += [_needed(report, name, trained, seed, out, quick) for seed in range(count)]
     return found
 
 
@@ -65,6 +106,23 @@ def finished(one: Needed) -> bool:
     return (one.folder / store.SUMMARY).is_file()
 
 
+def times(wanted: Sequence[Needed], device: str | None = None) -> dict[Path, forecast.Seconds]:
+    """Return how long each run takes in a process of one thread: folder -> seconds, by a measurement of some steps."""
+    variants = {one.fresh.digest(): Variant(one.run, one.fresh, {}) for one in wanted}
+    named = [Variant(digest, variant.experiment, {}) for digest, variant in variants.items()]
+    folders = {digest: [one.folder for one in wanted if one.fresh.digest() == digest] for digest in variants}
+    known = forecast.times(named, device, folders, threads=1, compiled=True)
+    return {one.folder: known[one.fresh.digest()] for one in wanted}
+
+
+def by_the_clock(seconds: Sequence[float], jobs: int) -> float:
+    """Return how long runs take when `jobs` processes take one after the other, the longest first."""
+    busy = [0.0] * jobs
+    for one in sorted(seconds, reverse=True):
+        heapq.heappush(busy, heapq.heappop(busy) + one)
+    return max(busy)
+
+
 def train(
     wanted: Sequence[Needed], out: Path, jobs: int | None = None, device: str | None = None, verbose: bool = True
 ) -> dict[Path, str]:
@@ -77,13 +135,28 @@ def train(
         return {}
     store.create(out)
     with _alone(out):
-        works = forecast.check([Variant(str(one.folder), one.fresh, {}) for one in waiting.values()], device)
-        order = sorted(waiting.values(), key=lambda one: -_seconds(works[str(one.folder)]))
+        works = _works(list(waiting.values()), device)
+        # What waits for an encoder comes last, when that encoder has long been trained.
+        order = sorted(waiting.values(), key=lambda one: (one.after is not None, -_seconds(works[one.folder])))
         failures: dict[Path, str] = {}
-        with _watch({one.folder: works[str(one.folder)] for one in order}, verbose):
-            for stage in ([one for one in order if one.after is None], [one for one in order if one.after is not None]):
-                _train(stage, out, jobs or places.cores(), device, failures)
+        with watch({one.folder: _watched(one, works[one.folder]) for one in order}, verbose):
+            try:
+                _train(order, out, jobs or places.cores(), device, failures)
+            except KeyboardInterrupt:
+                errors.print(f"stopped; what is done is kept in {out}, and the same command goes on from there")
+                raise
     return failures
+
+
+def _works(wanted: Sequence[Needed], device: str | None) -> dict[Path, forecast.Work]:
+    """Return the work of each run, every experiment checked before anything is trained."""
+    experiments = {one.fresh.digest(): one.fresh for one in wanted}
+    works = forecast.check([Variant(digest, one, {}) for digest, one in experiments.items()], device)
+    return {one.folder: works[one.fresh.digest()] for one in wanted}
+
+
+def _watched(one: Needed, work: forecast.Work) -> Watched:
+    return Watched(f"{one.report} {one.run}, seed {one.seed}", work.epochs, work.images, _seconds(work))
 
 
 def _seconds(work: forecast.Work) -> float:
@@ -91,56 +164,23 @@ def _seconds(work: forecast.Work) -> float:
     return work.steps * STEP_SECONDS + arithmetic
 
 
-def _train(stage: Sequence[Needed], out: Path, jobs: int, device: str | None, failures: dict[Path, str]) -> None:
+def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None, failures: dict[Path, str]) -> None:
     from classlab.training.device import check_device
 
-    runs = {str(one.folder.relative_to(out)): one for one in stage}
+    runs = {str(one.folder.relative_to(out)): one for one in order}
     experiments: Mapping[str, Experiment] = {name: one.experiment for name, one in runs.items()}
     planned = tuple(Planned(name, one.seed, name) for name, one in runs.items())
-    if not planned:
-        return
     device = check_device(device)
-    place = "processes" if device == "cpu" else "one by one"
-    entry = Entry(place, 1, device, planned)
-    places.train_entry(entry, planned, experiments, out, jobs, lambda one, told: failures.update({out / one.run: told}))
 
+    def failed(one: Planned, sentence: str) -> None:
+        failures[out / one.run] = sentence
 
-@contextmanager
-def _watch(works: Mapping[Path, forecast.Work], verbose: bool) -> Iterator[None]:
-    """Show a bar with rate and time left until the block ends, by looking into the run folders."""
-    if not verbose:
-        yield
-        return
-    stop, begun = threading.Event(), _images(works)
-    total = sum(work.images * work.epochs for work in works.values())
+    def ready(one: Planned) -> bool:
+        after = runs[one.run].after
+        return after is None or (after / store.SUMMARY).is_file() or after in failures
 
-    def follow() -> None:
-        seen = begun
-        with progress(f"{len(works)} runs", total - begun, "images") as advance:
-            while not stop.wait(SECONDS_BETWEEN_LOOKS):
-                now = _images(works)
-                advance(now - seen)
-                seen = now
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _images(works: Mapping[Path, forecast.Work]) -> int:
-    """Return how many images the runs have trained on so far; one that ended early has done all."""
-    return sum(work.images * _epochs(folder, work.epochs) for folder, work in works.items())
-
-
-def _epochs(folder: Path, planned: int) -> int:
-    if (folder / store.SUMMARY).is_file():
-        return planned
-    metrics = folder / store.METRICS
-    return max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
+    entry = Entry("processes" if device == "cpu" else "one by one", 1, device, planned)
+    places.train_entry(entry, planned, experiments, out, jobs, failed, ready)
 
 
 @contextmanager
@@ -149,7 +189,7 @@ def _alone(out: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(out / ".lock", timeout=0):
+        with FileLock(out / LOCK, timeout=0):
             yield
     except Timeout:
         raise UserError(f"another process is at work in {out}; wait for it, or stop it first") from None

@@ -126,11 +126,18 @@ def _disk(experiment: Experiment, prepared: "Prepared") -> int:
     return checkpoints * prepared.parameters * 4 * (1 + slots) + outputs
 
 
-def times(variants: Sequence[Variant], device: str | None, folders: Mapping[str, Sequence[Path]]) -> dict[str, Seconds]:
+def times(
+    variants: Sequence[Variant],
+    device: str | None,
+    folders: Mapping[str, Sequence[Path]],
+    threads: int | None = None,
+    compiled: bool = False,
+) -> dict[str, Seconds]:
     """Return how long one run of each variant takes.
 
     folders: variant -> where its runs are or would be; finished ones are believed, else some steps are timed. Variants
-    that differ in their learning rate or weight decay alone are the same work and are timed once.
+    that differ in their learning rate or weight decay alone are the same work and are timed once. threads: of each run,
+    None as it would choose. compiled: compile the steps of which a run would, which takes longer than the timing.
     """
     known: dict[str, Seconds] = {}
     for one in variants:
@@ -139,7 +146,7 @@ def times(variants: Sequence[Variant], device: str | None, folders: Mapping[str,
             known[_kind(one.experiment)] = Seconds(found, "finished runs")
     for one in variants:
         if _kind(one.experiment) not in known:
-            known[_kind(one.experiment)] = Seconds(_measured(one, device), "a short measurement")
+            known[_kind(one.experiment)] = Seconds(_measured(one, device, threads, compiled), "a short measurement")
     return {
         one.name: Seconds(
             known[_kind(one.experiment)].seconds * one.experiment.training.epochs,
@@ -169,15 +176,15 @@ class _Enough(Exception):
     """Raised out of the loop when enough steps were timed."""
 
 
-def _measured(variant: Variant, device: str | None) -> float:
+def _measured(variant: Variant, device: str | None, threads: int | None, compiled: bool) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.prepare import place_model, place_splits
     from classlab.training.device import choose
     from classlab.training.train import evaluate_split, train
 
     experiment, plan, prepared = variant.experiment, variant.experiment.training, _prepared(variant)
-    settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds)
-    settings = replace(settings, compiled=False)  # compiling would take longer than what is measured
+    settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
+    settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
 

@@ -2,10 +2,10 @@
 
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +16,9 @@ from classlab.study.plan import Entry, Planned
 from classlab.study.worker import told
 
 Failed = Callable[[Planned, str], None]
+Ready = Callable[[Planned], bool]
+
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def cores() -> int:
@@ -30,16 +33,18 @@ def train_entry(
     folder: Path,
     jobs: int,
     failed: Failed,
+    ready: Ready = lambda _: True,
 ) -> None:
-    """Train the runs of an entry that are not finished.
+    """Train the runs of an entry that are not finished, in the order given.
 
     waiting: those. experiments: variant -> its experiment. folder: the study's. jobs: processes at a time. failed:
     told of each run that could not be trained, with a sentence; what the reader's code raises ends its run alone.
+    ready: whether a process may begin with a run, which may have to wait for one that stands before it.
     """
     if entry.place == "population":
         _together(entry, waiting, experiments, folder, failed)
     elif entry.place == "processes":
-        _processes(entry, waiting, experiments, folder, min(jobs, len(waiting)), failed)
+        _processes(entry, waiting, experiments, folder, min(jobs, len(waiting)), failed, ready)
     else:
         _one_by_one(entry, waiting, experiments, folder, failed)
 
@@ -86,20 +91,29 @@ def _processes(
     folder: Path,
     jobs: int,
     failed: Failed,
+    ready: Ready,
 ) -> None:
     """Hand the runs to `jobs` workers, each a process; a thread of this one waits for each of them."""
-    todo: queue.Queue[Planned] = queue.Queue()
-    for one in waiting:
-        todo.put(one)
+    todo, taking = list(waiting), threading.Lock()
     workers: list[subprocess.Popen[str]] = []
     problems: list[BaseException] = []
     stopping = threading.Event()
 
+    def take() -> Planned | None:
+        """Return the first run that is ready, None where no more is to do."""
+        while todo and not stopping.is_set():
+            with taking:
+                one = next((one for one in todo if ready(one)), None)
+                if one is not None:
+                    todo.remove(one)
+                    return one
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        return None
+
     def attend() -> None:
         worker: subprocess.Popen[str] | None = None
         try:
-            while True:
-                one = todo.get_nowait()
+            while (one := take()) is not None:
                 if worker is None:
                     worker = _start(folder)
                     workers.append(worker)
@@ -110,8 +124,6 @@ def _processes(
                     failed(one, problem)
                 if worker.poll() is not None:
                     worker = None
-        except queue.Empty:
-            pass
         except BaseException as error:
             problems.append(error)
 

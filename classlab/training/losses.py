@@ -7,6 +7,7 @@ A loss that asks for inputs and clean instead of targets is one for reconstructi
 
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
@@ -26,7 +27,9 @@ def nll(outputs: Tensor, targets: Tensor) -> Tensor:
 
 def mse(outputs: Tensor, targets: Tensor) -> Tensor:
     """Squared distance of the outputs, as they are, from 1 at the target and 0 elsewhere, mean over all of them."""
-    return F.mse_loss(outputs, F.one_hot(targets, outputs.shape[1]).to(outputs.dtype))
+    classes = torch.arange(outputs.shape[1], device=outputs.device)
+    one_hot = targets[:, None] == classes  # F.one_hot looks at the targets' values, which no compiled step can
+    return F.mse_loss(outputs, one_hot.to(outputs.dtype))
 
 
 def reconstruction(outputs: Tensor, inputs: Tensor, clean: Tensor, denoise: bool = False) -> Tensor:

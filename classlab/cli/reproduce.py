@@ -1,0 +1,88 @@
+"""`classlab reproduce`: train what a report needs, and set what it published beside what was measured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from classlab.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from classlab.report.reproduce import Needed
+
+
+def reproduce(
+    name: Annotated[
+        str, typer.Argument(metavar="REPORT", help="era-s6, eva7-s4, prml-pa6, dl-minor-1, cifar-hw3 or all")
+    ],
+    quick: Annotated[bool, typer.Option("--quick", help="true but shortened runs; every page says so")] = False,
+    seeds: Annotated[
+        int | None, typer.Option(help="how many seeds of every run that takes at most 5 minutes, by the forecast")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="processes at a time; by default one a core")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="where to write; by default reproduced, with --quick reproduced-quick")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "--dry", help="only say what would be trained, and what it would take")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Make a report again, beside what it published.
+
+    Finished runs are never trained again; what was cut off goes on where it stopped.
+
+    Example: classlab reproduce prml-pa6 --quick
+
+    Exit 0: done. 1: a run could not be trained. 2: bad input.
+    """
+    from classlab.report import reproduce as reports
+
+    folder = out or Path("reproduced-quick" if quick else "reproduced")
+    wanted = reports.wanted(name, folder, quick, seeds, device)
+    if dry_run:
+        expected = _expected(wanted, jobs, device)
+        print_json(expected) if json else _say_expected(expected)
+        return
+    failures = reports.train(wanted, folder, jobs, device)
+    for path, sentence in failures.items():
+        console.print(f"{path}: {sentence}", markup=False, soft_wrap=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> dict[str, Any]:
+    """Return what would be trained, as a program reads it."""
+    from classlab.report import reproduce as reports
+    from classlab.study.places import cores
+
+    times, jobs = reports.times(wanted, device), jobs or cores()
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in wanted:
+        row = rows.setdefault((one.report, one.run), {"report": one.report, "run": one.run, "seeds": 0, "done": 0})
+        row["seeds"] += 1
+        row["done"] += reports.finished(one)
+        row["seconds"], row["known_from"] = times[one.folder].seconds, times[one.folder].known_from
+    waiting = {one.folder for one in wanted if not reports.finished(one)}
+    seconds = reports.by_the_clock([times[folder].seconds for folder in waiting], jobs)
+    return {"runs": list(rows.values()), "waiting": len(waiting), "jobs": jobs, "seconds": seconds}
+
+
+def _say_expected(expected: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from classlab.report.words import duration
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("report", "run", "seeds", "done", "time a run"):
+        table.add_column(heading, justify="left" if heading in ("report", "run") else "right", no_wrap=True)
+    for row in expected["runs"]:
+        table.add_row(row["report"], row["run"], str(row["seeds"]), str(row["done"]), duration(row["seconds"]))
+    console.print(table)
+    known = " and ".join(sorted({row["known_from"] for row in expected["runs"]}))
+    processes = f"{expected['jobs']} processes at a time, of one thread each"
+    told = f"about {duration(expected['seconds'])} by the clock, by {known}"
+    console.print(f"{expected['waiting']} runs to train, {processes}: {told}")

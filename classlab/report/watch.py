@@ -1,0 +1,100 @@
+"""What is seen while the runs of reports train, on standard error: one line with rate and time left.
+
+A thread looks into the run folders now and then, so that it does not matter in which process a run is trained.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from classlab.progress import errors
+from classlab.report.words import duration
+from classlab.runs import store
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One run. name: for people. images: of an epoch. seconds: what the whole of it may take, to weigh it by."""
+
+    name: str
+    epochs: int
+    images: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far the runs are. ended: the folders of those that have a summary. seconds: of their work, as weighed."""
+
+    ended: frozenset[Path]
+    images: int
+    seconds: float
+
+
+@contextmanager
+def watch(runs: Mapping[Path, Watched], verbose: bool) -> Iterator[None]:
+    """Show how far the runs are until the block ends: on a terminal one line that changes, else one for each run."""
+    if not verbose:
+        yield
+        return
+    stop, begun, started = threading.Event(), look(runs), time.monotonic()
+
+    def follow() -> None:
+        before = begun
+        with errors.status(f"{len(runs)} runs") as status:
+            while True:
+                over = stop.wait(SECONDS_BETWEEN_LOOKS)
+                seen = look(runs)
+                status.update(line(runs, begun, seen, time.monotonic() - started))
+                for number, folder in enumerate(sorted(seen.ended - before.ended), len(before.ended) + 1):
+                    told = f"[{number}/{len(runs)}] {runs[folder].name}: {_ended(folder)}"
+                    errors.print(told, markup=False, soft_wrap=True)
+                before = seen
+                if over:
+                    return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def look(runs: Mapping[Path, Watched]) -> Seen:
+    """Look into the run folders; a run that ended early has done all its work."""
+    ended = frozenset(folder for folder in runs if (folder / store.SUMMARY).is_file())
+    done = {folder: one.epochs if folder in ended else _epochs(folder) for folder, one in runs.items()}
+    return Seen(
+        ended,
+        sum(runs[folder].images * epochs for folder, epochs in done.items()),
+        sum(runs[folder].seconds * epochs / runs[folder].epochs for folder, epochs in done.items()),
+    )
+
+
+def line(runs: Mapping[Path, Watched], begun: Seen, seen: Seen, elapsed: float) -> str:
+    """Return the line: how many runs are done, the rate, and the time left, by the rate since this process began."""
+    whole, done = sum(one.seconds for one in runs.values()), seen.seconds - begun.seconds
+    told = f"{len(seen.ended)} of {len(runs)} runs · {100 * seen.seconds / whole:.0f} %"
+    if done <= 0:
+        return told
+    rate = (seen.images - begun.images) / elapsed
+    return f"{told} · {rate:,.0f} images/s · about {duration(elapsed * (whole - seen.seconds) / done)} left"
+
+
+def _epochs(folder: Path) -> int:
+    metrics = folder / store.METRICS
+    return max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
+
+
+def _ended(folder: Path) -> str:
+    summary = store.read_json(folder / store.SUMMARY)
+    accuracy = summary["test_accuracy"]
+    told = f"test loss {summary['test_loss']:.4f}" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %"
+    return f"{told}, {duration(summary['seconds'])}" if summary["status"] == "finished" else summary["status_sentence"]
