@@ -1,0 +1,187 @@
+"""Whether a published figure is borne out by what was measured: figures in, a word, the interval and the gap out.
+
+The words, once for all reports:
+holds            the published figure lies in the interval; equal, where it is exact; the limit is kept; it is so
+within chance    a limit that the mean misses and one more run may keep
+above, below     the measured figure lies above, below the published one, further than the interval reaches
+does not hold    not equal, the limit not kept, not so, or the runs diverged
+told, not judged a time on a machine; a loss of one run; of a shortened run all that training decides; not measured
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+from classlab.report import outcome
+from classlab.report.measures import OF_THE_NETWORK, Measured, measure
+from classlab.report.published import Part, Value
+from classlab.runs.run import Run
+from classlab.statistics import Scale, compare, mcnemar, one_more_run, variant, wilson
+
+Word = Literal["holds", "within chance", "above", "below", "does not hold", "told, not judged"]
+Interval = tuple[float, float]
+
+# A difference of two accuracies lies in -1 … 1, and is told in points.
+DIFFERENCE = Scale("difference", 100, " points", is_share=False)
+LOSS = Scale("loss", 1, "", "", 4, higher_is_better=False, is_share=False)
+ACCURACY = Scale()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A published figure beside the measured one.
+
+    n: the runs that gave one, of `runs`. mean, sd: of those. low, high: the interval; method: what it is. gap: the mean
+    less the nearest end of what was published, 0 inside it. because: what the word rests on, in a few words.
+    """
+
+    part: str
+    value: Value
+    word: Word
+    n: int
+    runs: int
+    mean: float | None = None
+    sd: float | None = None
+    interval: Interval | None = None
+    method: str = ""
+    gap: float | None = None
+    because: str = ""
+
+
+def judge(value: Value, part: Part, runs: Mapping[str, Sequence[Run]], quick: bool = False) -> Judged:
+    """Return the verdict on one figure of a part. runs: name -> its runs that have ended. quick: they are shortened."""
+    measured = _measured(value, part, runs)
+    values = measured.values
+    n, of = len(values), measured.runs
+    if not values:
+        reasons = sorted(set(measured.why.values()))
+        word: Word = "told, not judged" if quick or reasons != ["diverged"] else "does not hold"
+        return Judged(part.title, value, word, n, of, because=", ".join(reasons) or "not trained")
+    mean, sd = fmean(values), stdev(values) if n > 1 else None
+    interval, method = _interval(value, measured, runs)
+    word, because = _word(value, mean, n, interval, runs)
+    if n < of:
+        left_out = f"{of - n} of {of} runs {', '.join(sorted(set(measured.why.values())))}"
+        because = f"{because}; {left_out}" if because else left_out
+    if quick and value.of != "lesson" and value.metric not in OF_THE_NETWORK:
+        word, because = "told, not judged", "shortened"
+    return Judged(part.title, value, word, n, of, mean, sd, interval, method, _gap(value, mean), because)
+
+
+def scale(value: Value) -> Scale:
+    """Return how a figure is told."""
+    if value.claim in ("difference", "similar"):
+        return DIFFERENCE
+    return ACCURACY if value.is_percent else LOSS
+
+
+def _measured(value: Value, part: Part, runs: Mapping[str, Sequence[Run]]) -> Measured:
+    """Return the figure over seeds; of two runs, the first less the second, paired by seed."""
+    if isinstance(value.of, str):
+        return measure(value, value.of, part, runs)
+    first, second = (measure(value, name, part, runs) for name in value.of)
+    shared = [seed for seed in first.by_seed if seed in second.by_seed]
+    gaps = {seed: first.by_seed[seed] - second.by_seed[seed] for seed in shared}
+    return Measured(gaps, len(shared) or max(first.runs, second.runs), None, {**second.why, **first.why})
+
+
+def _interval(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]]) -> tuple[Interval | None, str]:
+    """Return where one more run would fall; of one run and a share of images its Wilson interval."""
+    if value.claim in ("exact", "holds", "machine"):
+        return None, ""
+    values = measured.values
+    if len(values) > 1:
+        return one_more_run(values, scale=scale(value)), "one more run"
+    if measured.images:
+        return wilson(round(values[0] * measured.images), measured.images), "Wilson, one run"
+    if not isinstance(value.of, str) and value.metric.endswith("accuracy"):
+        return _newcombe(value, measured, runs), "Newcombe, one run each"
+    return None, ""
+
+
+def _newcombe(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]]) -> Interval:
+    """Return the 95 % interval of the difference of two accuracies, from the Wilson interval of each.
+
+    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
+    Medicine 17 (1998), 873, method 10.
+    """
+    (seed,) = measured.by_seed
+    part = Part(title="")
+    shares, limits = [], []
+    for name in value.of:
+        one = measure(value, name, part, runs)
+        assert one.images is not None
+        shares.append(one.by_seed[seed])
+        limits.append(wilson(round(shares[-1] * one.images), one.images))
+    (p, q), ((low_p, high_p), (low_q, high_q)) = shares, limits
+    return p - q - math.hypot(p - low_p, high_q - q), p - q + math.hypot(high_p - p, q - low_q)
+
+
+def _word(
+    value: Value, mean: float, n: int, interval: Interval | None, runs: Mapping[str, Sequence[Run]]
+) -> tuple[Word, str]:
+    if value.claim == "machine":
+        return "told, not judged", "another machine"
+    if value.claim == "holds":
+        return ("holds", "") if mean == 1 else ("does not hold", "")
+    if value.claim == "similar":
+        return _similar(value, runs)
+    low, high = value.ends()
+    if value.claim == "exact":
+        return ("holds", "") if low <= mean <= high else ("does not hold", "not equal")
+    if value.claim in ("at_least", "at_most"):
+        return _limit(value, mean, interval)
+    if interval is None:
+        return "told, not judged", "one run"
+    if interval[0] <= high and low <= interval[1]:
+        return "holds", "within the interval"
+    return ("above" if mean > high else "below"), "outside the interval"
+
+
+def _limit(value: Value, mean: float, interval: Interval | None) -> tuple[Word, str]:
+    """Say whether a limit is kept; it is as sharp as it is printed."""
+    limit = _printed(value)
+    missed = "the report missed it too" if value.missed else ""
+    least = value.claim == "at_least"
+    if mean >= limit if least else mean <= limit:
+        return "holds", "the report missed it" if value.missed else ""
+    reaches = interval is not None and (interval[1] >= limit if least else interval[0] <= limit)
+    return ("within chance" if reaches else "does not hold"), missed
+
+
+def _printed(value: Value) -> float:
+    given = value.published_percent if value.is_percent else value.published
+    assert isinstance(given, int | float)
+    return given / 100 if value.is_percent else given
+
+
+def _similar(value: Value, runs: Mapping[str, Sequence[Run]]) -> tuple[Word, str]:
+    """Say whether two runs can be told apart: by a test over shared seeds, or over the images of one run each."""
+    part = Part(title="")
+    first, second = (measure(value, name, part, runs) for name in value.of)
+    if min(len(first.by_seed), len(second.by_seed)) > 1:
+        sides = [
+            variant(name, [(seed, figure, "finished") for seed, figure in one.by_seed.items()])
+            for name, one in zip(value.of, (first, second), strict=True)
+        ]
+        (told,) = compare([sides[0]], sides[1])
+        different, sentence = told.different, told.sentence
+    else:
+        pair = [outcome.of(runs[name][0]) for name in value.of]
+        if any(one is None for one in pair):
+            return "told, not judged", "no predictions to compare"
+        told = mcnemar(*(one.right.tolist() for one in pair if one is not None))
+        different, sentence = told.different, told.sentence
+    return ("does not hold" if different else "holds"), sentence
+
+
+def _gap(value: Value, mean: float) -> float | None:
+    """Return how far the mean lies outside what was published, with its sign; None where nothing is measured so."""
+    if value.claim in ("holds", "similar"):
+        return None
+    if value.claim in ("at_least", "at_most"):
+        return mean - _printed(value)
+    low, high = value.ends()
+    return mean - high if mean > high else min(mean - low, 0.0)
