@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
-# threads ten times slower than one. It is read when torch is loaded.
+# threads ten times slower than one. So they sleep, but only after some microseconds: to be woken takes longer than a
+# small layer does (docs/log.md). Both are read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 _PLACES = {
     "Experiment": "classlab.experiment:Experiment",
