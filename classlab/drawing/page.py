@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ def html(document: Document) -> str:
     has_charts = any(isinstance(block, Figures) for section in document.sections for block in section.blocks)
     text = _template().render(
         document=document,
+        once=_once(),
         light=_markup(css_variables(LIGHT)),
         dark=_markup(css_variables(DARK)),
         style=_markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -50,6 +52,17 @@ def _template() -> "jinja2.Template":
     }
     environment.globals.update(helpers)
     return environment.get_template("page.html")
+
+
+def _once() -> Callable[[str], str]:
+    """Return a function that gives every name once: the second time it is numbered, as the files are."""
+    seen = dict[str, int]()
+
+    def once(name: str) -> str:
+        seen[name] = seen.get(name, 0) + 1
+        return name if seen[name] == 1 else f"{name}-{seen[name]}"
+
+    return once
 
 
 def _kind_of(block: Block) -> str:

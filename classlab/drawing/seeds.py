@@ -24,6 +24,7 @@ NOTE_LETTERS = 60
 
 Histories = Mapping[str, Mapping[int, Sequence[float]]]
 Broken = Mapping[str, Collection[int]]
+Looks = Mapping[str, tuple[str, Sequence[int]]]
 
 
 def band_rows(histories: Histories, broken: Broken | None = None) -> list[dict[str, Any]]:
@@ -74,12 +75,17 @@ def curves(
     palette: Palette = LIGHT,
     width: Width = 520,
     height: int = 300,
+    looks: Looks | None = None,
+    published: Sequence[Mapping[str, Any]] = (),
+    floors: Mapping[str, float] | None = None,
 ) -> "alt.LayerChart":
     """Return the mean curve of each variant, the band from its lowest to its highest seed behind it.
 
     histories, broken: as for `band_rows`. metric: a column of metrics.csv; accuracies are drawn in per cent. A diverged
     run is a thin dashed line of its variant's colour that ends in a cross. The axis of a loss that explodes is
-    logarithmic.
+    logarithmic. looks: colour and dash of each variant, where they are not to be told apart by both. published: rows of
+    variant, epoch, low and high, drawn as diamonds, or as bars where low and high differ much. floors: what a variant
+    cannot get under, as thin lines.
     """
     import altair as alt
 
@@ -88,8 +94,10 @@ def curves(
     bands = _scaled(band_rows(histories, broken), factor)
     lost = {variant: {seed: histories.get(variant, {}).get(seed, ()) for seed in of} for variant, of in broken.items()}
     ended, lines = _scaled(broken_rows(histories, broken), factor), _scaled(seed_rows(lost), factor)
-    x, y = _epochs(histories), _axis([*bands, *lines], metric)
-    colour, dash = _told_apart(names)
+    others = _scaled(published, factor)
+    under = [{"variant": name, "value": floor} for name, floor in (floors or {}).items() if floor > 0]
+    x, y = _epochs(histories), _axis([*bands, *lines, *others, *under], metric)
+    colour, dash = _told_apart(names, looks=looks)
     base = alt.Chart(alt.Data(values=bands)).encode(x=x, color=colour)
     layers: list[Any] = [
         base.mark_area(opacity=0.16).encode(y=y("low"), y2="high:Q"),
@@ -97,7 +105,14 @@ def curves(
     ]
     if _longest(histories) <= POINTS_UP_TO:
         layers.append(base.mark_point(filled=True, size=22, opacity=1).encode(y=y("mean")))
-    layers += _lost(lines, ended, x, y, colour, palette)
+    layers += _lost(lines, ended, x, y, colour, palette) + _published(others, x, y, colour)
+    layers += (
+        [alt.Chart(alt.Data(values=under)).mark_rule(strokeWidth=1).encode(y=y("value"), color=colour)] if under else []
+    )
+    if others or under:
+        told = [text for text, of in (("◇ published", others), ("thin line: the floor", under)) if of]
+        note = alt.Chart(alt.Data(values=[{}])).mark_text(text="   ".join(told), color=palette.muted, align="left")
+        layers.append(note.encode(x=alt.value(0), y=alt.value(-12)))
     layers.append(_pointer(bands, names, x, palette))
     return alt.LayerChart(layer=layers, width=width, height=height, **themed(palette))
 
@@ -219,6 +234,22 @@ def _lost(
     return layers
 
 
+def _published(rows: list[dict[str, Any]], x: Any, y: Any, colour: Any) -> list[Any]:
+    """What somebody else measured: a diamond at the middle, and a bar over what the figure spans."""
+    import altair as alt
+
+    if not rows:
+        return []
+    base = alt.Chart(alt.Data(values=[{**row, "value": (row["low"] + row["high"]) / 2} for row in rows]))
+    told = [alt.Tooltip("variant:N"), alt.Tooltip("epoch:Q"), alt.Tooltip("value:Q", title="published", format=".5~g")]
+    return [
+        base.mark_rule(strokeWidth=4, opacity=0.35).encode(x=x, y=y("low"), y2="high:Q", color=colour),
+        base.mark_point(shape="diamond", size=64, filled=False, strokeWidth=1.6, opacity=1).encode(
+            x=x, y=y("value"), color=colour, tooltip=told
+        ),
+    ]
+
+
 def _pointer(bands: Sequence[Mapping[str, Any]], names: Sequence[str], x: Any, palette: Palette) -> Any:
     """A rule at the epoch nearest to the pointer, whose tooltip tells every variant's mean there."""
     import altair as alt
@@ -235,13 +266,15 @@ def _pointer(bands: Sequence[Mapping[str, Any]], names: Sequence[str], x: Any, p
     return rule.encode(x=x, opacity=shown, tooltip=told).add_params(hover)
 
 
-def _told_apart(names: Sequence[str], legend: bool = True) -> tuple[Any, Any]:
+def _told_apart(names: Sequence[str], legend: bool = True, looks: Looks | None = None) -> tuple[Any, Any]:
     """Return colour and dash of the variants; with more than there are colours, dashes tell equal ones apart."""
     import altair as alt
 
     count = len(COLOURS)
     colours = [COLOURS[place % count] for place in range(len(names))]
     dashes = [DASHES[(place + place // count) % count] for place in range(len(names))]
+    if looks:
+        colours, dashes = [looks[name][0] for name in names], [list(looks[name][1]) for name in names]
     long = sum(map(len, names)) + 4 * len(names) > 60
     widest = max(map(len, names), default=0)
     columns = (1 if widest > TWO_BESIDE else 2) if long else len(names)

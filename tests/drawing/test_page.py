@@ -152,3 +152,11 @@ def test_headings_go_down_step_by_step_and_tables_name_their_cells():
 )
 def test_a_value_gets_the_form_of_its_column(value, column, shown):
     assert tables.shown(value, column) == shown
+
+
+def test_things_of_one_name_in_several_sections_have_ids_of_their_own():
+    charts_of = Section("One", (Figures((figure("a"),)), Figures((figure("b"),))))
+    html = page.html(Document("Two", "", (charts_of,)))
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(ids) == len(set(ids)) and {"figure-loss", "chart-loss", "figure-loss-2", "chart-loss-2"} <= set(ids)
+    assert re.findall(r'data-chart="([^"]+)"', html) == ["loss", "loss-2"]

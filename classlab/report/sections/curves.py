@@ -27,7 +27,7 @@ def section(run: Run) -> Section | None:
     """Return the curves, or None before the first epoch is done."""
     if run.history.empty:
         return None
-    return Section("Training curves", (Words(_reading(run)), Figures(_figures(run)), _table(run)))
+    return Section("Training curves", (Words(reading(run)), Figures(_figures(run)), _table(run)))
 
 
 def labels(run: Run) -> dict[str, str]:
@@ -40,7 +40,7 @@ def labels(run: Run) -> dict[str, str]:
     return {"train": f"train ({protocol.train_metrics})", "val": "validation", "test": test}
 
 
-def _reading(run: Run) -> str:
+def reading(run: Run) -> str:
     """Say what the train curve is, without which it cannot be compared with the others."""
     protocol, augmentations = run.experiment.protocol, run.experiment.data.augmentations
     if protocol.train_metrics == "re-evaluated":
@@ -60,13 +60,13 @@ def _reading(run: Run) -> str:
 
 def _figures(run: Run) -> tuple[Figure, ...]:
     history = run.history
-    figures = [_loss(run, history, "loss", "Loss over the epochs.")]
+    figures = [loss(run, history, "loss", "Loss over the epochs.")]
     later = history[history["epoch"] > len(history) // 2]
     close = f"The same {'loss' if run.reconstructs else 'accuracy'} from epoch {len(history) - len(later) + 1}, closer."
     if not run.reconstructs:
-        figures.append(_accuracy(run, history, "accuracy", "Accuracy over the epochs."))
+        figures.append(accuracy(run, history, "accuracy", "Accuracy over the epochs."))
     if len(later) >= 4:
-        draw = _loss if run.reconstructs else _accuracy
+        draw = loss if run.reconstructs else accuracy
         figures.append(draw(run, later, "loss-close" if run.reconstructs else "accuracy-close", close))
     if history["learning_rate"].nunique() > 1:
         rates = f"The learning rate at the end of each epoch; its schedule is {run.experiment.training.schedule.name}."
@@ -74,8 +74,8 @@ def _figures(run: Run) -> tuple[Figure, ...]:
     return tuple(figures)
 
 
-def _loss(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
-    """Return the loss, and under that of images drawn again, seen whole, its floors."""
+def loss(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
+    """Return the chart of losses, and under that of images drawn again, seen whole, its floors."""
     selected, broken = run.summary.get("selected_epoch"), charts.broken_rows(history)
     found = reconstructed.floors(run) if run.reconstructs and name == "loss" else None
     floors = found.of_each if found else {}
@@ -93,8 +93,8 @@ def _loss(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
     return Figure(name, caption, described, draw)
 
 
-def _accuracy(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
-    """Return the accuracy, with the contract's limit."""
+def accuracy(run: Run, history: "pd.DataFrame", name: str, caption: str) -> Figure:
+    """Return the chart of accuracies, with the contract's limit."""
     limit, selected = _limit(run), run.summary.get("selected_epoch")
     if limit and name == "accuracy":
         caption += " The line is the contract's limit."

@@ -25,7 +25,7 @@ def section(run: Run) -> Section:
     except UserError as error:
         return Section("Data", (Facts(tuple(_facts(run))), Words(f"The images cannot be shown here: {error}.")))
     facts = [*_facts(run), *_origin(dataset)]
-    return Section("Data", (Facts(tuple(facts)), _counts(run, dataset), _samples(run, dataset)))
+    return Section("Data", (Facts(tuple(facts)), class_counts(run, dataset), class_samples(run, dataset)))
 
 
 def _facts(run: Run) -> list[Fact]:
@@ -73,7 +73,7 @@ def _numbers(values: list[float]) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-def _counts(run: Run, dataset: "Dataset") -> Table:
+def class_counts(run: Run, dataset: "Dataset") -> Table:
     """Count the images of each class; classes of which the experiment takes none are left out."""
     split = run.split()
     labels = [dataset.labels[split["train"]], dataset.labels[split["val"]], dataset.test_labels]
@@ -87,7 +87,8 @@ def _counts(run: Run, dataset: "Dataset") -> Table:
     return Table("classes", "Images of each class", columns, rows, ("together", *(sum(part) for part in counts)))
 
 
-def _samples(run: Run, dataset: "Dataset") -> Strips:
+def class_samples(run: Run, dataset: "Dataset") -> Strips:
+    """Return the first training images of each class, as they are and as they are changed for training."""
     train, plan = run.split()["train"], run.experiment.data
     part = dataclasses.replace(dataset, images=dataset.images[train], labels=dataset.labels[train])
     shown = samples(part, plan, SAMPLES, run.seed)

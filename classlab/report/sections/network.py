@@ -17,19 +17,31 @@ if TYPE_CHECKING:
 
 def section(run: Run) -> Section:
     """Return the layer table, or a sentence where the network's code is not at hand."""
-    from classlab.models.layers import layer_table
-
     try:
-        channels, height, width = run.environment["input_shape"]
-        table = layer_table(run.model(), (channels, height, width))
+        table = table_of(run)
     except UserError as error:
         return Section("Network", (Words(f"The layers cannot be shown here: {error}."),))
+    told = Words(sentence(run, table)), Words(_memory(table))
+    return Section("Network", (told[0], drawing(table), layers.for_readers(table), told[1]))
+
+
+def table_of(run: Run) -> "LayerTable":
+    """Return the layers of the run's network. Raises UserError where it cannot be built again."""
+    from classlab.models.layers import layer_table
+
+    channels, height, width = run.environment["input_shape"]
+    return layer_table(run.model(), (channels, height, width))
+
+
+def drawing(table: "LayerTable", name: str = "") -> Drawing:
+    """Return the picture of a network. name: of the network, where there are several."""
     caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
-    drawn = Drawing("architecture", caption, partial(picture.architecture, table), top=picture.TOP - 6, row=picture.ROW)
-    return Section("Network", (Words(_sentence(run, table)), drawn, layers.for_readers(table), Words(_memory(table))))
+    caption = f"{name}. {caption}" if name else caption
+    return Drawing("architecture", caption, partial(picture.architecture, table), top=picture.TOP - 6, row=picture.ROW)
 
 
-def _sentence(run: Run, table: "LayerTable") -> str:
+def sentence(run: Run, table: "LayerTable") -> str:
+    """Say how large the network is, and which layers hold most of it and do most of the work."""
     network = "A network given in Python" if "model" in run.environment["given_in_python"] else _family(run)
     text = f"{network}: {words.count(table.parameters, 'parameter')} in {words.count(len(table.layers), 'layer')}."
     kinds = Counter[str]()

@@ -23,7 +23,7 @@ def section(run: Run) -> Section | None:
     result = outcome.of(run)
     if result is None:
         return None
-    blocks: list[Block] = [Words(_meaning(run)), _by_confidence(result)]
+    blocks: list[Block] = [Words(meaning(run)), _by_confidence(result)]
     try:
         images = run.dataset().test_images
     except UserError as error:
@@ -33,7 +33,8 @@ def section(run: Run) -> Section | None:
     return Section("Predictions", tuple(blocks))
 
 
-def _meaning(run: Run) -> str:
+def meaning(run: Run) -> str:
+    """Say what the confidence of a prediction is."""
     text = "The confidence of a prediction is the network's own: the softmax share of the class it answers."
     if run.experiment.training.loss.name not in PROBABILITY_LOSSES:
         text += (
@@ -65,21 +66,34 @@ def _by_confidence(result: Outcome) -> Table:
 
 
 def _galleries(result: Outcome, images: np.ndarray) -> list[Block]:
-    wrong = result.mistakes()
-    right = np.flatnonzero(result.right)
-    doubted = right[np.argsort(result.confidence[right], kind="stable")][:DOUBTED]
-    shown: list[Block] = []
-    if len(wrong):
-        which = (
-            f"the {WRONG} surest of {len(wrong):,}, the surest first" if len(wrong) > WRONG else "all, the surest first"
-        )
-        shown.append(_gallery("wrong", f"Wrong predictions: {which}", result, images, wrong[:WRONG], "bad"))
-    if len(right):
-        caption = f"Right predictions that were in doubt: the {words.count(len(doubted), 'least sure one')}"
-        shown.append(_gallery("doubted", caption, result, images, doubted, "good"))
-        caption = "Right predictions: the first of the test set"
-        shown.append(_gallery("right", caption, result, images, right[:RIGHT], "good"))
-    return shown
+    return [*wrong(result, images), *doubted(result, images), *right(result, images)]
+
+
+def wrong(result: Outcome, images: np.ndarray) -> list[Block]:
+    """Return the wrong predictions, the surest first. images: the test set's, (count, channels, height, width)."""
+    found = result.mistakes()
+    if not len(found):
+        return []
+    which = f"the {WRONG} surest of {len(found):,}, the surest first" if len(found) > WRONG else "all, the surest first"
+    return [_gallery("wrong", f"Wrong predictions: {which}", result, images, found[:WRONG], "bad")]
+
+
+def doubted(result: Outcome, images: np.ndarray) -> list[Block]:
+    """Return the right predictions that the network was least sure of."""
+    found = np.flatnonzero(result.right)
+    found = found[np.argsort(result.confidence[found], kind="stable")][:DOUBTED]
+    if not len(found):
+        return []
+    caption = f"Right predictions that were in doubt: the {words.count(len(found), 'least sure one')}"
+    return [_gallery("doubted", caption, result, images, found, "good")]
+
+
+def right(result: Outcome, images: np.ndarray) -> list[Block]:
+    """Return the first right predictions of the test set."""
+    found = np.flatnonzero(result.right)[:RIGHT]
+    if not len(found):
+        return []
+    return [_gallery("right", "Right predictions: the first of the test set", result, images, found, "good")]
 
 
 def _gallery(

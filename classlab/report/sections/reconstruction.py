@@ -32,15 +32,15 @@ def section(run: Run) -> Section | None:
     except UserError as error:
         return Section("Reconstruction", (Words(f"The reconstructions cannot be shown here: {error}."),))
     found = reconstructed.floors(run)
-    blocks: list[Block] = _floor_blocks(run, found, model) if found else []
+    blocks: list[Block] = floor_blocks(run, found, model) if found else []
     original = images.batch(slice(None), [], None)[0]
-    readings = _readings(run, original, model)
+    readings = readings_of(run, original, model)
     labels = images.labels.numpy()
-    blocks += [_gallery(run, readings, labels), _errors(run, readings, images.labels), *_codes(run, model, images)]
+    blocks += [gallery(run, readings, labels), errors(run, readings, images.labels), *_codes(run, model, images)]
     return Section("Reconstruction", tuple(blocks))
 
 
-def _readings(run: Run, original: "Tensor", model: "nn.Module") -> "dict[str, tuple[Tensor, Tensor]]":
+def readings_of(run: Run, original: "Tensor", model: "nn.Module") -> "dict[str, tuple[Tensor, Tensor]]":
     """Return the normalised test images and what is drawn of them: as they are, and with the noise of the training."""
     from classlab.data.augment import augment, bind
     from classlab.training.random import generator
@@ -72,7 +72,7 @@ def _scale(run: Run) -> "tuple[Tensor, Tensor]":
     return mean, std
 
 
-def _floor_blocks(run: Run, found: Floors, model: "nn.Module") -> list[Block]:
+def floor_blocks(run: Run, found: Floors, model: "nn.Module") -> list[Block]:
     """Say what the last layer cannot reach, and set the losses beside it."""
     from classlab.models.reconstruction import floor_sentence
 
@@ -134,7 +134,8 @@ def _silence(run: Run, found: Floors, model: "nn.Module") -> str:
     )
 
 
-def _gallery(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: np.ndarray) -> Strips:
+def gallery(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: np.ndarray) -> Strips:
+    """Return originals beside reconstructions, a row a class. labels: of the test images."""
     names = run.environment["class_names"]
     of_each = [(name, np.flatnonzero(labels == label)[:SAMPLES]) for label, name in enumerate(names)]
     of_each = [(name, index) for name, index in of_each if len(index)][:CLASSES_SHOWN]
@@ -163,7 +164,7 @@ def _gallery(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: np.
     return Strips(caption, ("class", *headings), rows, name="reconstructions")
 
 
-def _errors(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: "Tensor") -> Table:
+def errors(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: "Tensor") -> Table:
     """Return the mean squared error of each class; of noisy images how far the noise moved them, and what is left."""
     from classlab.models.reconstruction import errors_by_class
 

@@ -13,9 +13,9 @@ from classlab.study.results import ENDED
 def section(result: StudyResult) -> Section:
     """Return the verdict, the figures that matter, the table of variants and that of comparisons, and the sentences."""
     answer = result.answer
-    blocks: list[Block] = [_verdict(result, answer), _numbers(result), _variants(result, answer)]
+    blocks: list[Block] = [_verdict(result, answer), _numbers(result), variants(answer, result.watched)]
     if answer.comparisons:
-        blocks.append(_comparisons(answer))
+        blocks.append(comparisons(answer))
         blocks += [Words(f"{one.sentence}.") for one in answer.comparisons]
     blocks += [Words(f"{note}.") for note in answer.notes]
     return Section("Answer", tuple(blocks))
@@ -60,8 +60,9 @@ def _numbers(result: StudyResult) -> Numbers:
     return Numbers(tuple(shown))
 
 
-def _variants(result: StudyResult, answer: Answer) -> Table:
-    number, watched = _column(answer), result.watched
+def variants(answer: Answer, watched: str | None) -> Table:
+    """Return mean, standard deviation and interval of each variant. watched: the split of best and last, if any."""
+    number = _column(answer)
     columns = [Column("variant"), Column("n", "figure"), number("mean"), Column("± sd", "figure")]
     columns.append(Column("95 % interval", "figure"))
     if watched:
@@ -88,7 +89,7 @@ def _variant(answer: Answer, one: Told, watched: bool) -> tuple[Any, ...]:
     return (*cells, statuses)
 
 
-def _comparisons(answer: Answer) -> Table:
+def comparisons(answer: Answer) -> Table:
     """Return each comparison's effect with its interval, its p value and the same corrected for their number."""
     scale = answer.scale
     columns = (

@@ -1,0 +1,150 @@
+"""The curves of a part: several runs of several names in one chart, with the published figures as diamonds."""
+
+import math
+from functools import partial
+from typing import Any
+
+from classlab.drawing import seeds
+from classlab.drawing.blocks import Figure
+from classlab.drawing.seeds import COLOURS
+from classlab.report import reconstructed, words
+from classlab.report.of_parts import Runs
+from classlab.report.published import Part, Value
+from classlab.report.sections import curves
+from classlab.runs.run import Run
+
+SPLITS = ("train", "val", "test")
+NAMES = {"train": "train", "val": "validation", "test": "test"}
+ALONE = {"train": (COLOURS[0], [6, 3]), "val": (COLOURS[1], [1, 0]), "test": (COLOURS[3], [2, 3])}
+DASHES = {"train": [6, 3], "val": [2, 3], "test": [1, 0]}
+MANY_NAMES = 4
+Lines = dict[str, dict[int, list[float]]]
+
+
+def figure(part: Part, runs: Runs, what: str, all_names: list[str], suffix: str = "") -> Figure | None:
+    """Return the chart of a loss or an accuracy, or None where no run measured it.
+
+    what: loss or accuracy. all_names: of the part, so that every chart gives a name one colour. suffix: of the figure's
+    name, where the part has several.
+    """
+    splits = [split for split in SPLITS if any(_measured(run, f"{split}_{what}") for of in runs.values() for run in of)]
+    alone = len(runs) == 1
+    keys = {(name, split): _key(runs, name, split) for name, of in runs.items() if of for split in splits}
+    histories, looks = Lines(), {}
+    for (name, split), key in keys.items():
+        lines = {run.seed: _curve(run, f"{split}_{what}") for run in runs[name] if _measured(run, f"{split}_{what}")}
+        if lines:
+            histories[key] = lines
+            looks[key] = ALONE[split] if alone else (COLOURS[all_names.index(name) % len(COLOURS)], DASHES[split])
+    if not histories:
+        return None
+    broken = {
+        key: bad
+        for (name, _), key in keys.items()
+        if key in histories
+        and (bad := {run.seed for run in runs[name] if run.status == "diverged"} & {*histories[key]})
+    }
+    longest = max(len(line) for lines in histories.values() for line in lines.values())
+    others = [row for row in _published(part, runs, what, keys, longest) if row["variant"] in histories]
+    floors = _floors(runs, keys) if what == "loss" else {}
+    draw = partial(
+        seeds.curves, histories, what, broken, looks=looks, published=others, floors=floors, height=_height(histories)
+    )
+    caption = _caption(runs, what, others, floors, broken)
+    return Figure(what + suffix, caption, f"{caption} {_described(histories, what)}", draw)
+
+
+def _key(runs: Runs, name: str, split: str) -> str:
+    """Return what the legend calls a line: by the split's whole meaning where there is but one name."""
+    if len(runs) > 1:
+        return f"{name}, {NAMES[split]}"
+    return curves.labels(runs[name][0])[split]
+
+
+def _measured(run: Run, column: str) -> bool:
+    present = column in run.history and (column.startswith("train") or bool(run.history[column].notna().any()))
+    return present and not (run.reconstructs and column.endswith("accuracy"))
+
+
+def _curve(run: Run, column: str) -> list[float]:
+    return [float(value) for value in run.history[column]]
+
+
+def _published(
+    part: Part, runs: Runs, what: str, keys: dict[tuple[str, str], str], longest: int
+) -> list[dict[str, Any]]:
+    """Return the published figures that belong to one epoch; of equal places the first."""
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for value in (one for several in part.values for one in several.epochs()):
+        split, _, metric = value.metric.partition("_")
+        if value.claim != "value" or metric != what or not isinstance(value.of, str) or (value.of, split) not in keys:
+            continue
+        epoch = _epoch(value, longest)
+        if epoch is not None and epoch <= longest:
+            low, high = _span(value)
+            row = {"variant": keys[value.of, split], "epoch": epoch, "low": low, "high": high}
+            found.setdefault((row["variant"], epoch), row)
+    return list(found.values())
+
+
+def _epoch(value: Value, longest: int) -> int | None:
+    return value.epoch if isinstance(value.epoch, int) else {"first": 1, "last": longest}.get(str(value.epoch))
+
+
+def _span(value: Value) -> tuple[float, float]:
+    given = value.published_percent if value.is_percent else value.published
+    low, high = given if isinstance(given, tuple) else (given, given)
+    scale = 0.01 if value.is_percent else 1.0
+    return float(low or 0.0) * scale, float(high or 0.0) * scale
+
+
+def _floors(runs: Runs, keys: dict[tuple[str, str], str]) -> dict[str, float]:
+    """Return what the losses of a network that draws images again cannot get under."""
+    found = dict[str, float]()
+    for (name, split), key in keys.items():
+        floors = reconstructed.floors(runs[name][0]) if runs[name][0].reconstructs else None
+        if floors and split in floors.of_each:
+            found[key] = floors.of_each[split]
+    return found
+
+
+def _height(histories: Lines) -> int:
+    return 280 if len(histories) <= MANY_NAMES else 330
+
+
+def _caption(runs: Runs, what: str, published: list[Any], floors: dict[str, float], broken: dict[str, Any]) -> str:
+    text = f"{words.capital(what)} over the epochs"
+    counts = {name: len(of) for name, of in runs.items() if len(of) > 1}
+    if counts:
+        many = set(counts.values())
+        of = f"{many.pop()} seeds" if len(many) == 1 and len(counts) == len(runs) else "the seeds"
+        text += f": the mean of {of}, the band from the lowest seed to the highest"
+    text += "."
+    if published:
+        text += " A diamond is a figure that the report published"
+        text += ", a bar what it spans." if any(row["low"] != row["high"] for row in published) else "."
+    if any(floors.values()):
+        text += " A thin line is the floor: no training brings the loss of this network on these images under it."
+    if broken:
+        text += " A cross marks where a run diverged."
+    return text
+
+
+def _described(histories: Lines, what: str) -> str:
+    """Say where each line starts and ends, for who cannot see it."""
+    told = []
+    for key, lines in histories.items():
+        ends = [_mean([line[place] for line in lines.values() if line]) for place in (0, -1)]
+        start, end = (_told(value, what) for value in ends)
+        told.append(f"{key}: from {start} to {end}")
+    return f"{'; '.join(told)}."
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+
+
+def _told(value: float, what: str) -> str:
+    if not math.isfinite(value):
+        return "no finite value"
+    return words.percent(value) if what == "accuracy" else f"{value:.4g}"

@@ -1,0 +1,23 @@
+"""Layers: the table of each different network."""
+
+from dataclasses import replace
+
+from classlab.drawing import layers
+from classlab.drawing.blocks import Block, Words
+from classlab.report.networks import Network, each_network
+from classlab.report.of_parts import Runs
+from classlab.report.published import Part
+from classlab.report.sections import network
+
+
+def blocks(part: Part, runs: Runs) -> list[Block]:
+    """Return a sentence on the size of each network, and its layers."""
+    return each_network(runs, _of_one)
+
+
+def _of_one(one: Network, several: bool) -> list[Block]:
+    table, told = layers.for_readers(one.table), network.sentence(one.run, one.table)
+    if several:
+        table = replace(table, caption=f"{one.label}. {table.caption}")
+        told = f"{one.label}: {told}"
+    return [Words(told), table]

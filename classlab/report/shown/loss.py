@@ -1,0 +1,80 @@
+"""Loss: the loss of every run of the part over the epochs; losses that cannot be compared in charts of their own."""
+
+from math import log, sqrt
+
+from classlab.drawing.blocks import Block, Column, Figures, Table, Words
+from classlab.report import curves_of_parts
+from classlab.report.of_parts import Runs, drawn, ended_badly, missing, without
+from classlab.report.outcome import PROBABILITY_LOSSES
+from classlab.report.published import Part
+from classlab.report.sections import curves
+from classlab.runs.run import Run
+
+
+def blocks(part: Part, runs: Runs) -> list[Block]:
+    """Return what the train curve is, a chart for each kind of loss, and why two kinds cannot be compared."""
+    present = {name: of for name, of in runs.items() if of}
+    kinds: dict[str, dict[str, list[Run]]] = {}
+    for name, of in present.items():
+        kinds.setdefault(_kind(of[0]), {})[name] = list(of)
+    shown: list[Block] = [Words(text) for text in dict.fromkeys(curves.reading(of[0]) for of in present.values())]
+    suffixes = [f"-{kind}" if len(kinds) > 1 else "" for kind in kinds]
+    figures = [
+        curves_of_parts.figure(part, of, "loss", list(runs), suffix)
+        for of, suffix in zip(kinds.values(), suffixes, strict=True)
+    ]
+    shown += [Figures(tuple(one for one in figures if one))] if any(figures) else []
+    told = ended_badly(present)
+    shown += [Words(told)] if told else []
+    if len(kinds) > 1 and "mse" in kinds:
+        others = [of[0] for kind, names in kinds.items() if kind == "cross-entropy" for of in names.values()]
+        squared = next(iter(kinds["mse"].values()))[0]
+        shown += drawn(squared, lambda run: _likelihoods(others[0], run)) if others else []
+    return [*shown, *missing(without(runs))]
+
+
+def _kind(run: Run) -> str:
+    """Cross-entropy of logits and negative log-likelihood of log-shares are one loss."""
+    name = run.experiment.training.loss.name
+    return "cross-entropy" if name in PROBABILITY_LOSSES else name
+
+
+def _likelihoods(crossed: Run, squared: Run) -> list[Block]:
+    """Return what each loss takes to be likely, and both losses of both networks on the same test images.
+
+    Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006), sections 1.2.5 and 4.3.4.
+    """
+    rows = [(name, *_both(run)) for name, run in (("cross-entropy", crossed), ("mean squared error", squared))]
+    classes = squared.environment["classes"]
+    (_, nats, _, _), (_, other_nats, error, _) = rows
+    told = (
+        "Both losses are minus the logarithm of a likelihood, of different things. Cross-entropy takes the softmax "
+        f"shares of the outputs for the chances of the {classes} classes, of which the label is one draw: it costs "
+        f"−ln of the share that the true class got, {nats:.4f} on average over the test images, where even shares cost "
+        f"ln {classes} = {log(classes):.4f}. Mean squared error takes the one-hot target for the outputs plus Gaussian "
+        "noise of one variance: up to a constant −ln p is then Σ(y − t)² / 2σ², and the likeliest σ² is the error "
+        f"itself, so that {error:.4f} says σ = {sqrt(error):.3f}, where outputs that are all 1/{classes} have an error "
+        f"of {(classes - 1) / classes**2:.4f}. One is counted in nats, the other in squares of an output: {nats:.4f} "
+        f"and {error:.4f} do not lie on one scale. The network trained by squares costs {other_nats:.4f} when its "
+        "outputs are read as cross-entropy reads them. Accuracy asks of both only which output is the largest, so "
+        "accuracies can be compared."
+    )
+    columns = (
+        Column("trained with"),
+        Column("cross-entropy", "number", 4),
+        Column("mean squared error", "number", 4),
+        Column("test accuracy", "percent"),
+    )
+    return [Words(told), Table("both-losses", "Both losses of both networks on the test images", columns, tuple(rows))]
+
+
+def _both(run: Run) -> tuple[float, float, float]:
+    """Return cross-entropy, mean squared error and accuracy of a run's outputs on the test images."""
+    import torch
+
+    from classlab.training import losses
+
+    logits, labels = (torch.from_numpy(part) for part in run.predictions())
+    outputs = logits.double()
+    right = float((outputs.argmax(1) == labels).double().mean())
+    return float(losses.cross_entropy(outputs, labels)), float(losses.mse(outputs, labels)), right
