@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from classlab.errors import Refused, UserError
     from classlab.experiment import Experiment
     from classlab.experiment import load as load_experiment
+    from classlab.report.reproduce import reproduce
     from classlab.runs.execute import train
     from classlab.runs.run import Run
     from classlab.runs.run import load as load_run
@@ -43,12 +44,13 @@ _PLACES = {
     "compare": "classlab.study.compare:compare",
     "load_run": "classlab.runs.run:load",
     "load_study": "classlab.study.result:load",
+    "reproduce": "classlab.report.reproduce:reproduce",
     "study": "classlab.study.execute:study",
     "train": "classlab.runs.execute:train",
 }
 __all__ = [
     "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "load_experiment", "load_run",
-    "load_study", "study", "train",
+    "load_study", "reproduce", "study", "train",
 ]  # fmt: skip
 
 

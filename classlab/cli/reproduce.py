@@ -9,6 +9,7 @@ from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
     from classlab.report.reproduce import Needed
+    from classlab.report.reproduced import Made
 
 
 def reproduce(
@@ -29,29 +30,59 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "--dry", help="only say what would be trained, and what it would take")
     ] = False,
+    author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
+    roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
+    course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
 ) -> None:
-    """Make a report again, beside what it published.
+    """Make a report again: HTML and PDF with every published figure beside the measured one.
 
     Finished runs are never trained again; what was cut off goes on where it stopped.
 
     Example: classlab reproduce prml-pa6 --quick
 
+    Example: classlab reproduce all --author "Ada Lovelace" --roll 052
+
     Exit 0: done. 1: a run could not be trained. 2: bad input.
     """
     from classlab.report import reproduce as reports
 
-    folder = out or Path("reproduced-quick" if quick else "reproduced")
-    wanted = reports.wanted(name, folder, quick, seeds, device)
     if dry_run:
-        expected = _expected(wanted, jobs, device)
+        folder = out or reports.default_out(quick)
+        expected = _expected(reports.wanted(name, folder, quick, seeds, device), jobs, device)
         print_json(expected) if json else _say_expected(expected)
         return
-    failures = reports.train(wanted, folder, jobs, device)
-    for path, sentence in failures.items():
-        console.print(f"{path}: {sentence}", markup=False, soft_wrap=True)
-    if failures:
+    made = reports.reproduce(
+        name, quick=quick, seeds=seeds, out=out, jobs=jobs, device=device, author=author, roll=roll, course=course
+    )
+    if json:
+        print_json({"reports": [_told(one) for one in made], "tables": str(made[0].out / "tables.md")})
+    else:
+        _say(made)
+    if any(one.failures for one in made):
         raise typer.Exit(1)
+
+
+def _told(one: "Made") -> dict[str, Any]:
+    """Return a report as a program reads it: its figures, and where its files are."""
+    from classlab.report.reproduced_files import to_json
+
+    return {**to_json(one), "html": str(one.html), "pdf": str(one.html.with_suffix(".pdf"))}
+
+
+def _say(made: "list[Made]") -> None:
+    from classlab.report.reproduced import held, missed, tally
+
+    for one in made:
+        console.print(f"{one.report.name}: {one.report.title}", style="bold", markup=False)
+        console.print(f"{held(one)}. {tally(one)}", markup=False)
+        for sentence in missed(one):
+            console.print(f"• {sentence}", markup=False)
+        for run, why in one.failures.items():
+            console.print(f"✗ {run} could not be trained: {why}", markup=False)
+        console.print(f"{one.html}\n{one.html.with_suffix('.pdf')}\n", style="dim", markup=False, soft_wrap=True)
+    if made[0].quick:
+        console.print("Shortened runs: no figure here is a report's result.")
 
 
 def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> dict[str, Any]:
@@ -84,5 +115,5 @@ def _say_expected(expected: dict[str, Any]) -> None:
     console.print(table)
     known = " and ".join(sorted({row["known_from"] for row in expected["runs"]}))
     processes = f"{expected['jobs']} processes at a time, of one thread each"
-    told = f"about {duration(expected['seconds'])} by the clock, by {known}"
+    told = f"about {duration(expected['seconds'])} by the clock, by {known} on the machine as busy as it is"
     console.print(f"{expected['waiting']} runs to train, {processes}: {told}")

@@ -93,5 +93,5 @@ def _figure(value: Value, figure: float) -> str:
     if value.claim == "exact":
         return f"{figure:,.{value.decimals}f}"
     if not value.is_percent and value.metric in ("seconds", "epochs"):
-        return words.number(round(figure, 1))
+        return words.number(float(f"{figure:.3g}"))
     return scale(value).value(figure)

@@ -1,6 +1,7 @@
 """The runs that the five reports need, trained as one queue over the cores; what is finished is never trained again."""
 
 import heapq
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,9 +11,12 @@ from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.progress import errors
 from classlab.report import published
+from classlab.report import reproduced_files as files
 from classlab.report.published import Published, Trained
+from classlab.report.reproduced import Made
 from classlab.report.watch import Watched, watch
 from classlab.runs import store
+from classlab.runs.run import Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
@@ -40,6 +44,65 @@ class Needed:
     folder: Path
     fresh: Experiment
     after: Path | None = None
+
+
+def reproduce(
+    name: str = "all",
+    *,
+    quick: bool = False,
+    seeds: int | None = None,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    device: str | None = None,
+    author: str | None = None,
+    roll: str | None = None,
+    course: str | None = None,
+    verbose: bool = True,
+) -> list[Made]:
+    """Make a report again, or with `all` the five of them: train what they need and write what came of it.
+
+    quick: true but shortened runs. seeds: how many of each run, but not of one that takes over five minutes. out: where
+    runs and files go, `reproduced` or with quick `reproduced-quick`. jobs: processes at a time; None: one a core.
+    author, roll, course: printed on the report. verbose: progress on standard error.
+
+    Finished runs are never trained again, and what was cut off goes on where it stopped. Raises UserError.
+    """
+    folder = default_out(quick) if out is None else Path(out)
+    reports = named(name)
+    asked = wanted(name, folder, quick, seeds, device)
+    failures = train(asked, folder, jobs, device, verbose)
+    command = _command(name, quick, seeds, out)
+    made = [_made(one, asked, failures, folder, command, quick, seeds) for one in reports]
+    for one in made:
+        with errors.status(f"writing {one.html}"):
+            files.write(one, author, roll, course)
+    files.write_tables(made, folder)
+    return made
+
+
+def default_out(quick: bool) -> Path:
+    """Return the folder that is written to where none is named: shortened runs never stand in a full report's place."""
+    return Path("reproduced-quick" if quick else "reproduced")
+
+
+def _command(name: str, quick: bool, seeds: int | None, out: str | Path | None) -> str:
+    told = [name, *(["--quick"] if quick else []), *(["--seeds", str(seeds)] if seeds else [])]
+    return shlex.join(["classlab", "reproduce", *told, *(["--out", str(out)] if out is not None else [])])
+
+
+def _made(
+    report: Published,
+    asked: Sequence[Needed],
+    failures: Mapping[Path, str],
+    out: Path,
+    command: str,
+    quick: bool,
+    seeds: int | None,
+) -> Made:
+    own = [one for one in asked if one.report == report.name]
+    runs = {name: [Run(one.folder) for one in own if one.run == name and finished(one)] for name in report.runs}
+    failed = {f"{one.run}, seed {one.seed}": failures[one.folder] for one in own if one.folder in failures}
+    return Made(report, runs, out, command, quick, seeds, failed)
 
 
 def wanted(
@@ -96,7 +159,7 @@ def _needed(report: Published, name: str, trained: Trained, seed: int, out: Path
         # One encoder for all seeds where the report trains one: what varies is what is built on it.
         after = _needed(report, trained.encoder, encoder, min(seed, encoder.seeds - 1), out, quick).folder
         fresh = trained.resolve(quick, model__freeze=False)
-        experiment = trained.resolve(quick, model__encoder=str(after))
+        experiment = trained.resolve(quick, model__encoder=str(after.resolve()))  # found from any folder
     folder = store.folder(out / RUNS, experiment.name, seed, experiment.digest())
     return Needed(report.name, name, experiment, seed, folder, fresh, after)
 

@@ -1,9 +1,14 @@
 """A report made again, as a document: in each part the published figures beside the measured ones, then pictures."""
 
+import json
+import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import classlab
@@ -28,38 +33,67 @@ from classlab.report.verdicts import Judged, judge
 from classlab.runs.run import Run
 
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
+TOLD = "told, not judged"
 READING = (
     "Interval: where one more run falls, 95 %; where n is 1 the 95 % Wilson interval of that run, or for a difference "
     "Newcombe's. A figure holds where what was published lies in it."
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Made:
-    """What a report was made from. runs: name -> its runs that have ended, by seed. failures: run -> why it has none.
+    """What a report was made from. runs: name -> its runs that have ended, by seed.
 
-    command: what makes it again. quick: whether the runs are shortened.
+    out: the folder of its files. command: what makes it again. quick: whether the runs are shortened. seeds: how many
+    were asked for, None for the report's own number. failures: run and seed -> why it has none.
     """
 
     report: Published
     runs: Mapping[str, Sequence[Run]]
+    out: Path
     command: str
     quick: bool = False
-    failures: Mapping[str, str] | None = None
+    seeds: int | None = None
+    failures: Mapping[str, str] = field(default_factory=dict)
 
+    @cached_property
     def judged(self) -> list[tuple[Part, list[Judged]]]:
-        """Return every part with its figures, each judged."""
+        """Every part with its figures, each judged."""
         return [
             (part, [judge(one, part, self.runs, self.quick) for value in part.values for one in value.epochs()])
             for part in self.report.parts
         ]
 
+    @property
+    def figures(self) -> list[tuple[Part, Judged]]:
+        """Every figure with its part."""
+        return [(part, one) for part, of in self.judged for one in of]
+
+    @property
+    def counted(self) -> Counter[str]:
+        """How many figures got which verdict."""
+        return Counter(one.word for _, one in self.figures)
+
+    @property
+    def every(self) -> list[Run]:
+        """Every run, in the order of the report."""
+        return [run for of in self.runs.values() for run in of]
+
+    @property
+    def seconds(self) -> float:
+        """The training time of all runs, added up."""
+        return math.fsum(run.summary["seconds"] for run in self.every)
+
+    @property
+    def html(self) -> Path:
+        """The page; the paper and the figures as JSON lie beside it under the same name."""
+        return self.out / f"{self.report.name}.html"
+
 
 def build(made: Made, author: str | None = None, roll: str | None = None, course: str | None = None) -> Document:
     """Return the document: what holds, the report's parts, its runs, the environment and the command."""
-    judged = made.judged()
-    every = [run for of in made.runs.values() for run in of]
-    sections = [_summary(made, judged), *(_part(made, part, of) for part, of in judged), _runs(made)]
+    every = made.every
+    sections = [_summary(made), *(_part(made, part, of) for part, of in made.judged), _runs(made)]
     if every:
         sections.append(Section("Environment", (environment.facts(every[0], of_one_run=False),)))
     sections.append(_again(made))
@@ -73,65 +107,69 @@ def build(made: Made, author: str | None = None, roll: str | None = None, course
     )
 
 
-def _summary(made: Made, judged: Sequence[tuple[Part, Sequence[Judged]]]) -> Section:
-    every = [one for _, of in judged for one in of]
-    counted = Counter(one.word for one in every)
-    told = counted["told, not judged"]
-    asked = len(every) - told
+def _summary(made: Made) -> Section:
+    counted = made.counted
+    asked = counted.total() - counted[TOLD]
     tone: Tone = "good" if asked and counted["holds"] == asked else "plain"
-    word = f"{counted['holds']} of {words.count(asked, 'figure')} hold"
-    seconds = sum(run.summary.get("seconds", 0.0) for of in made.runs.values() for run in of)
-    runs = sum(len(of) for of in made.runs.values())
-    missed = [(part, one) for part, of in judged for one in of if one.word not in ("holds", "told, not judged")]
+    missed = [(part, one) for part, one in made.figures if one.word not in ("holds", TOLD)]
     blocks: list[Block] = [
-        Verdict(tone, word, tally(every)),
+        Verdict(tone, held(made), tally(made)),
         Words(made.report.question),
         Numbers(
             (
-                Number("Published figures", f"{len(every):,}", f"{asked:,} judged, {told:,} told"),
+                Number("Published figures", f"{counted.total():,}", f"{asked:,} judged, {counted[TOLD]:,} told"),
                 Number("Hold", f"{counted['holds']:,}"),
                 Number("Do not hold", f"{asked - counted['holds']:,}"),
-                Number("Runs", f"{runs:,}", _seeds(made)),
-                Number("Training time", words.duration(seconds), "of all runs, added up"),
+                Number("Runs", f"{len(made.every):,}", _seeds(made)),
+                Number("Training time", words.duration(made.seconds), "of all runs, added up"),
             )
         ),
     ]
     if missed:
         blocks.append(_table("does-not-hold", "What does not hold, and by how much", missed, with_part=True))
-    blocks += [Words(sentence) for sentence in readings(judged)]
+    blocks += [Words(sentence) for sentence in readings(made)]
     return Section("What holds", tuple(blocks))
 
 
 def _seeds(made: Made) -> str:
-    counts = sorted({len(of) for of in made.runs.values()})
-    return f"{words.listed([str(count) for count in counts])} of each"
+    least, most = min(map(len, made.runs.values())), max(map(len, made.runs.values()))
+    return f"{words.count(least, 'seed') if least == most else f'{least} to {most} seeds'} of each"
 
 
-def tally(judged: Sequence[Judged]) -> str:
-    """Return how many figures got which verdict, in a sentence."""
-    counted = Counter(one.word for one in judged)
-    said = {
-        "above": "lies above what was published",
-        "below": "lies below it",
-        "does not hold": "does not hold",
-        "within chance": "misses a limit within chance",
-        "told, not judged": "is told and not judged",
-    }
-    plural = {"lies": "lie", "does": "do", "misses": "miss", "is": "are"}
-    parts = []
-    for word, one in said.items():
-        verb, _, rest = one.partition(" ")
-        if counted[word]:
-            parts.append(f"{counted[word]} {verb if counted[word] == 1 else plural[verb]} {rest}")
-    if not parts:
-        return "All figures hold."
-    return f"Of the others {words.listed(parts)}."
+def held(made: Made) -> str:
+    """Return how many of the judged figures hold, "38 of 42 figures hold"."""
+    asked = made.counted.total() - made.counted[TOLD]
+    return f"{made.counted['holds']} of {words.count(asked, 'figure')} hold" if asked else "No figure is judged"
 
 
-def readings(judged: Sequence[tuple[Part, Sequence[Judged]]]) -> list[str]:
+def tally(made: Made) -> str:
+    """Return which verdicts the other figures got, in a sentence; nothing where all hold."""
+    said = (
+        ("above", "lies above what was published", "lie above what was published"),
+        ("below", "lies below what was published", "lie below what was published"),
+        ("within chance", "misses a limit within chance", "miss a limit within chance"),
+        ("does not hold", "is not borne out", "are not borne out"),
+        (TOLD, "is told and not judged", "are told and not judged"),
+    )
+    counted = made.counted
+    parts = [f"{counted[word]} {one if counted[word] == 1 else more}" for word, one, more in said if counted[word]]
+    return f"Of the others {words.listed(parts)}." if parts else ""
+
+
+def missed(made: Made) -> list[str]:
+    """Return a line for each figure that does not hold: what, published, measured, by how much."""
+    lines = []
+    for part, one in made.figures:
+        if one.word not in ("holds", TOLD):
+            what, published, measured, _, verdict = figures.cells(one, part)
+            lines.append(f"{what}: published {published}, measured {measured}: {verdict}")
+    return lines
+
+
+def readings(made: Made) -> list[str]:
     """Return a sentence for each figure that the report read off the test images and a sound reading beside it."""
     told = []
-    for part, of in judged:
+    for part, of in made.judged:
         sound = {
             (one.value.of, one.value.metric): one
             for one in of
@@ -199,7 +237,7 @@ def _runs(made: Made) -> Section:
             name,
             run.seed,
             run.summary["epochs"],
-            run.summary["test_accuracy"],
+            None if run.status == "diverged" else run.summary["test_accuracy"],
             run.summary["test_loss"],
             run.status.replace("_", " "),
             words.duration(run.summary["seconds"]),
@@ -207,11 +245,14 @@ def _runs(made: Made) -> Section:
         for name, of in made.runs.items()
         for run in of
     )
-    seconds = sum(run.summary["seconds"] for of in made.runs.values() for run in of)
-    total = (words.count(len(rows), "run"), None, None, None, None, None, words.duration(seconds))
+    total = (words.count(len(rows), "run"), None, None, None, None, None, words.duration(made.seconds))
     caption = "Every run, in the order of the report; the test figures are those of the selected weights"
     blocks: list[Block] = [Table("runs", caption, columns, rows, total)]
-    blocks += [Words(f"{name} could not be trained: {why}.") for name, why in (made.failures or {}).items()]
+    long = [name for name, of in made.runs.items() if made.seeds and of and len(of) != made.seeds]
+    if long:
+        told = words.listed([f"{name} ({words.count(len(made.runs[name]), 'run')})" for name in long])
+        blocks.append(Words(f"{made.seeds} seeds were asked for. Runs of over five minutes keep their own: {told}."))
+    blocks += [Words(f"{name} could not be trained: {why}.") for name, why in made.failures.items()]
     return Section("Runs", tuple(blocks))
 
 
@@ -234,8 +275,5 @@ def _command(made: Made, name: str) -> str:
 
 
 def _setting(key: str, value: Any) -> str:
-    import json
-    import shlex
-
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return shlex.quote(f"{key}={text}")

@@ -130,7 +130,7 @@ def _word(
         return _similar(value, runs)
     low, high = value.ends()
     if value.claim == "exact":
-        return ("holds", "") if low <= mean <= high else ("does not hold", "not equal")
+        return ("holds", "equal as printed") if low <= mean <= high else ("does not hold", "not equal")
     if value.claim in ("at_least", "at_most"):
         return _limit(value, mean, interval)
     if interval is None:
@@ -181,7 +181,7 @@ def _gap(value: Value, mean: float) -> float | None:
     """Return how far the mean lies outside what was published, with its sign; None where nothing is measured so."""
     if value.claim in ("holds", "similar"):
         return None
-    if value.claim in ("at_least", "at_most"):
+    if value.claim in ("exact", "at_least", "at_most"):
         return mean - _printed(value)
     low, high = value.ends()
     return mean - high if mean > high else min(mean - low, 0.0)
