@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from classlab.training.machine import Machine
 
 OLDEST_PYTHON, OLDEST_TORCH = (3, 11), (2, 6)
-BUSY = 0.25  # processes wanting a core, for each core: more of them, and a measurement is too low
 LITTLE_DISK, TOO_LITTLE_DISK = 5e9, 0.5e9  # bytes; a dataset and its cache take up to 0.4e9, a run under 0.1e9
 LITTLE_MEMORY = 2e9
 PARTS = ("numpy", "pydantic", "pillow", "scikit-learn", "scipy", "pandas", "altair", "vl-convert-python", "typst",
@@ -57,7 +56,7 @@ def doctor(
 
         device = check_device(None)
         machine = machines.renew(device) if measure else machines.cached(device)
-        lines += [_processor(), _bf16(machine), _speed(machine), _compiler(), _gpu()]
+        lines += [_processor(), _bf16(machine), _threads(machine), _speed(machine), _compiler(), _gpu()]
     checks: tuple[Callable[[], Line], ...] = (_memory, _disk, _datasets, _fetchers, _parts, _browser)
     lines += [check() for check in checks]
     if json:
@@ -111,11 +110,18 @@ def _bf16(machine: "Machine") -> Line:
     if not has_bf16(machine.device):
         return Line("bf16", "ok", f"not in this {_kind(machine)}: training is in fp32 ({ratio})")
     where = f"in this {_kind(machine)}{_flags(machine.device)}"
-    text = f"{where}: {ratio}; used for those of batches from {MIN_BATCH_FOR_BF16}"
-    if machine.conv_bf16_ratio < 1 and not _busy(machine):
-        todo = "training.precision=fp32 is faster here"
-        return Line("bf16", "note", text, todo)
-    return Line("bf16", "ok", text)
+    if machine.device == "cpu" and machine.conv_bf16_ratio <= 1:
+        return Line("bf16", "ok", f"{where}, and not used: {ratio}")
+    return Line("bf16", "ok", f"{where}: {ratio}; used for large steps in batches from {MIN_BATCH_FOR_BF16}")
+
+
+def _threads(machine: "Machine") -> Line:
+    from classlab.training.device import least_work_for_threads
+
+    if machine.threads == 1:
+        return Line("threads", "ok", "one")
+    millions = least_work_for_threads(machine.device) / 1e6
+    return Line("threads", "ok", f"{machine.threads} from {millions:.0f} million multiply-adds a step, below that one")
 
 
 def _flags(device: str) -> str:
@@ -136,14 +142,10 @@ def _speed(machine: "Machine") -> Line:
         f"matrix product fp32 {machine.fp32_gflops:,.0f}, bf16 {machine.bf16_gflops:,.0f} GFLOP/s; "
         f"copy {machine.copy_gb_per_second:.0f} GB/s; measured {machine.measured_at.replace('T', ' ')}"
     )
-    if _busy(machine):
+    if machine.was_busy:
         todo = f"the machine was busy then (load {machine.load:.1f}); classlab doctor --measure when it is quiet"
         return Line("speed", "note", text, todo)
     return Line("speed", "ok", text)
-
-
-def _busy(machine: "Machine") -> bool:
-    return machine.device == "cpu" and machine.load is not None and machine.load > BUSY * (os.cpu_count() or 1)
 
 
 def _compiler() -> Line:

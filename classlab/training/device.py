@@ -15,14 +15,16 @@ from torch import nn
 
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Training
-from classlab.training import updates
-from classlab.training.machine import processor
+from classlab.training import machine, updates
 
 MIN_BATCH_FOR_BF16 = 64
-# Below so many multiply-adds a step, two threads wait for each other longer than they work, and without convolutions
-# bf16 spends more on casting than it saves (docs/log.md).
+# Below so many multiply-adds a step, threads wait for each other longer than they work, and without convolutions bf16
+# spends more on casting than it saves (docs/log.md). Where the machine was measured at rest, its own figure counts.
 MIN_WORK_FOR_THREADS = 50_000_000
-# Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md).
+# A product of matrices must be so much faster in bf16, for what surrounds it becomes slower.
+MIN_PRODUCT_GAIN = 2.0
+# Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md). Both are one core's work:
+# their ratio, unlike each of them, is much the same on any machine.
 MIN_STEPS_TO_COMPILE = 40_000
 
 
@@ -58,12 +60,12 @@ def choose(
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    small = multiply_adds is not None and plan.batch_size * multiply_adds < MIN_WORK_FOR_THREADS
+    small = multiply_adds is not None and plan.batch_size * multiply_adds < least_work_for_threads(name)
     precision = plan.precision
     if precision == "auto":
         known_large = multiply_adds is not None and not small
         pays = plan.batch_size >= MIN_BATCH_FOR_BF16 and (convolutions or known_large)
-        precision = "bf16" if pays and has_bf16(name) else "fp32"
+        precision = "bf16" if pays and _bf16_pays(name, convolutions) else "fp32"
     if threads is None:
         threads = 1 if small else torch.get_num_threads()
     compiled = plan.compile
@@ -97,6 +99,23 @@ def has_compiler() -> bool:
         return bool(shutil.which(get_cpp_compiler()))
     except Exception:  # torch raises its own kinds where it finds none
         return False
+
+
+def least_work_for_threads(device: str) -> int:
+    """Return the multiply-adds of a step from which more than one thread pays, as measured once on this machine."""
+    if device != "cpu" or torch.get_num_threads() == 1:
+        return MIN_WORK_FOR_THREADS
+    measured = machine.cached(device)
+    return MIN_WORK_FOR_THREADS if measured.was_busy else measured.work_for_threads
+
+
+def _bf16_pays(device: str, convolutions: bool) -> bool:
+    """Whether a large step is faster in bf16: the device has it, and on a processor it was measured to pay."""
+    if not has_bf16(device) or device != "cpu":
+        return has_bf16(device)
+    measured = machine.cached(device)
+    gain = measured.bf16_gflops / measured.fp32_gflops
+    return measured.conv_bf16_ratio > 1 if convolutions else gain > MIN_PRODUCT_GAIN
 
 
 def has_bf16(device: str) -> bool:
@@ -142,7 +161,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "processor": processor(),
+        "processor": machine.processor(),
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }

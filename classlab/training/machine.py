@@ -14,9 +14,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from classlab.progress import errors
+
 SECONDS = 0.25  # of each measurement; the best time counts, which other work on the machine disturbs least
 SMALLEST, LARGEST = 256, 8192  # of the square matrices multiplied
 CALL_SECONDS = 0.01  # matrices are large enough where one product takes so long
+BUSY_SHARE = 0.25  # of the cores, which other processes wanted while it was measured
+# The network on which threads are tried out, by how many images: 4 convolutions, 16 to 16 channels on 14 × 14.
+TRIED_LAYERS, TRIED_CHANNELS, TRIED_SIDE = 4, 16, 14
+TRIED_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+TRIED_SECONDS = 0.03
+CLEARLY = 0.85  # of one thread's time: less is no gain, for the other core could train something else
 COPIED = 2**25  # float32 numbers: more than any cache holds
 
 
@@ -26,8 +34,9 @@ class Machine:
 
     fp32_gflops, bf16_gflops: of a matrix product, 10⁹ multiplications and additions a second, each counted.
     copy_gb_per_second: bytes read and bytes written, both counted. conv_bf16_ratio: how many times as fast a small
-    convolution, forward and backward under autocast, is in bf16 as in fp32. load: how many processes wanted a core in
-    the minute before, None where the system does not say: above 0 the figures are too low. seconds: of measuring.
+    convolution, forward and backward under autocast, is in bf16 as in fp32. work_for_threads: multiply-adds of a step's
+    way forward from which all threads are faster than one. load: how many processes wanted a core in the minute before,
+    None where the system does not say: above 0 the figures are too low. seconds: of measuring.
     """
 
     device: str
@@ -38,9 +47,15 @@ class Machine:
     bf16_gflops: float
     copy_gb_per_second: float
     conv_bf16_ratio: float
+    work_for_threads: int
     load: float | None
     seconds: float
     measured_at: str
+
+    @property
+    def was_busy(self) -> bool:
+        """Whether other work took so much of the machine that the figures do not tell what it can do."""
+        return self.load is not None and self.load > BUSY_SHARE * (os.cpu_count() or 1)
 
 
 @functools.cache
@@ -50,6 +65,7 @@ def cached(device: str = "cpu") -> Machine:
     try:
         return Machine(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
+        errors.print("[dim]measuring this machine, once …[/dim]")
         return renew(device)
 
 
@@ -76,7 +92,7 @@ def place(device: str = "cpu") -> Path:
 
 
 def measure(device: str = "cpu") -> Machine:
-    """Measure the device, in less than three seconds. torch's random state is left alone."""
+    """Measure the device, in a few seconds. torch's random state is left alone."""
     began = time.perf_counter()
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     measured = {
@@ -91,6 +107,7 @@ def measure(device: str = "cpu") -> Machine:
         torch=torch.__version__,
         threads=torch.get_num_threads(),
         **{name: float(f"{value:.4g}") for name, value in measured.items()},
+        work_for_threads=_work_for_threads() if device == "cpu" else 0,
         load=load,
         seconds=round(time.perf_counter() - began, 2),
         measured_at=datetime.now().isoformat(timespec="seconds"),
@@ -139,6 +156,35 @@ def _convolution(device: str, bf16: bool) -> float:
 
     with torch.enable_grad():
         return _best(work, device, SECONDS)
+
+
+def _work_for_threads() -> int:
+    """Return the multiply-adds of a step from which all threads are clearly faster than one; 0 where there is one."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return 0
+    kernels = [torch.full((TRIED_CHANNELS, TRIED_CHANNELS, 3, 3), 0.01).requires_grad_() for _ in range(TRIED_LAYERS)]
+    an_image = TRIED_LAYERS * TRIED_CHANNELS**2 * 9 * TRIED_SIDE**2
+    try:
+        for batch in TRIED_BATCHES:
+            images = torch.full((batch, TRIED_CHANNELS, TRIED_SIDE, TRIED_SIDE), 0.5)
+            work = functools.partial(_step, images, kernels)
+            times = []
+            for count in (1, threads):
+                torch.set_num_threads(count)
+                times.append(_best(work, "cpu", TRIED_SECONDS))
+            if times[1] < CLEARLY * times[0]:
+                return batch * an_image
+    finally:
+        torch.set_num_threads(threads)
+    return TRIED_BATCHES[-1] * an_image
+
+
+def _step(images: torch.Tensor, kernels: list[torch.Tensor]) -> None:
+    with torch.enable_grad():
+        for kernel in kernels:
+            images = F.conv2d(images, kernel, padding=1).relu()
+        torch.autograd.grad(images.sum(), kernels)
 
 
 def _best(work: Callable[[], object], device: str, seconds: float) -> float:

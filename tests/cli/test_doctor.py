@@ -9,7 +9,9 @@ from classlab.cli.main import app
 from classlab.errors import Refused
 from classlab.training import device, machine
 
-MACHINE = machine.Machine("cpu", "a processor", "2.13", 2, 200.0, 900.0, 47.0, 2.5, 0.1, 2.0, "2026-11-21T08:00:00")
+MACHINE = machine.Machine(
+    "cpu", "a processor", "2.13", 2, 200.0, 900.0, 47.0, 2.5, 40_000_000, 0.1, 2.0, "2026-11-21T08:00:00"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +49,13 @@ def test_a_measurement_of_a_busy_machine_says_so():
     assert "classlab doctor --measure when it is quiet" in doctor._speed(busy).todo
 
 
-def test_bf16_that_is_slower_is_a_note(monkeypatch):
+def test_bf16_that_is_slower_is_not_used(monkeypatch):
     monkeypatch.setattr(device, "has_bf16", lambda name: True)
     slow = machine.Machine(**{**vars(MACHINE), "conv_bf16_ratio": 0.5})
-    assert doctor._bf16(slow).todo == "training.precision=fp32 is faster here"
-    assert doctor._bf16(MACHINE).status == "ok"
+    assert "and not used" in doctor._bf16(slow).text
+    assert "used for large steps" in doctor._bf16(MACHINE).text
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    assert doctor._threads(MACHINE).text == "2 from 40 million multiply-adds a step, below that one"
 
 
 def test_a_full_disk_is_a_problem_and_exit_1(monkeypatch):

@@ -11,7 +11,7 @@ from classlab.training import machine
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(platformdirs, "user_cache_dir", lambda name: str(tmp_path / "cache"))
-    for name in ("SECONDS", "CALL_SECONDS"):
+    for name in ("SECONDS", "CALL_SECONDS", "TRIED_SECONDS"):
         monkeypatch.setattr(machine, name, 0.0)
     monkeypatch.setattr(machine, "COPIED", 1000)
     machine.cached.cache_clear()
@@ -59,3 +59,15 @@ def test_another_number_of_threads_has_a_file_of_its_own(folder, monkeypatch):
     file = machine.place()
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     assert machine.place() != file
+
+
+def test_threads_pay_from_where_they_are_clearly_faster(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    counts = []
+    monkeypatch.setattr(torch, "set_num_threads", counts.append)
+    times = iter([1.0, 1.5, 1.0, 0.9, 1.0, 0.6])  # one thread, two threads, for 1, 2 and 4 images
+    monkeypatch.setattr(machine, "_best", lambda work, device, seconds: next(times))
+    assert machine._work_for_threads() == 4 * 4 * 16 * 16 * 9 * 14 * 14
+    assert counts == [1, 2, 1, 2, 1, 2, 2]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert machine._work_for_threads() == 0

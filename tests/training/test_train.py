@@ -1,5 +1,7 @@
 """The loop against plain PyTorch, and the pieces that decide its bits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import nn
 from classlab.errors import UserError
 from classlab.experiment import Training, load
 from classlab.runs.prepare import place_splits, prepare
+from classlab.training import machine
 from classlab.training.device import Settings, choose, has_compiler, isolated
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
@@ -95,6 +98,8 @@ def plan(batch_size: int, epochs: int = 1, **options: object) -> Training:
 
 def test_small_steps_take_one_thread_and_bf16_only_large_ones(monkeypatch):
     monkeypatch.setattr("classlab.training.device.has_bf16", lambda device: True)
+    measured = replace(machine.cached(), conv_bf16_ratio=1.5, bf16_gflops=900.0, fp32_gflops=200.0, load=500.0)
+    monkeypatch.setattr(machine, "cached", lambda device: measured)
     convolution, linear = nn.Conv2d(1, 4, 3), nn.Linear(4, 4)
     assert choose("cpu", plan(64), linear, 1000, 50_000).threads == 1
     assert choose("cpu", plan(64), linear, 1000, None).threads == torch.get_num_threads()
@@ -104,6 +109,11 @@ def test_small_steps_take_one_thread_and_bf16_only_large_ones(monkeypatch):
     assert choose("cpu", plan(512), linear, 1000, 1_000_000).precision == "bf16"
     assert choose("cpu", plan(512), linear, 1000, 1000).precision == "fp32"
     assert choose("cpu", plan(512), linear, 1000, None).precision == "fp32"
+    slower = replace(measured, conv_bf16_ratio=0.9, bf16_gflops=300.0, work_for_threads=10**12, load=0.0)
+    monkeypatch.setattr(machine, "cached", lambda device: slower)
+    assert choose("cpu", plan(512), convolution, 1000, 1000).precision == "fp32"
+    assert choose("cpu", plan(512), linear, 1000, 1_000_000).precision == "fp32"
+    assert choose("cpu", plan(512), convolution, 1000, 1_000_000).threads == 1
     assert choose("cpu", plan(4, precision="bf16"), linear, 1000, 10**9).precision == "bf16"
 
 
