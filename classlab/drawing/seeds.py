@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from classlab.drawing.charts import LOG_ABOVE, NOTE_HEIGHT, Width, themed
+from classlab.drawing.charts import LEGEND_CHARACTERS, LOG_ABOVE, NOTE_HEIGHT, Width, themed
 from classlab.drawing.palette import LIGHT, Palette
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 4], [1, 3], [6, 2, 
 CROSS: dict[str, Any] = {"shape": "cross", "angle": 45, "size": 90, "filled": True, "opacity": 1}
 POINTS_UP_TO = 12  # epochs; a curve of so few shows where it was measured
 EPOCHS_NAMED = 8
-TWO_BESIDE = 14  # letters; of longer names no two stand beside each other in a chart as narrow as a telephone
+TWO_BESIDE = 15  # letters; of longer names no two stand beside each other in a chart as narrow as a telephone
 NOTE_LETTERS = 60
 
 Histories = Mapping[str, Mapping[int, Sequence[float]]]
@@ -275,7 +275,7 @@ def _told_apart(names: Sequence[str], legend: bool = True, looks: Looks | None =
     dashes = [DASHES[(place + place // count) % count] for place in range(len(names))]
     if looks:
         colours, dashes = [looks[name][0] for name in names], [list(looks[name][1]) for name in names]
-    long = sum(map(len, names)) + 4 * len(names) > 60
+    long = sum(map(len, names)) + 4 * len(names) > (LEGEND_CHARACTERS if looks else 60)
     widest = max(map(len, names), default=0)
     columns = (1 if widest > TWO_BESIDE else 2) if long else len(names)
     key = alt.Legend(title=None, columns=columns, labelLimit=330, offset=NOTE_HEIGHT, symbolOpacity=1, symbolSize=500)

@@ -28,8 +28,13 @@ def figure(part: Part, runs: Runs, what: str, all_names: list[str], suffix: str 
     name, where the part has several.
     """
     splits = [split for split in SPLITS if any(_measured(run, f"{split}_{what}") for of in runs.values() for run in of)]
-    alone = len(runs) == 1
-    keys = {(name, split): _key(runs, name, split) for name, of in runs.items() if of for split in splits}
+    alone = len(all_names) == 1
+    keys = {
+        (name, split): _key(runs[name][0], "" if alone else name, split)
+        for name, of in runs.items()
+        if of
+        for split in splits
+    }
     histories, looks = Lines(), {}
     for (name, split), key in keys.items():
         lines = {run.seed: _curve(run, f"{split}_{what}") for run in runs[name] if _measured(run, f"{split}_{what}")}
@@ -50,15 +55,15 @@ def figure(part: Part, runs: Runs, what: str, all_names: list[str], suffix: str 
     draw = partial(
         seeds.curves, histories, what, broken, looks=looks, published=others, floors=floors, height=_height(histories)
     )
-    caption = _caption(runs, what, others, floors, broken)
+    caption = _caption(
+        runs, what if len(runs) == len(all_names) else f"{what} of {words.listed([*runs])}", others, floors, broken
+    )
     return Figure(what + suffix, caption, f"{caption} {_described(histories, what)}", draw)
 
 
-def _key(runs: Runs, name: str, split: str) -> str:
-    """Return what the legend calls a line: by the split's whole meaning where there is but one name."""
-    if len(runs) > 1:
-        return f"{name}, {NAMES[split]}"
-    return curves.labels(runs[name][0])[split]
+def _key(run: Run, name: str, split: str) -> str:
+    """Return what the legend calls a line; where there is but one name, by the split's whole meaning."""
+    return f"{name}, {NAMES[split]}" if name else curves.labels(run)[split]
 
 
 def _measured(run: Run, column: str) -> bool:

@@ -43,11 +43,10 @@ def _of_one(run: Run) -> list[Block]:
     rows = []
     for place, (name, _) in enumerate(of_each):
         original, *changed = (as_pictures(pictures[place : place + 1]) for pictures in readings)
-        drawn = np.concatenate(changed)
-        described = f"The same image of class {name} after {told}, in {EPOCHS} draws"
-        rows.append((name, (Strip(original, f"A training image of class {name}"), Strip(drawn, described))))
-    caption = f"The first training image of each class, and what the network may meet in {EPOCHS} epochs: {told}"
-    headings = ("class", "as it is", "as it is met")
+        described = f"An image of class {name}, then {EPOCHS} times the same after {told}"
+        rows.append((name, (Strip(np.concatenate([original, *changed]), described),)))
+    caption = f"The first training image of each class, and what the network may meet of it in {EPOCHS} epochs: {told}"
+    headings = ("class", "as it is, then as it is met")
     moved = float(np.mean([np.abs(one.astype(float) - readings[0]).mean() for one in readings[1:]])) / 255
     sentence = (
         f"{words.capital(told)}, drawn anew for every image and epoch, on the training images alone. "

@@ -18,6 +18,6 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
 def _of_one(one: Network, several: bool) -> list[Block]:
     table, told = layers.for_readers(one.table), network.sentence(one.run, one.table)
     if several:
-        table = replace(table, caption=f"{one.label}. {table.caption}")
+        table = replace(table, caption=f"The layers of {one.label}. {layers.LEGEND}")
         told = f"{one.label}: {told}"
     return [Words(told), table]

@@ -3,7 +3,7 @@
 from math import log, sqrt
 
 from classlab.drawing.blocks import Block, Column, Figures, Table, Words
-from classlab.report import curves_of_parts
+from classlab.report import curves_of_parts, words
 from classlab.report.of_parts import Runs, drawn, ended_badly, missing, without
 from classlab.report.outcome import PROBABILITY_LOSSES
 from classlab.report.published import Part
@@ -17,7 +17,13 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     kinds: dict[str, dict[str, list[Run]]] = {}
     for name, of in present.items():
         kinds.setdefault(_kind(of[0]), {})[name] = list(of)
-    shown: list[Block] = [Words(text) for text in dict.fromkeys(curves.reading(of[0]) for of in present.values())]
+    readings: dict[str, list[str]] = {}
+    for name, of in present.items():
+        readings.setdefault(curves.reading(of[0]), []).append(name)
+    shown: list[Block] = [
+        Words(text if len(readings) == 1 else f"{words.capital(words.listed(names))}: {text[0].lower()}{text[1:]}")
+        for text, names in readings.items()
+    ]
     suffixes = [f"-{kind}" if len(kinds) > 1 else "" for kind in kinds]
     figures = [
         curves_of_parts.figure(part, of, "loss", list(runs), suffix)
