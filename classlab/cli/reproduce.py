@@ -88,9 +88,9 @@ def _say(made: "list[Made]") -> None:
 def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> dict[str, Any]:
     """Return what would be trained, as a program reads it."""
     from classlab.report import reproduce as reports
-    from classlab.study.places import cores
 
-    times, jobs = reports.times(wanted, device), jobs or cores()
+    jobs = reports.processes(jobs)
+    times = reports.times(wanted, device)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in wanted:
         row = rows.setdefault((one.report, one.run), {"report": one.report, "run": one.run, "seeds": 0, "done": 0})

@@ -39,8 +39,10 @@ def published(value: Value) -> str:
     if value.claim in ("holds", "similar"):
         return {"holds": "so", "similar": "similar"}[value.claim]
     given = value.published_percent if value.is_percent else value.published
+    assert given is not None
     ends = given if isinstance(given, tuple) else (given,)
-    figure = " to ".join(f"{end:,.{value.decimals}f}" for end in ends)
+    counted = value.claim in ("at_least", "at_most") and not value.is_percent
+    figure = " to ".join(words.number(end) if counted else f"{end:,.{value.decimals}f}" for end in ends)
     unit = "" if not value.is_percent else " points" if value.claim == "difference" else " %"
     limit = {"at_least": "at least ", "at_most": "at most "}.get(value.claim, "")
     return f"{limit}{figure}{unit}"
@@ -72,7 +74,7 @@ def interval(one: Judged) -> str:
 
 def verdict(one: Judged) -> str:
     """Return the word, and by how much, or why nothing is judged."""
-    if one.word == "told, not judged":
+    if one.word == "told, not judged" and one.mean is not None:
         return f"{one.word}: {one.because}"
     far = gap(one)
     return f"{one.word}, {far}" if far and one.word != "holds" else one.word

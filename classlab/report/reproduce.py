@@ -45,6 +45,11 @@ class Needed:
     fresh: Experiment
     after: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the experiment among those of all reports."""
+        return f"{self.report} {self.run}"
+
 
 def reproduce(
     name: str = "all",
@@ -171,11 +176,16 @@ def finished(one: Needed) -> bool:
 
 def times(wanted: Sequence[Needed], device: str | None = None) -> dict[Path, forecast.Seconds]:
     """Return how long each run takes in a process of one thread: folder -> seconds, by a measurement of some steps."""
-    variants = {one.fresh.digest(): Variant(one.run, one.fresh, {}) for one in wanted}
-    named = [Variant(digest, variant.experiment, {}) for digest, variant in variants.items()]
-    folders = {digest: [one.folder for one in wanted if one.fresh.digest() == digest] for digest in variants}
-    known = forecast.times(named, device, folders, threads=1, compiled=True)
-    return {one.folder: known[one.fresh.digest()] for one in wanted}
+    folders: dict[str, list[Path]] = {}
+    for one in wanted:
+        folders.setdefault(one.name, []).append(one.folder)
+    known = forecast.times(_variants(wanted), device, folders, threads=1, compiled=True)
+    return {one.folder: known[one.name] for one in wanted}
+
+
+def _variants(wanted: Sequence[Needed]) -> list[Variant]:
+    """Return every experiment once, whatever its seeds, as it can be looked into before anything is trained."""
+    return [Variant(name, one.fresh, {}) for name, one in {one.name: one for one in wanted}.items()]
 
 
 def by_the_clock(seconds: Sequence[float], jobs: int) -> float:
@@ -193,33 +203,35 @@ def train(
 
     jobs: processes at a time, of one thread each; None: one a core. Raises UserError where another process is at work.
     """
+    jobs = processes(jobs)
     waiting = {one.folder: one for one in wanted if not finished(one)}
     if not waiting:
         return {}
     store.create(out)
     with _alone(out):
-        works = _works(list(waiting.values()), device)
+        known = forecast.check(_variants(list(waiting.values())), device)
+        works = {folder: known[one.name] for folder, one in waiting.items()}
         # What waits for an encoder comes last, when that encoder has long been trained.
         order = sorted(waiting.values(), key=lambda one: (one.after is not None, -_seconds(works[one.folder])))
         failures: dict[Path, str] = {}
         with watch({one.folder: _watched(one, works[one.folder]) for one in order}, verbose):
             try:
-                _train(order, out, jobs or places.cores(), device, failures)
+                _train(order, out, jobs, device, failures)
             except KeyboardInterrupt:
                 errors.print(f"stopped; what is done is kept in {out}, and the same command goes on from there")
                 raise
     return failures
 
 
-def _works(wanted: Sequence[Needed], device: str | None) -> dict[Path, forecast.Work]:
-    """Return the work of each run, every experiment checked before anything is trained."""
-    experiments = {one.fresh.digest(): one.fresh for one in wanted}
-    works = forecast.check([Variant(digest, one, {}) for digest, one in experiments.items()], device)
-    return {one.folder: works[one.fresh.digest()] for one in wanted}
+def processes(jobs: int | None) -> int:
+    """Return how many processes train at a time; None: one a core. Raises UserError for fewer than one."""
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs must be at least 1, got {jobs}")
+    return jobs or places.cores()
 
 
 def _watched(one: Needed, work: forecast.Work) -> Watched:
-    return Watched(f"{one.report} {one.run}, seed {one.seed}", work.epochs, work.images, _seconds(work))
+    return Watched(f"{one.name}, seed {one.seed}", work.epochs, work.images, _seconds(work))
 
 
 def _seconds(work: forecast.Work) -> float:

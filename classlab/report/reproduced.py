@@ -25,6 +25,8 @@ from classlab.drawing.blocks import (
     Verdict,
     Words,
 )
+from classlab.drawing.notebook import Shown
+from classlab.errors import UserError, did_you_mean, listing
 from classlab.report import figures, words
 from classlab.report.document import byline
 from classlab.report.published import Part, Published
@@ -34,9 +36,11 @@ from classlab.runs.run import Run
 
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
 TOLD = "told, not judged"
+CAPTION = "What was published beside what was measured, mean ± standard deviation over n runs"
 READING = (
-    "Interval: where one more run falls, 95 %; where n is 1 the 95 % Wilson interval of that run, or for a difference "
-    "Newcombe's. A figure holds where what was published lies in it."
+    "A figure holds where what was published lies in the interval: where one more run falls, 95 %; with n = 1 the 95 % "
+    "Wilson interval of that run, for a difference of two runs Newcombe's. What is exact must be equal as printed, a "
+    "limit must be kept. A loss of one run and a time on another machine are told and not judged."
 )
 
 
@@ -89,6 +93,19 @@ class Made:
         """The page; the paper and the figures as JSON lie beside it under the same name."""
         return self.out / f"{self.report.name}.html"
 
+    def show(self, title: str | None = None) -> Shown:
+        """Return what the report says in a part, or what holds of all it says, for a notebook's cell to show.
+
+        Raises UserError for a title that no part has.
+        """
+        if title is None:
+            return Shown(_summary(self).blocks)
+        parts = {part.title: (part, judged) for part, judged in self.judged}
+        if title not in parts:
+            hint = did_you_mean(title, [*parts]) or ";"
+            raise UserError(f"{self.report.name} has no part {title!r}{hint} it has {listing(parts, len(parts))}")
+        return Shown(_part(self, *parts[title]).blocks)
+
 
 def build(made: Made, author: str | None = None, roll: str | None = None, course: str | None = None) -> Document:
     """Return the document: what holds, the report's parts, its runs, the environment and the command."""
@@ -127,7 +144,7 @@ def _summary(made: Made) -> Section:
     ]
     if missed:
         blocks.append(_table("does-not-hold", "What does not hold, and by how much", missed, with_part=True))
-    blocks += [Words(sentence) for sentence in readings(made)]
+    blocks += [Words(sentence) for sentence in (*limits(made), *readings(made), READING)]
     return Section("What holds", tuple(blocks))
 
 
@@ -137,9 +154,11 @@ def _seeds(made: Made) -> str:
 
 
 def held(made: Made) -> str:
-    """Return how many of the judged figures hold, "38 of 42 figures hold"."""
+    """Return how many of the judged figures hold, "38 of 42 judged figures hold"."""
     asked = made.counted.total() - made.counted[TOLD]
-    return f"{made.counted['holds']} of {words.count(asked, 'figure')} hold" if asked else "No figure is judged"
+    if not asked:
+        return "No figure is judged"
+    return f"{made.counted['holds']} of {words.count(asked, 'judged figure')} {'holds' if asked == 1 else 'hold'}"
 
 
 def tally(made: Made) -> str:
@@ -153,7 +172,7 @@ def tally(made: Made) -> str:
     )
     counted = made.counted
     parts = [f"{counted[word]} {one if counted[word] == 1 else more}" for word, one, more in said if counted[word]]
-    return f"Of the others {words.listed(parts)}." if parts else ""
+    return f"{words.listed(parts)}." if parts else ""
 
 
 def missed(made: Made) -> list[str]:
@@ -177,12 +196,26 @@ def readings(made: Made) -> list[str]:
         }
         for one in of:
             last = sound.get((one.value.of, one.value.metric))
-            if one.value.epoch == "best" and last is not None and one.mean is not None:
+            if one.value.epoch == "best" and last and last.mean is not None and one.mean is not None:
+                less = words.points(one.mean - last.mean)
                 told.append(
                     f"{words.capital(figures.what(one.value, part))}, is {figures.measured(one)}: an epoch chosen by "
                     f"looking at the test images. Read soundly, at the last epoch of the same runs, it is "
-                    f"{figures.measured(last)}."
+                    f"{figures.measured(last)}, {less} less."
                 )
+    return told
+
+
+def limits(made: Made) -> list[str]:
+    """Return a sentence for each limit on an accuracy: what was measured, whether it is kept, and by how much."""
+    told = []
+    for part, one in made.figures:
+        if one.value.claim == "at_least" and one.word != TOLD and one.gap is not None:
+            kept = "It is kept" if one.gap >= 0 else "It is not kept"
+            chance = ", though one more run may keep it" if one.word == "within chance" else ""
+            report = f"; {one.because}" if one.value.missed else ""
+            what = words.capital(figures.what(one.value, part))
+            told.append(f"{what}: {figures.measured(one)}. {kept}, by {words.points(one.gap)}{chance}{report}.")
     return told
 
 
@@ -190,8 +223,9 @@ def _part(made: Made, part: Part, judged: Sequence[Judged]) -> Section:
     """Return a part's figures, what they cannot say in a row, and its pictures."""
     blocks: list[Block] = []
     if judged:
-        blocks.append(_table(f"figures-{_slug(part.title)}", READING, [(part, one) for one in judged]))
-    blocks += [Words(f"{words.capital(one.because)}.") for one in judged if one.value.claim == "similar"]
+        blocks.append(_table(f"figures-{_slug(part.title)}", CAPTION, [(part, one) for one in judged]))
+    apart = [one for one in judged if one.value.claim == "similar" and one.word != TOLD]
+    blocks += [Words(f"{words.capital(one.because)}.") for one in apart]
     for picture in part.pictures:
         blocks += shown(picture, part, {name: made.runs[name] for name in part.runs})
     return Section(part.title, tuple(blocks))
@@ -199,19 +233,14 @@ def _part(made: Made, part: Part, judged: Sequence[Judged]) -> Section:
 
 def shown(name: str, part: Part, runs: Mapping[str, Sequence[Run]]) -> list[Block]:
     """Return a picture of a part, by the file in report/shown that its name means."""
-    module = f"classlab.report.shown.{name.replace('-', '_')}"
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name not in (module, "classlab.report.shown"):
-            raise
-        return []
-    return found.blocks(part, runs)
+    return import_module(f"classlab.report.shown.{name.replace('-', '_')}").blocks(part, runs)
 
 
 def _table(name: str, caption: str, judged: Sequence[tuple[Part, Judged]], with_part: bool = False) -> Table:
-    columns = tuple(Column(heading) for heading in figures.HEADINGS)
-    rows: list[tuple[Any, ...]] = [figures.cells(one, part) for part, one in judged]
+    told = [figures.cells(one, part) for part, one in judged]
+    filled = [place for place in range(len(figures.HEADINGS)) if any(cells[place] for cells in told)]
+    columns = tuple(Column(figures.HEADINGS[place]) for place in filled)
+    rows: list[tuple[Any, ...]] = [tuple(cells[place] for place in filled) for cells in told]
     if with_part:
         columns = (Column("part"), *columns)
         rows = [(part.title, *row) for (part, _), row in zip(judged, rows, strict=True)]
