@@ -15,6 +15,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from classlab.training import dropout
 from classlab.training.updates import Slots, Tensors
 
 FEATURE_DROPOUTS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -68,15 +69,22 @@ class _MeanOfAll(nn.Module):
 
 @dataclass(frozen=True)
 class Mask:
-    """One dropout layer's mask: the layer's name, its shape after the batch, its layout, and the share dropped."""
+    """One dropout layer's mask: the layer's name, its shape after the batch, its layout, and the share dropped.
+
+    quick: whether the layer is training.dropout.Dropout, whose draws are other than those of torch's own layers.
+    """
 
     name: str
     shape: tuple[int, ...]
     channels_last: bool
     probability: float
+    quick: bool
 
     def draw(self, count: int, random: Generator, dtype: torch.dtype) -> Tensor:
-        """Return the mask of a batch of `count` images, from the same draws as torch's own dropout makes."""
+        """Return the mask of a batch of `count` images, from the same draws as the layer itself makes."""
+        if self.quick and random.device.type == "cpu":
+            mask = dropout.draw((count, *self.shape), self.probability, dtype, random)
+            return dropout.channels_last(mask) if self.channels_last else mask
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
         mask = torch.empty((count, *self.shape), dtype=dtype, device=random.device).to(memory_format=layout)
         return mask.bernoulli_(1 - self.probability, generator=random).div_(1 - self.probability)
@@ -190,10 +198,10 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
                 shape = (shape[0], *(1 for _ in shape[1:]))
             last = seen.ndim == 4 and seen.is_contiguous(memory_format=torch.channels_last)
             last = last and not seen.is_contiguous() and not isinstance(layer, FEATURE_DROPOUTS)
-            masks.append(Mask(names[id(layer)], shape, last, probability))
+            masks.append(Mask(names[id(layer)], shape, last, probability, isinstance(layer, dropout.Dropout)))
 
     for layer in network.modules():
-        if type(layer) in (nn.Dropout, *FEATURE_DROPOUTS):
+        if type(layer) in (nn.Dropout, dropout.Dropout, *FEATURE_DROPOUTS):
             handles.append(layer.register_forward_pre_hook(note))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network(inputs)
