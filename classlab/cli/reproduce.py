@@ -30,6 +30,9 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "--dry", help="only say what would be trained, and what it would take")
     ] = False,
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="also an executed notebook of each report; needs classlab[notebook]")
+    ] = False,
     author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
     roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
     course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
@@ -53,8 +56,9 @@ def reproduce(
         print_json(expected) if json else _say_expected(expected)
         return
     made = reports.reproduce(
-        name, quick=quick, seeds=seeds, out=out, jobs=jobs, device=device, author=author, roll=roll, course=course
-    )
+        name, quick=quick, seeds=seeds, out=out, jobs=jobs, device=device, notebook=notebook,
+        author=author, roll=roll, course=course,
+    )  # fmt: skip
     if json:
         print_json({"reports": [_told(one) for one in made], "tables": str(made[0].out / "tables.md")})
     else:
@@ -67,7 +71,7 @@ def _told(one: "Made") -> dict[str, Any]:
     """Return a report as a program reads it: its figures, and where its files are."""
     from classlab.report.reproduced_files import to_json
 
-    return {**to_json(one), "html": str(one.html), "pdf": str(one.html.with_suffix(".pdf"))}
+    return {**to_json(one), **{path.suffix[1:]: str(path) for path in one.files}}
 
 
 def _say(made: "list[Made]") -> None:
@@ -80,7 +84,7 @@ def _say(made: "list[Made]") -> None:
             console.print(f"• {sentence}", markup=False)
         for run, why in one.failures.items():
             console.print(f"✗ {run} could not be trained: {why}", markup=False)
-        console.print(f"{one.html}\n{one.html.with_suffix('.pdf')}\n", style="dim", markup=False, soft_wrap=True)
+        console.print("\n".join(map(str, one.files)) + "\n", style="dim", markup=False, soft_wrap=True)
     if made[0].quick:
         console.print("Shortened runs: no figure here is a report's result.")
 

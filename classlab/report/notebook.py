@@ -1,11 +1,13 @@
 """A report made again as a notebook: written cell by cell, then executed from top to bottom, its pictures inside."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
 from classlab.progress import progress
 from classlab.report.published import Published
+from classlab.runs import store
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -25,18 +27,22 @@ import classlab as cl
 altair.renderers.enable("svg")  # charts are kept inside the notebook and need no network"""
 
 
+def check() -> None:
+    """Raise UserError where a package of the extra `notebook` is missing."""
+    missing = [name for name in ("nbformat", "nbclient", "ipykernel") if find_spec(name) is None]
+    if missing:
+        raise UserError(f"a notebook needs the package {missing[0]}; install classlab[notebook]")
+
+
 def write(report: Published, folder: Path, quick: bool = False, seeds: int | None = None) -> Path:
     """Write the report as an executed notebook into the folder and return its path.
 
-    It trains through the Python API what the folder's runs do not hold yet. Raises UserError where the packages of the
-    extra `notebook` are missing, or a cell fails.
+    It trains through the Python API what the folder's runs do not hold yet. Raises UserError where a cell fails.
     """
-    try:
-        import nbformat
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
-    except ImportError as error:
-        raise UserError(f"--notebook needs the package {error.name}; install classlab[notebook]") from None
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     book = build(report, quick, seeds)
     client = NotebookClient(
         book,
@@ -52,10 +58,7 @@ def write(report: Published, folder: Path, quick: bool = False, seeds: int | Non
         except CellExecutionError as error:
             raise UserError(f"the notebook of {report.name} stopped: {error.ename}: {error.evalue}") from None
     path = folder / f"{report.name}.ipynb"
-    try:
-        nbformat.write(book, path)
-    except OSError as error:
-        raise UserError(f"the notebook cannot be written to {path}: {error.strerror}") from None
+    store.write(path, nbformat.writes(book) + "\n")
     return path
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.progress import errors
+from classlab.report import notebook as notebooks
 from classlab.report import published
 from classlab.report import reproduced_files as files
 from classlab.report.published import Published, Trained
@@ -59,6 +60,7 @@ def reproduce(
     out: str | Path | None = None,
     jobs: int | None = None,
     device: str | None = None,
+    notebook: bool = False,
     author: str | None = None,
     roll: str | None = None,
     course: str | None = None,
@@ -68,12 +70,15 @@ def reproduce(
 
     quick: true but shortened runs. seeds: how many of each run, but not of one that takes over five minutes. out: where
     runs and files go, `reproduced` or with quick `reproduced-quick`. jobs: processes at a time; None: one a core.
-    author, roll, course: printed on the report. verbose: progress on standard error.
+    notebook: also an executed notebook of each. author, roll, course: printed on the report. verbose: progress on
+    standard error.
 
     Finished runs are never trained again, and what was cut off goes on where it stopped. Raises UserError.
     """
     folder = default_out(quick) if out is None else Path(out)
     reports = named(name)
+    if notebook:
+        notebooks.check()
     asked = wanted(name, folder, quick, seeds, device)
     failures = train(asked, folder, jobs, device, verbose)
     command = _command(name, quick, seeds, out)
@@ -82,6 +87,9 @@ def reproduce(
         with errors.status(f"writing {one.html}"):
             files.write(one, author, roll, course)
     files.write_tables(made, folder)
+    if notebook:
+        for one in made:
+            notebooks.write(one.report, folder, quick, seeds)
     return made
 
 
