@@ -39,8 +39,9 @@ TOLD = "told, not judged"
 CAPTION = "What was published beside what was measured, mean ± standard deviation over n runs"
 READING = (
     "A figure holds where what was published lies in the interval: where one more run falls, 95 %; with n = 1 the 95 % "
-    "Wilson interval of that run, for a difference of two runs Newcombe's. What is exact must be equal as printed, a "
-    "limit must be kept. A loss of one run and a time on another machine are told and not judged."
+    "Wilson interval of that run, for a difference of two runs Newcombe's, which tell what other images would change "
+    "and not what another seed would. What is exact must be equal as printed, a limit must be kept. A loss of one run "
+    "and a time on another machine are told and not judged."
 )
 
 
@@ -92,6 +93,12 @@ class Made:
     def html(self) -> Path:
         """The page; the paper and the figures as JSON lie beside it under the same name."""
         return self.out / f"{self.report.name}.html"
+
+    @property
+    def files(self) -> list[Path]:
+        """The page, the paper and the notebook, of those the ones that were written."""
+        every = [self.html.with_suffix(ending) for ending in (".html", ".pdf", ".ipynb")]
+        return [path for path in every if path.is_file()]
 
     def show(self, title: str | None = None) -> Shown:
         """Return what the report says in a part, or what holds of all it says, for a notebook's cell to show.
