@@ -226,7 +226,9 @@ def train(
             try:
                 _train(order, out, jobs, device, failures)
             except KeyboardInterrupt:
-                errors.print(f"stopped; what is done is kept in {out}, and the same command goes on from there")
+                errors.print(
+                    f"stopped; what is done is kept in {out}, and the same command goes on from there", soft_wrap=True
+                )
                 raise
     return failures
 

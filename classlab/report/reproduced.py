@@ -38,10 +38,10 @@ QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure
 TOLD = "told, not judged"
 CAPTION = "What was published beside what was measured, mean ± standard deviation over n runs"
 READING = (
-    "A figure holds where what was published lies in the interval: where one more run falls, 95 %; with n = 1 the 95 % "
-    "Wilson interval of that run, for a difference of two runs Newcombe's, which tell what other images would change "
-    "and not what another seed would. What is exact must be equal as printed, a limit must be kept. A loss of one run "
-    "and a time on another machine are told and not judged."
+    "A figure holds where what was published lies in the interval: where one more run falls, 95 %. With n = 1 it is "
+    "the 95 % Wilson interval of that run, for a difference of two runs Newcombe's: they tell what other images "
+    "would change, and not what another seed would. What is exact must be equal as printed, a limit must be kept. A "
+    "loss of one run and a time on another machine are told and not judged."
 )
 
 
