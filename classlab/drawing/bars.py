@@ -21,15 +21,14 @@ def bars(
     """
     import altair as alt
 
-    names = [row["name"] for row in rows]
-    drawn = [
-        {key: None if row[key] is None else row[key] if key == "name" else 100 * row[key] for key in row}
-        for row in rows
-    ]
-    for row in drawn:
-        row["top"] = row["value"] if row["high"] is None else row["high"]
-        row["label"] = f"{row['value']:.2f} %"
-    ends = [row[key] for row in drawn for key in ("value", "low", "high") if row[key] is not None]
+    names, drawn, ends = [row["name"] for row in rows], list[dict[str, Any]](), list[float]()
+    for row in rows:
+        known = {key: 100.0 * row[key] for key in ("value", "low", "high") if row[key] is not None}
+        ends += known.values()
+        label = f"{known['value']:.2f} %"
+        drawn.append(
+            {"low": None, "high": None, **known, "name": row["name"], "top": max(known.values()), "label": label}
+        )
     room = 0.25 * (max(ends) - min(ends)) or 1.0
     domain = [min(ends) - room, max(ends) + room] if close else [0, 108 if max(ends) > 85 else 100]
     axis = alt.Axis() if close else alt.Axis(values=list(range(0, 101, 20)))

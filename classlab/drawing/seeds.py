@@ -111,7 +111,7 @@ def curves(
     )
     if others or under:
         told = [text for text, of in (("◇ published", others), ("thin line: the floor", under)) if of]
-        note = alt.Chart(alt.Data(values=[{}])).mark_text(text="   ".join(told), color=palette.muted, align="left")
+        note = alt.Chart(alt.Data(values=[{}])).mark_text(text=" · ".join(told), color=palette.muted, align="left")
         layers.append(note.encode(x=alt.value(0), y=alt.value(-12)))
     layers.append(_pointer(bands, names, x, palette))
     return alt.LayerChart(layer=layers, width=width, height=height, **themed(palette))

@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 NAMES = {"train": "train", "val": "validation", "test": "test"}
 ALONE = {"train": (COLOURS[0], [6, 3]), "val": (COLOURS[1], [1, 0]), "test": (COLOURS[3], [2, 3])}
 DASHES = {"train": [6, 3], "val": [2, 3], "test": [1, 0]}
-MANY_NAMES = 4
+WIDTH, HEIGHT = 340, 260  # of a chart that may stand beside another
 Lines = dict[str, dict[int, list[float]]]
 
 
@@ -29,35 +29,31 @@ def figure(part: Part, runs: Runs, what: str, all_names: list[str], suffix: str 
     """
     splits = [split for split in SPLITS if any(_measured(run, f"{split}_{what}") for of in runs.values() for run in of)]
     alone = len(all_names) == 1
-    keys = {
-        (name, split): _key(runs[name][0], "" if alone else name, split)
-        for name, of in runs.items()
-        if of
-        for split in splits
-    }
-    histories, looks = Lines(), {}
-    for (name, split), key in keys.items():
+    histories, looks, keys = Lines(), {}, {}
+    for name, split in ((name, split) for name, of in runs.items() if of for split in splits):
+        key = _key(runs[name][0], "" if alone else name, split)
         lines = {run.seed: _curve(run, f"{split}_{what}") for run in runs[name] if _measured(run, f"{split}_{what}")}
         if lines:
-            histories[key] = lines
+            keys[name, split], histories[key] = key, lines
             looks[key] = ALONE[split] if alone else (COLOURS[all_names.index(name) % len(COLOURS)], DASHES[split])
     if not histories:
         return None
-    broken = {
-        key: bad
-        for (name, _), key in keys.items()
-        if key in histories
-        and (bad := {run.seed for run in runs[name] if run.status == "diverged"} & {*histories[key]})
-    }
+    broken = dict[str, set[int]]()
+    for (name, _), key in keys.items():
+        bad = {run.seed for run in runs[name] if run.status == "diverged"} & {*histories[key]}
+        if bad:
+            broken[key] = bad
     longest = max(len(line) for lines in histories.values() for line in lines.values())
-    others = [row for row in _published(part, runs, what, keys, longest) if row["variant"] in histories]
+    others = _published(part, what, keys, longest)
     floors = _floors(runs, keys) if what == "loss" else {}
     draw = partial(
-        seeds.curves, histories, what, broken, looks=looks, published=others, floors=floors, height=_height(histories)
+        seeds.curves, histories, what, broken, looks=looks, published=others, floors=floors, width=WIDTH, height=HEIGHT
     )
-    caption = _caption(
-        runs, what if len(runs) == len(all_names) else f"{what} of {words.listed([*runs])}", others, floors, broken
-    )
+    opening = words.capital(what)
+    if len(runs) < len(all_names):
+        opening += f" of {words.listed([*map(words.quoted, runs)])}"
+    only = f", {next(iter(histories))}" if len(histories) == 1 else ""
+    caption = f"{opening} over the epochs{only}{_seeds_told(runs)}.{_marks(others, floors, bool(broken))}"
     return Figure(what + suffix, caption, f"{caption} {_described(histories, what)}", draw)
 
 
@@ -75,9 +71,7 @@ def _curve(run: Run, column: str) -> list[float]:
     return [float(value) for value in run.history[column]]
 
 
-def _published(
-    part: Part, runs: Runs, what: str, keys: dict[tuple[str, str], str], longest: int
-) -> list[dict[str, Any]]:
+def _published(part: Part, what: str, keys: dict[tuple[str, str], str], longest: int) -> list[dict[str, Any]]:
     """Return the published figures that belong to one epoch; of equal places the first."""
     found: dict[tuple[str, int], dict[str, Any]] = {}
     for value in (one for several in part.values for one in several.epochs()):
@@ -113,26 +107,23 @@ def _floors(runs: Runs, keys: dict[tuple[str, str], str]) -> dict[str, float]:
     return found
 
 
-def _height(histories: Lines) -> int:
-    return 280 if len(histories) <= MANY_NAMES else 330
+def _seeds_told(runs: Runs) -> str:
+    counts = {len(of) for of in runs.values() if of}
+    if counts == {1}:
+        return ""
+    of = f"{words.count(counts.pop(), 'seed')}" if len(counts) == 1 else "the seeds"
+    return f": the mean of {of}, the band from the lowest seed to the highest"
 
 
-def _caption(runs: Runs, what: str, published: list[Any], floors: dict[str, float], broken: dict[str, Any]) -> str:
-    text = f"{words.capital(what)} over the epochs"
-    counts = {name: len(of) for name, of in runs.items() if len(of) > 1}
-    if counts:
-        many = set(counts.values())
-        of = f"{many.pop()} seeds" if len(many) == 1 and len(counts) == len(runs) else "the seeds"
-        text += f": the mean of {of}, the band from the lowest seed to the highest"
-    text += "."
+def _marks(published: list[Any], floors: dict[str, float], broken: bool) -> str:
+    """Say what the marks mean that are drawn."""
+    text = ""
     if published:
         text += " A diamond is a figure that the report published"
         text += ", a bar what it spans." if any(row["low"] != row["high"] for row in published) else "."
     if any(floors.values()):
         text += " A thin line is the floor: no training brings the loss of this network on these images under it."
-    if broken:
-        text += " A cross marks where a run diverged."
-    return text
+    return text + (" A cross marks where a run diverged." if broken else "")
 
 
 def _described(histories: Lines, what: str) -> str:

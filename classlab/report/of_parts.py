@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from classlab.drawing.blocks import Block, Heading, Words
+from classlab.drawing.blocks import Block, Figures, Heading, Words
 from classlab.errors import UserError
 from classlab.report import words
 from classlab.runs.run import Run
@@ -44,6 +44,18 @@ def without(runs: Runs) -> list[str]:
     return [name for name, of in runs.items() if not of]
 
 
+def beside(blocks: Sequence[Block]) -> list[Block]:
+    """Return the blocks with charts that follow each other side by side, where there is room."""
+    joined: list[Block] = []
+    for block in blocks:
+        before = joined[-1] if joined else None
+        if isinstance(block, Figures) and isinstance(before, Figures):
+            joined[-1] = Figures((*before.figures, *block.figures))
+        else:
+            joined.append(block)
+    return joined
+
+
 def which(run: Run, runs: Runs) -> str:
     """Say which of the runs of its name a picture is of; nothing where there is but one."""
     of = next(of for of in runs.values() if run in of)
@@ -59,4 +71,4 @@ def ended_badly(runs: Runs) -> str:
             if bad:
                 count = "" if len(of) == 1 else f" in {len(bad)} of {len(of)} runs"
                 told.append(f"{name} {said}{count}")
-    return f"{words.capital('; '.join(told))}. That is a result, and is drawn as one." if told else ""
+    return f"Of these runs {words.listed(told)}. That is a result, and is drawn as one." if told else ""

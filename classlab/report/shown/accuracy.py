@@ -9,6 +9,7 @@ from classlab.report.published import Part
 def blocks(part: Part, runs: Runs) -> list[Block]:
     """Return one chart for all names."""
     found = curves_of_parts.figure(part, runs, "accuracy", list(runs))
+    shown: list[Block] = [Figures((found,))] if found else []
     if found is None and len(without(runs)) < len(runs):
-        return [Words("These networks draw images again and name no class, so they have no accuracy.")]
-    return [*([Figures((found,))] if found else []), *missing(without(runs))]
+        shown.append(Words("No network here names a class, so there is no accuracy to show."))
+    return [*shown, *missing(without(runs))]

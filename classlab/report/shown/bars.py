@@ -56,7 +56,7 @@ def _apart(rows: list[dict[str, Any]]) -> str:
     if len(rows) < 2:
         return "One accuracy alone compares with nothing."
     first, second = sorted(rows, key=lambda row: -row["value"])[:2]
-    text = f"{words.capital(first['name'])} is {words.points(first['value'] - second['value'])} above {second['name']}"
+    text = f"The highest is {first['name']}, {words.points(first['value'] - second['value'])} above {second['name']}"
     if first["low"] is None or second["high"] is None:
         return f"{text}."
     if first["low"] > second["high"]:

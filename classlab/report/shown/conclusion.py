@@ -19,16 +19,17 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     lesson = lesson_of(part)
     rates = sorted(lesson.rates, reverse=True)
     totals = {rate: lesson.totals(rate) for rate in rates}
+    longer = {rate: lesson.totals(rate, LONGEST) for rate in rates}
     columns = [Column("η", "figure"), Column(f"after {lesson.epochs} epochs", "number", 8)]
-    columns += [Column(f"epochs to {words.percent(share, 0)}", "count") for share in PARTS]
-    rows = tuple((f"{rate:g}", totals[rate][-1], *_reached(lesson, rate)) for rate in rates)
+    columns += [Column(f"row at {words.percent(share, 0)}", "count") for share in PARTS]
+    rows = tuple((f"{rate:g}", totals[rate][-1], *(reached(longer[rate], share) for share in PARTS)) for rate in rates)
     caption = (
-        f"How far each learning rate comes, and the first row whose error is that part of the first, up to {LONGEST:,}"
+        f"How far each rate comes, and in which of {LONGEST:,} rows the error is first at most that part of the first"
     )
     return [
         Words(_ordered(totals)),
         Table("conclusion", caption, tuple(columns), rows),
-        Words(_beyond(lesson, rates[0], totals[rates[0]][-1])),
+        Words(_beyond(lesson, rates[0])),
     ]
 
 
@@ -50,29 +51,34 @@ def _ordered(totals: dict[float, list[float]]) -> str:
     return f"{text}: that the loss falls faster with a larger rate does not hold throughout over this range."
 
 
-def _reached(lesson: Lesson, rate: float) -> list[int | None]:
-    totals = lesson.totals(rate, LONGEST)
-    return [next((n for n, total in enumerate(totals, 1) if total <= share * totals[0]), None) for share in PARTS]
+def reached(totals: list[float], share: float) -> int | None:
+    """Return the first row whose error is at most that share of the first one's, None where there is none."""
+    return next((number for number, total in enumerate(totals, 1) if total <= share * totals[0]), None)
 
 
-def _beyond(lesson: Lesson, rate: float, error: float) -> str:
-    """Say whether a still larger rate does better, and at which doubling that ends."""
-    best = rate, error
+def _beyond(lesson: Lesson, rate: float) -> str:
+    """Say whether a still larger rate is faster to the smallest part, and at which doubling that ends."""
+    share = PARTS[-1]
+    first = best = reached(lesson.totals(rate, LONGEST), share)
+    if best is None:
+        return f"At η = {rate:g} {LONGEST:,} rows are too few to come to {words.percent(share, 0)} of the first error."
+    fastest = rate
     for doubled in (rate * 2**times for times in range(1, BEYOND + 1)):
         try:
-            end = lesson.totals(doubled)[-1]
+            rows = reached(lesson.totals(doubled, best), share)
         except UserError:
-            return f"{_so_far(rate, best)} at η = {doubled:g} the error is not finite: faster ends there."
-        if not end < best[1]:
+            return f"{_so_far(rate, fastest, first, best)} At η = {doubled:g} the error is not finite."
+        if rows is None or rows >= best:
             return (
-                f"{_so_far(rate, best)} at η = {doubled:g} it is {end:.3g} after {lesson.epochs} epochs, more than "
-                f"{best[1]:.3g}: that larger is faster ends between the two."
+                f"{_so_far(rate, fastest, first, best)} At η = {doubled:g} it takes no fewer: that larger is faster "
+                "ends there."
             )
-        best = doubled, end
-    return f"{_so_far(rate, best)} that was the largest tried."
+        fastest, best = doubled, rows
+    return f"{_so_far(rate, fastest, first, best)} That was the largest tried."
 
 
-def _so_far(rate: float, best: tuple[float, float]) -> str:
-    if best[0] == rate:
-        return "It is no law:"
-    return f"It goes on beyond this range, up to η = {best[0]:g} with an error of {best[1]:.3g};"
+def _so_far(rate: float, fastest: float, first: int | None, best: int) -> str:
+    share = words.percent(PARTS[-1], 0)
+    if fastest == rate:
+        return f"It is no law: η = {rate:g} comes to {share} of the first error in row {first}."
+    return f"Beyond this range it goes on for a while, to {share} of the first error in row {best} at η = {fastest:g}."

@@ -93,10 +93,8 @@ def _of_task(assigned: Assigned) -> list[Block]:
     name, rules = rule_files.load(assigned.name)
     student = details("/".join(given[part] for part in ("DD", "MM", "YY")), given["ABC"])
     task = derive(rules, student)
-    rows = tuple(
-        (line.about, line.why, line.means, "chosen here" if line.ours else "the report") for line in task.lines
-    )
-    columns = Column("decides"), Column("because"), Column("comes to"), Column("source")
+    rows = tuple((line.about, line.why, line.means + (" (ours)" if line.ours else "")) for line in task.lines)
+    columns = Column("decides"), Column("because"), Column("comes to")
     stated = sum(not line.ours for line in task.lines)
     which = f"all {stated}" if stated == len(task.lines) else f"{stated} of {len(task.lines)}"
     told = (

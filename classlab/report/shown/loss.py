@@ -21,7 +21,7 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     for name, of in present.items():
         readings.setdefault(curves.reading(of[0]), []).append(name)
     shown: list[Block] = [
-        Words(text if len(readings) == 1 else f"{words.capital(words.listed(names))}: {text[0].lower()}{text[1:]}")
+        Words(text if len(readings) == 1 else f"Of {words.listed(names)}: {text[0].lower()}{text[1:]}")
         for text, names in readings.items()
     ]
     suffixes = [f"-{kind}" if len(kinds) > 1 else "" for kind in kinds]

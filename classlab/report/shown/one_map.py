@@ -33,9 +33,9 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
             try:
                 found[name] = _multiplied(of[0])
             except UserError as error:
-                shown.append(Words(f"{words.capital(name)} cannot be multiplied out: {error}."))
+                shown.append(Words(f"The network {name} cannot be multiplied out: {error}."))
         elif of:
-            shown.append(Words(f"{words.capital(name)} {of[0].sentence()}, so there is nothing to multiply out."))
+            shown.append(Words(f"The run {name} {of[0].sentence()}, so there is nothing to multiply out."))
     if found:
         rows = tuple(
             (name, it.layers, it.activations, f"{it.largest_output:.3g}", f"{it.largest_difference:.2g}", it.same_class,
@@ -83,9 +83,9 @@ def _told(name: str, found: "OneMap") -> str:
     """Say whether the multiplied matrix can stand in the network's place."""
     share = words.percent(found.same_class)
     text = (
-        f"{words.capital(name)}, {words.count(found.layers, 'linear layer')} with "
-        f"{words.count(found.activations, 'activation')} between them: outputs of up to {found.largest_output:.3g} "
-        f"differ from those of the one matrix by at most {found.largest_difference:.2g}"
+        f"With {words.count(found.activations, 'activation')} between {words.count(found.layers, 'linear layer')}, "
+        f"{name}: outputs of up to {found.largest_output:.3g} differ from those of the one matrix by at most "
+        f"{found.largest_difference:.2g}"
     )
     if found.largest_difference <= ROUNDING * max(found.largest_output, 1.0):
         return (

@@ -53,7 +53,7 @@ def _of_one(run: Run) -> list[Block]:
         Column("the report's way"),
         Column("softmax share", "percent", 1),
     )
-    total = len(made)
+    total, folder = len(made), f"{run.path.parent.name}/{run.path.name}"
     right, theirs = sum(row[0] == row[1] for row in rows), sum(row[0] == row[4] for row in rows)
     mean, std = (run.environment["normalise"][key] for key in ("mean", "std"))
     told = (
@@ -69,7 +69,7 @@ def _of_one(run: Run) -> list[Block]:
         _strips(made, [image for image, _, _ in published], [answer.seen for answer in answers]),
         Table("own-image", "What either way made of each drawing", columns, rows),
         Code(
-            f"classlab predict {run.path.name} my-drawing.png", "The same for a picture of your own; RUN is the folder"
+            "classlab predict RUN my-drawing.png", f"For a picture of your own; RUN is the run's folder, here {folder}"
         ),
     ]
 

@@ -1,6 +1,6 @@
 """Receptive fields: what the report wrote by hand beside what is computed, at every layer with a window."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from classlab.drawing.architecture import SHORT
 from classlab.drawing.blocks import Block, Column, Table, Words
@@ -35,10 +35,12 @@ def windows(one: Network) -> list["Layer"]:
 
 def _of_one(part: Part, one: Network, several: bool) -> list[Block]:
     layers = windows(one)
+    if not layers:
+        return [Words(f"No layer of {one.label} slides a window over a map, so each sees the whole image.")]
     sizes = part.sizes if len(part.sizes) == len(layers) + 1 else (None,) * (len(layers) + 1)
     written = {id(layer): part.fields[key] for key, layer in _places(layers).items() if key in part.fields}
     height = one.table.input_shape[1]
-    rows = [("image", "", sizes[0], height, 1, None, 1)]
+    rows: list[tuple[Any, ...]] = [("image", "", sizes[0], height, 1, None, 1)]
     for layer, size in zip(layers, sizes[1:], strict=True):
         field = layer.receptive_field or {"size": None, "stride": None}
         shape = layer.output_shape[1] if layer.output_shape[1] == layer.output_shape[2] else layer.output_shape[1:]
@@ -68,7 +70,7 @@ def _places(layers: list["Layer"]) -> dict[str, "Layer"]:
 
 
 def _pairs(layers: list["Layer"]) -> list[tuple["Layer | None", "Layer"]]:
-    return list(zip([None, *layers[:-1]], layers, strict=True))
+    return list(zip([None, *layers], layers, strict=False))
 
 
 def _told(before: "Layer | None", layer: "Layer", written: int) -> str:

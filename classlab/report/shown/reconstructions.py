@@ -1,11 +1,16 @@
 """Reconstructions: test images, and noisy ones, beside what the network draws of them."""
 
+from typing import TYPE_CHECKING
+
 from classlab.drawing.blocks import Block, Words
-from classlab.report import reconstructed
+from classlab.report import reconstructed, words
 from classlab.report.of_parts import Runs, each_first
 from classlab.report.published import Part
 from classlab.report.sections import reconstruction
 from classlab.runs.run import Run
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:
@@ -23,11 +28,13 @@ def _of_one(run: Run) -> list[Block]:
     return [shown, *told, reconstruction.errors(run, readings, images.labels)]
 
 
-def _denoised(name: str, readings: dict) -> str:
-    """Say whether what is drawn of noisy images lies nearer to the clean ones than the noisy ones do."""
-    (original, _), (noisy, drawn) = readings["original"], readings[name]
-    moved, left = (float((images - original).double().square().mean()) for images in (noisy, drawn))
-    opening = f"{name.capitalize()} an image lies {moved:.4f} from itself without it, and its reconstruction {left:.4f}"
-    if left < moved:
-        return f"{opening}: {100 * (1 - left / moved):.0f} % of that distance is taken away."
-    return f"{opening}: nothing of that distance is taken away."
+def _denoised(name: str, readings: "dict[str, tuple[Tensor, Tensor]]") -> str:
+    """Say how much of the noise comes through: what it changes in the image, and what it changes in what is drawn."""
+    (original, plain), (noisy, drawn) = readings["original"], readings[name]
+    given, left = (float((one - other).double().square().mean()) for one, other in ((noisy, original), (drawn, plain)))
+    through = words.percent(left / given, 0) if given else "none"
+    verdict = "partly denoised" if left < given else "not denoised"
+    return (
+        f"{name.capitalize()} a test image changes by {given:.4f}, mean squared, and what is drawn of it by "
+        f"{left:.4f}: {through} of the noise comes through, so the images come back {verdict}."
+    )

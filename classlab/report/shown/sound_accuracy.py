@@ -1,5 +1,7 @@
 """Sound accuracy: what the part's runs reach when no test image had a say, and how close that is to the target."""
 
+from collections.abc import Sequence
+
 from classlab import statistics
 from classlab.drawing.blocks import Block, Figures, Number, Numbers, Words
 from classlab.report import curves_of_parts, words
@@ -25,7 +27,7 @@ def _protocol(name: str, run: Run) -> str:
     """Say what was looked at, and when."""
     protocol, split = run.experiment.protocol, run.split()
     trained, tested = words.count(len(split["train"]), "image"), words.count(split["test"], "test image")
-    opening = f"{words.capital(name)} is the experiment {run.experiment.name}: trained on {trained}"
+    opening = f"The run {words.quoted(name)} is the experiment {run.experiment.name}, trained on {trained}"
     if protocol.validate_on == "test":
         return (
             f"{opening}. The {tested} were watched every epoch, so this reading is not one of images never looked at."
@@ -40,7 +42,7 @@ def _protocol(name: str, run: Run) -> str:
     return f"{opening}{held}; {chosen}. The {tested} {when}."
 
 
-def _numbers(of: list[Run]) -> Numbers:
+def _numbers(of: Sequence[Run]) -> Numbers:
     accuracies = _accuracies(of)
     estimate = statistics.over_seeds(accuracies) if accuracies else None
     note = estimate.sentence.partition(", ")[2] if estimate and estimate.n > 1 else ""
@@ -57,11 +59,11 @@ def _numbers(of: list[Run]) -> Numbers:
     return Numbers(tuple(shown))
 
 
-def _accuracies(of: list[Run]) -> list[float]:
+def _accuracies(of: Sequence[Run]) -> list[float]:
     return [run.summary["test_accuracy"] for run in of if run.summary.get("test_accuracy") is not None]
 
 
-def _limits(part: Part, name: str, of: list[Run]) -> list[str]:
+def _limits(part: Part, name: str, of: Sequence[Run]) -> list[str]:
     """Set the mean beside each limit that the report wanted to reach."""
     accuracies, told = _accuracies(of), []
     for value in part.values:

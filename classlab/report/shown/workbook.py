@@ -11,8 +11,8 @@ from classlab.report.of_parts import Runs
 from classlab.report.published import Part
 
 ROWS = 6
-DIGITS = {"target": 2, "input": 2, "weight": 4, "error": 8, "total": 8, "gradient": 8, "delta": 8}
-WIDEST = 13  # columns beside each other, the epoch's included
+DIGITS = {"target": 2, "input": 2, "weight": 4, "error": 8, "total": 8, "gradient": 7, "delta": 7}
+WIDEST = 9  # columns beside each other, the epoch's included
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:
