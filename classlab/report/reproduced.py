@@ -29,6 +29,7 @@ from classlab.drawing.notebook import Shown
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.report import figures, words
 from classlab.report.document import byline
+from classlab.report.of_parts import beside
 from classlab.report.published import Part, Published
 from classlab.report.sections import environment
 from classlab.report.verdicts import Judged, judge
@@ -235,7 +236,7 @@ def _part(made: Made, part: Part, judged: Sequence[Judged]) -> Section:
     blocks += [Words(f"{words.capital(one.because)}.") for one in apart]
     for picture in part.pictures:
         blocks += shown(picture, part, {name: made.runs[name] for name in part.runs})
-    return Section(part.title, tuple(blocks))
+    return Section(part.title, tuple(beside(blocks)))
 
 
 def shown(name: str, part: Part, runs: Mapping[str, Sequence[Run]]) -> list[Block]:
