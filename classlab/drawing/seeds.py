@@ -105,7 +105,7 @@ def curves(
     ]
     if _longest(histories) <= POINTS_UP_TO:
         layers.append(base.mark_point(filled=True, size=22, opacity=1).encode(y=y("mean")))
-    layers += _lost(lines, ended, x, y, colour, palette) + _published(others, x, y, colour)
+    layers += _lost(lines, ended, x, y, colour, palette, bool(others)) + _published(others, x, y, colour)
     layers += (
         [alt.Chart(alt.Data(values=under)).mark_rule(strokeWidth=1).encode(y=y("value"), color=colour)] if under else []
     )
@@ -209,9 +209,9 @@ def dots(
 
 
 def _lost(
-    lines: list[dict[str, Any]], ended: list[dict[str, Any]], x: Any, y: Any, colour: Any, palette: Palette
+    lines: list[dict[str, Any]], ended: list[dict[str, Any]], x: Any, y: Any, colour: Any, palette: Palette, short: bool
 ) -> list[Any]:
-    """The runs that diverged: each its own line up to its last finite value, and a cross there."""
+    """The runs that diverged: each its own line up to its last finite value, and a cross there. short: name none."""
     import altair as alt
 
     if not ended:
@@ -228,7 +228,7 @@ def _lost(
         marks = alt.Chart(alt.Data(values=never)).mark_point(**CROSS)
         layers.append(marks.encode(x=x, y=alt.value(8), color=colour, tooltip=told))
     said = f"× diverged: {'; '.join(dict.fromkeys(row['variant'] for row in ended))}"
-    said = said if len(said) <= NOTE_LETTERS else "× diverged"
+    said = said if len(said) <= NOTE_LETTERS and not short else "× diverged"
     note = alt.Chart(alt.Data(values=[{}])).mark_text(text=said, color=palette.bad, align="right", baseline="bottom")
     layers.append(note.encode(x=alt.value("width"), y=alt.value(-6)))
     return layers

@@ -10,7 +10,7 @@ from classlab.report.of_parts import Runs
 from classlab.report.published import Part
 
 PARTS = (0.5, 0.1, 0.01)  # of the first error
-LONGEST = 3_000  # epochs looked ahead for them
+LONGEST = 2_000  # epochs looked ahead for them
 BEYOND = 12  # doublings of the largest rate that are tried
 
 

@@ -59,5 +59,5 @@ def _figure(values: list[float], column: Column) -> str | None:
         return "not finite"
     factor = 100 if column.form == "percent" else 1
     mean = f"{factor * fmean(values):.{column.digits}f}"
-    spread = f" ± {factor * stdev(values):.{column.digits}f}" if len(values) > 1 else ""
+    spread = f" ±\u00a0{factor * stdev(values):.{column.digits}f}" if len(values) > 1 else ""
     return mean + spread

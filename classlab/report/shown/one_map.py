@@ -83,9 +83,9 @@ def _told(name: str, found: "OneMap") -> str:
     """Say whether the multiplied matrix can stand in the network's place."""
     share = words.percent(found.same_class)
     text = (
-        f"With {words.count(found.activations, 'activation')} between {words.count(found.layers, 'linear layer')}, "
-        f"{name}: outputs of up to {found.largest_output:.3g} differ from those of the one matrix by at most "
-        f"{found.largest_difference:.2g}"
+        f"The network {words.quoted(name)} has {words.count(found.activations, 'activation')} between its "
+        f"{words.count(found.layers, 'linear layer')}: its outputs, up to {found.largest_output:.3g}, differ from "
+        f"those of the one matrix by at most {found.largest_difference:.2g}"
     )
     if found.largest_difference <= ROUNDING * max(found.largest_output, 1.0):
         return (
