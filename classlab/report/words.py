@@ -48,7 +48,7 @@ def spelled(choice: Choice) -> str:
 
 
 def _option(name: str, value: object) -> str:
-    if value is None or value is False or value == 0:
+    if value is None or value is False or value == 0 or value == []:
         return ""
     if value is True:
         return name

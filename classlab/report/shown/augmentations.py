@@ -39,13 +39,13 @@ def _of_one(run: Run) -> list[Block]:
         for epoch in range(EPOCHS)
     ]
     readings = [(images.numpy().clip(0, 1) * 255 + 0.5).astype(np.uint8) for images in [images, *draws]]
-    told = words.listed([words.spelled(choice) for choice in plan.augmentations])
+    told = words.listed([words.spelled(choice).replace("_", " ") for choice in plan.augmentations])
     rows = []
     for place, (name, _) in enumerate(of_each):
         original, *changed = (as_pictures(pictures[place : place + 1]) for pictures in readings)
         described = f"An image of class {name}, then {EPOCHS} times the same after {told}"
         rows.append((name, (Strip(np.concatenate([original, *changed]), described),)))
-    caption = f"The first training image of each class, and what the network may meet of it in {EPOCHS} epochs: {told}"
+    caption = f"The first training image of each class, and what the network may meet of it in {EPOCHS} epochs"
     headings = ("class", "as it is, then as it is met")
     moved = float(np.mean([np.abs(one.astype(float) - readings[0]).mean() for one in readings[1:]])) / 255
     sentence = (

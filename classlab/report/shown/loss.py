@@ -24,14 +24,14 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
         Words(text if len(readings) == 1 else f"Of {words.listed(names)}: {text[0].lower()}{text[1:]}")
         for text, names in readings.items()
     ]
+    told = ended_badly(present)
+    shown += [Words(told)] if told else []
     suffixes = [f"-{kind}" if len(kinds) > 1 else "" for kind in kinds]
     figures = [
         curves_of_parts.figure(part, of, "loss", list(runs), suffix)
         for of, suffix in zip(kinds.values(), suffixes, strict=True)
     ]
     shown += [Figures(tuple(one for one in figures if one))] if any(figures) else []
-    told = ended_badly(present)
-    shown += [Words(told)] if told else []
     if len(kinds) > 1 and "mse" in kinds:
         others = [of[0] for kind, names in kinds.items() if kind == "cross-entropy" for of in names.values()]
         squared = next(iter(kinds["mse"].values()))[0]

@@ -57,7 +57,8 @@ def _of_one(run: Run) -> list[Block]:
     right, theirs = sum(row[0] == row[1] for row in rows), sum(row[0] == row[4] for row in rows)
     mean, std = (run.environment["normalise"][key] for key in ("mean", "std"))
     told = (
-        f"{words.count(total, 'drawing')} made of test images, one a class: inverted to dark on light, "
+        f"{words.count(total, 'drawing')} made of test images, of each class the first that the network names right "
+        "(else the first), so that what goes wrong here is the preparation: inverted to dark on light, "
         f"{DIGIT} of {SIDE} pixels wide and out of the middle. classlab looks for the ink, turns it light on dark, "
         f"centres it in the frame that the training images have and normalises it with mean {_listed(mean)} and "
         f"standard deviation {_listed(std)}: it names {right} of {total} right. The report's way, grey, "

@@ -72,7 +72,9 @@ def _limits(part: Part, name: str, of: Sequence[Run]) -> list[str]:
             limit, mean = (low + high) / 2, statistics.over_seeds(accuracies).mean
             side = "above" if mean >= limit else "below"
             reached = sum(accuracy >= limit for accuracy in accuracies)
-            runs = "the run reaches" if reached == 1 == len(of) else f"{reached} of {words.count(len(of), 'run')} reach"
+            runs = f"{reached} of {words.count(len(of), 'run')} reach"
+            if len(of) == 1:
+                runs = "the run reaches" if reached else "the run does not reach"
             told.append(
                 f"That is {words.points(mean - limit)} {side} {words.percent(limit)}, "
                 f"{value.what.partition(' of')[0]}; {runs} it."
