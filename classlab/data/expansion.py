@@ -4,15 +4,17 @@ The images are stored once. A copy is a list of augmentations; what they draw de
 and the image only, so that the same copy of an image is the same picture in every epoch, batch and run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from classlab.data.augment import Augmentation, augment_both, bind
+from classlab.data.augment import Augmentation, augment, augment_both, bind
 from classlab.data.draws import ImageKeys
 from classlab.experiment import Choice
+
+Copied = tuple[Tensor, tuple[Augmentation, ...], ImageKeys]
 
 
 @dataclass(frozen=True)
@@ -27,28 +29,38 @@ class Expansion:
     seed: int
 
     def images(self, pixels: Tensor, index: Tensor) -> Tensor:
-        """Return the images at places `index` of the expanded set, float32 (batch, channels, height, width)."""
-        return self.both(pixels, index)[0]
-
-    def both(self, pixels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images at places `index` of the expanded set, and the same with the geometric changes alone.
-
-        Both are float32 (batch, channels, height, width).
+        """Return the images at places `index` of the expanded set, float32 (batch, channels, height, width).
 
         pixels: all images once, uint8 (which become 0…1) or float32, (count, channels, height, width).
         index: int64, (batch,), each in 0 … count · len(copies) - 1, on the same device.
         """
+        images, copied = self._plain(pixels, index)
+        for rows, augmentations, keys in copied:
+            images[rows] = augment(images[rows], augmentations, keys)
+        return images
+
+    def both(self, pixels: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the images at places `index`, as `images` does, and the same with the geometric changes alone."""
+        images, copied = self._plain(pixels, index)
+        clean = images.clone()
+        for rows, augmentations, keys in copied:
+            images[rows], clean[rows] = augment_both(images[rows], clean[rows], augmentations, keys)
+        return images, clean
+
+    def _plain(self, pixels: Tensor, index: Tensor) -> tuple[Tensor, Iterator[Copied]]:
+        """Return the images before anything is done to them, and for each copy its rows, what is done, its draws."""
         count = len(pixels)
         base, copy = index % count, index // count
         images = pixels[base]
         images = images.float().div_(255) if images.dtype == torch.uint8 else images.clone()
-        clean = images.clone()
-        for number, augmentations in enumerate(self.copies):
-            if augmentations:
-                rows = (copy == number).nonzero()[:, 0]
-                keys = ImageKeys(self.seed * 65_536 + number, base[rows])
-                images[rows], clean[rows] = augment_both(images[rows], clean[rows], augmentations, keys)
-        return images, clean
+
+        def copied() -> Iterator[Copied]:
+            for number, augmentations in enumerate(self.copies):
+                if augmentations:
+                    rows = (copy == number).nonzero()[:, 0]
+                    yield rows, augmentations, ImageKeys(self.seed * 65_536 + number, base[rows])
+
+        return images, copied()
 
     def labels(self, labels: Tensor) -> Tensor:
         """Return the labels of the expanded set, (count · copies,)."""

@@ -21,6 +21,7 @@ from classlab.runs.run import Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
+from classlab.training.cores import cores
 from classlab.yaml_text import shown
 
 LOCK = ".lock"
@@ -237,7 +238,7 @@ def processes(jobs: int | None) -> int:
     """Return how many processes train at a time; None: one a core. Raises UserError for fewer than one."""
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, got {jobs}")
-    return jobs or places.cores()
+    return jobs or cores()
 
 
 def _watched(one: Needed, work: forecast.Work) -> Watched:

@@ -154,7 +154,9 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 
     from classlab.data.expansion import Expansion, expansion
     from classlab.training.evaluate import Images
+    from classlab.training.task import compares_with_clean
 
+    wants_clean = compares_with_clean(prepared.experiment.training.loss)
     dtype = torch.float64 if settings.precision == "fp64" else torch.float32
     mean, std = (
         torch.tensor(values, dtype=dtype, device=settings.device).view(1, -1, 1, 1)
@@ -165,7 +167,7 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
         pixels, classes = torch.from_numpy(images).to(settings.device), torch.from_numpy(labels).to(settings.device)
         if settings.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return Images(pixels, copies.labels(classes) if copies else classes, mean, std, copies)
+        return Images(pixels, copies.labels(classes) if copies else classes, mean, std, copies, wants_clean)
 
     dataset, plan = prepared.dataset, prepared.experiment.data
     return {

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classlab.study import execute, forecast, places, plan, results
+from classlab.study import execute, forecast, plan, results
 from classlab.study import study as studies
 from classlab.study.plan import Entry, Planned
 from classlab.study.study import Study
 from classlab.study.sweep import variants
+from classlab.training.cores import cores
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def dry_run(
 ) -> DryRun:
     """Return what `study` with the same arguments would train. Raises what it would raise before training."""
     asked = studies.load(source, list(set), seeds)
-    folder, jobs = Path(out) / asked.name, jobs or places.cores()
+    folder, jobs = Path(out) / asked.name, jobs or cores()
     whole = execute.merged(asked, folder)
     made = variants(whole)
     works = forecast.check(made, device)

@@ -16,6 +16,7 @@ from classlab.study.plan import Plan, Planned
 from classlab.study.result import FAILURES, STUDY, StudyResult
 from classlab.study.study import Study
 from classlab.study.sweep import Variant, variants
+from classlab.training.cores import cores
 
 LOCK = ".lock"
 
@@ -60,7 +61,7 @@ def study(
         with _alone(folder):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _begin(folder, whole, planned, {} if resume else failures)
-            _train(folder, whole, made, planned, jobs or places.cores(), verbose)
+            _train(folder, whole, made, planned, jobs or cores(), verbose)
         return StudyResult(folder)
     store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
     if verbose:

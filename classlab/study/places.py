@@ -21,11 +21,6 @@ Ready = Callable[[Planned], bool]
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def train_entry(
     entry: Entry,
     waiting: Sequence[Planned],

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
+from classlab.training.cores import has_idle_core
 from classlab.training.device import Settings, isolated
 from classlab.training.evaluate import Evaluation, Images, evaluate
 from classlab.training.random import generator, number
@@ -72,7 +73,8 @@ def train(
             random = generator(seed, epoch, "augment", settings.device)
             totals = torch.zeros(2, device=settings.device, dtype=torch.float64)  # of the loss, of right answers
             model.train()
-            batches = images.batches(order, plan.batch_size, augmentations, random, layout)
+            ahead = settings.device == "cpu" and has_idle_core(settings.threads)
+            batches = images.batches(order, plan.batch_size, augmentations, random, layout, ahead)
             for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
                 factor = schedule(step=done, steps=steps, steps_per_epoch=steps_per_epoch, losses=past.losses)
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):

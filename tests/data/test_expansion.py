@@ -66,3 +66,12 @@ def test_the_images_given_stay_as_they_are():
 
 def test_no_copies_is_no_expansion():
     assert expansion([], seed=0) is None
+
+
+def test_images_alone_are_those_beside_their_clean_ones():
+    images, index = pixels(30), torch.randperm(120, generator=torch.Generator().manual_seed(1))[:50]
+    copies = [[], [FLIP, NOISE], [NOISE, Choice(name="rotate", degrees=20.0)], [FLIP]]
+    expanded = expansion(copies, seed=3)
+    noisy, clean = expanded.both(images, index)
+    assert torch.equal(expanded.images(images, index), noisy)
+    assert torch.equal(noisy[index < 30], clean[index < 30]) and not torch.equal(noisy, clean)

@@ -10,7 +10,7 @@ from torch import nn
 from classlab.errors import UserError
 from classlab.experiment import Training, load
 from classlab.runs.prepare import place_splits, prepare
-from classlab.training import machine
+from classlab.training import cores, machine
 from classlab.training.device import Settings, choose, has_compiler, isolated
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
@@ -155,4 +155,22 @@ def test_an_epoch_sees_every_image_once():
     met = torch.cat(seen).flatten(1).numpy()
     images = place_splits(prepared, FP32)["train"]
     all_images = ((images.pixels.float() / 255 - images.mean) / images.std).flatten(1).numpy()
-    assert np.array_equal(np.sort(met.sum(1)), np.sort(all_images.sum(1)))
+    assert np.sort(met.sum(1)) == pytest.approx(np.sort(all_images.sum(1)), rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("running", ["1", "7"])
+def test_images_prepared_ahead_are_the_same_images(running, monkeypatch, tmp_path):
+    load_file = tmp_path / "loadavg"
+    load_file.write_text(f"0.1 0.1 0.1 {running}/200 1234")
+    monkeypatch.setattr(cores, "LOAD", load_file)
+    monkeypatch.setattr(cores, "cores", lambda: 2)
+    assert cores.has_idle_core(1) == (running == "1")
+    assert not cores.has_idle_core(2)
+    experiment = load("digits-quick", ["training.epochs=2", "contract={}"])
+    prepared = prepare(experiment, 0, {}, None)
+    (*_, last) = train(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
+    monkeypatch.setattr(cores, "LOAD", tmp_path / "nowhere")
+    assert not cores.has_idle_core(1)
+    prepared = prepare(experiment, 0, {}, None)
+    (*_, alone) = train(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
+    assert all(torch.equal(value, alone.state[name]) for name, value in last.state.items())
