@@ -112,7 +112,7 @@ def make(workload: Workload, device: str, threads: int | None = None) -> Task:
     settings = choose(device, planned.training, prepared.model, images, prepared.multiply_adds, threads)
     place = _place(planned, workload.variants, device)
     if place == "population":
-        settings = together._settings(prepared, Path("nowhere"), device, threads)
+        settings = together.choose_settings(prepared, Path("nowhere"), device, threads)
     return Task(workload, prepared.experiment, prepared, settings, place, place_splits(prepared, settings)["train"])
 
 

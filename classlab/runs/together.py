@@ -65,7 +65,7 @@ def train_together(
         return [Run(path) for path in paths]
     for one in prepared:
         refuse(one)
-    settings = _settings(prepared[0], folder, device, threads)
+    settings = choose_settings(prepared[0], folder, device, threads)
     splits = place_splits(prepared[0], settings)
     population = [Member(one.experiment, one.seed, place_model(one.model, settings)) for one in prepared]
     states = _begin(prepared, paths, settings, folder)
@@ -95,7 +95,7 @@ def _prepare(members: Sequence[tuple[Experiment, int]]) -> list[Prepared]:
     return [first, *(prepare(experiment, seed, {}, None, first.dataset) for experiment, seed in members[1:])]
 
 
-def _settings(first: Prepared, folder: Path, device: str | None, threads: int | None) -> "Settings":
+def choose_settings(first: Prepared, folder: Path, device: str | None, threads: int | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the population was begun with."""
     from classlab.training.device import Settings, choose
 

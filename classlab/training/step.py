@@ -42,13 +42,17 @@ def _eager(model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Exper
     loss_function = experiment.training.loss.bind("loss")
     counts = not reconstructs(experiment.training.loss)
     kind, mixed = settings.device.split(":")[0], settings.precision == "bf16"
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
-        with torch.autocast(kind, torch.bfloat16, mixed):
+        if mixed:
+            with torch.autocast(kind, torch.bfloat16):
+                outputs = model(inputs).float()
+        else:
             outputs = model(inputs)
-        outputs = outputs.float() if mixed else outputs
         loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
+            parameter.grad = None
         loss.backward()
         optimizer.step()
         totals[0] += loss.detach() * len(inputs)
