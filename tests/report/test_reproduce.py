@@ -367,6 +367,7 @@ CONTENTS = {
         "Training": "loss accuracy epochs",
         "Test": "confusion",
         "Predictions": "right wrong",
+        "What the crop does": "accuracy comparisons",  # ours: why the figures above miss
         "Soundly, only the training images are augmented": "comparisons",
     },
     "dl-minor-1": {

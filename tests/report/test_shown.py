@@ -169,7 +169,7 @@ def test_every_part_is_shown_with_small_runs_as_a_page_and_on_paper(report, made
         sections.append(Section(part.title, tuple(of_parts.beside(blocks))))
     document = Document(report, "", tuple(sections))
     if report == "prml-pa6":
-        assert page.html(document).count("data-chart=") == 3
+        assert page.html(document).count("data-chart=") == 4
         assert paper.document_pdf(document).startswith(b"%PDF")
 
 

@@ -90,7 +90,7 @@ def test_the_saved_experiment_is_the_experiment_and_its_weights_give_the_saved_l
     images = (torch.from_numpy(data.test_images).float() / 255 - data.mean[0]) / data.std[0]
     with torch.no_grad():
         logits = again.model()(images)
-    assert torch.equal(logits, torch.from_numpy(run.predictions()[0]))
+    assert torch.allclose(logits, torch.from_numpy(run.predictions()[0]), rtol=1e-4, atol=1e-4)  # in other batches
 
 
 def test_the_same_run_again_is_that_run_and_another_seed_is_another(tmp_path):
