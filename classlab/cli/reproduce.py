@@ -28,7 +28,7 @@ def reproduce(
         str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "--dry", help="only say what would be trained, and what it would take")
+        bool, typer.Option("--dry-run", help="only say what would be trained, and what it would take")
     ] = False,
     notebook: Annotated[
         bool, typer.Option("--notebook", help="also an executed notebook of each report; needs classlab[notebook]")

@@ -77,7 +77,7 @@ def test_a_dry_run_trains_nothing_and_says_what_is_to_do(done):
     document = json.loads(dry.stdout)
     assert (document["waiting"], document["jobs"]) == (1, 2) and document["seconds"] > 0
     assert document["runs"][0]["run"] == "one" and not (cwd / "other").exists()
-    words = shell("reproduce", "own", "--dry", "--quick", cwd=cwd).stdout
+    words = shell("reproduce", "own", "--dry-run", "--quick", cwd=cwd).stdout
     assert "0 runs to train" in words and "finished runs" in words
 
 
