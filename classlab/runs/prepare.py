@@ -182,17 +182,17 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 
 
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
-    """Make the network ready to train: on the device, in the settings' layout and precision, its dropout drawn faster.
+    """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
 
-    It is changed in place.
+    It is changed in place: dropout and max pooling take the forms of training.dropout and training.pooling.
     """
     import torch
 
-    from classlab.training.dropout import quicken
+    from classlab.training import dropout, pooling
 
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     if settings.precision == "fp64":
         model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
-    model = quicken(model)
+    model = pooling.quicken(dropout.quicken(model))
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]
