@@ -168,7 +168,8 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
         if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
             _replace(network, name, _MeanOfAll())
         if type(layer) is pooling.MaxPool2d:
-            layer.__class__ = nn.MaxPool2d  # which the compiler and torch.vmap know
+            # The compiler and torch.vmap know torch's own.
+            _replace(network, name, nn.MaxPool2d(2))
     for mask in masks:
         _replace(network, mask.name, _Masked())
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
