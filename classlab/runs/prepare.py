@@ -184,12 +184,14 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
 
-    It is changed in place: dropout and max pooling take the forms of training.dropout and training.pooling.
+    It is changed in place: dropout and max pooling take the forms of training.dropout and training.pooling. From now
+    on the process keeps the memory that steps free.
     """
     import torch
 
-    from classlab.training import dropout, pooling
+    from classlab.training import dropout, memory, pooling
 
+    memory.keep()
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     if settings.precision == "fp64":
         model = model.double()
