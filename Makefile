@@ -26,7 +26,7 @@ tests: .venv/.ready-dev
 
 # A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
 bench: benchmarks/.venv/.ready
-	MALLOC_ARENA_MAX=1 benchmarks/.venv/bin/python -m benchmarks $(BENCH)
+	benchmarks/.venv/bin/python -m benchmarks $(BENCH)
 
 schema: .venv/.ready-dev
 	$(BIN)/python -m classlab.experiment > classlab/experiment.schema.json

@@ -1,4 +1,4 @@
-"""Benchmarks: classlab against other ways of the same training, all by turns in one process. See docs/benchmarks.md.
+"""Benchmarks: classlab against other ways of the same training, all by turns in one run. See docs/benchmarks.md.
 
 make bench                                              # everything; writes docs/benchmarks/YYYY-MM-DD.md
 python -m benchmarks era-s6 lenet-4 --pairs 5 --seconds 5
@@ -61,7 +61,6 @@ def run(given: argparse.Namespace) -> None:
             "versions": {"classlab": classlab.__version__} | {name: _version(name) for name in VERSIONS},
             "machine": vars(machine.measure(device)),
         }
-        measure.warm_up()
         document["commands"] = measure.commands(given.pairs) if whole or COMMANDS in given.workloads else {}
         document["workloads"] = [
             measure.measure(workload, device, sides, given.pairs, given.seconds, say)

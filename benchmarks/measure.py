@@ -8,12 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks import peers, sides
-from benchmarks.session import Session, Tick
-from benchmarks.vision import torchvision
-from benchmarks.workers import Workers
+from benchmarks.session import Session
 from benchmarks.workloads import Task, Workload, make
 from classlab.training import machine
 
@@ -37,10 +32,10 @@ def measure(
     workload: Workload, device: str, wanted: Sequence[str], pairs: int, seconds: float, say: Say
 ) -> dict[str, Any]:
     """Return what was measured of a workload, as plain data. wanted: the sides; seconds: of every turn."""
-    began, threads = time.perf_counter(), torch.get_num_threads()
+    began = time.perf_counter()
     task = make(workload, device)
     say(f"{workload.name}: {task.settings}, {task.place}")
-    sessions: dict[str, Session | Workers] = {}
+    sessions: dict[str, Session] = {}
     workers = None
     try:
         for name in wanted:
@@ -49,7 +44,8 @@ def measure(
             if name == "reports":
                 sessions[name], workers = _better_reports(task, seconds)
             else:
-                sessions[name] = _start(task, name)
+                several = name == OURS and task.place == "processes"
+                sessions[name] = Session(workload, name, device, PROCESSES if several else 1)
             say(f"  {name}: first step after {sessions[name].start_up:.2f} s")
         start_up = {name: session.start_up for name, session in sessions.items()}
         sessions |= _alone(task, workers) if workload.variants == 1 and OURS in wanted else {}
@@ -58,7 +54,6 @@ def measure(
             for name in list(sessions)[:: 1 if number % 2 else -1]:
                 rates[name].append(sessions[name].turn(seconds / 2 if name in ALONE else seconds))
             if number == pairs // 2:
-                torch.set_num_threads(threads)
                 peak = machine.measure(device)
             say("  " + ", ".join(f"{name} {values[-1]:,.0f}" for name, values in rates.items()) + " images/s")
     finally:
@@ -85,25 +80,11 @@ def measure(
     }
 
 
-def _start(task: Task, name: str) -> Session | Workers:
-    if name == OURS and task.place == "processes":
-        return Workers(task.workload.name, task.device, PROCESSES)
-    side = {OURS: sides.classlab, "plain": sides.plain, "lightning": peers.lightning, "skorch": peers.skorch}[name]
-    return _session(task, side)
-
-
-def _session(task: Task, side: Callable[..., None], **options: Any) -> Session:
-    def work(tick: Tick) -> None:
-        side(task, tick, **options)
-
-    return Session(work, task.device)
-
-
 def _better_reports(task: Task, seconds: float) -> tuple[Session, int]:
     """Return the reports' way with as many workers as make it faster, and their number."""
     best: tuple[float, Session, int] | None = None
     for workers in WORKERS:
-        session = _session(task, sides.reports, workers=workers)
+        session = Session(task.workload, "reports", task.device, workers=workers)
         rate = session.turn(seconds)
         if best is None or rate > best[0]:
             best, worse = (rate, session, workers), best and best[1]
@@ -117,9 +98,9 @@ def _better_reports(task: Task, seconds: float) -> tuple[Session, int]:
 
 def _alone(task: Task, workers: int | None) -> dict[str, Session]:
     """Return sessions of what a step is made of: loading alone, and computing alone."""
-    sessions = {"loader": _session(task, sides.loader_alone), "step": _session(task, sides.step_alone)}
+    sessions = {name: Session(task.workload, name, task.device) for name in ("loader", "step")}
     if workers is not None:
-        sessions["reports_loader"] = _session(task, sides.reports_loader_alone, workers=workers)
+        sessions["reports_loader"] = Session(task.workload, "reports_loader", task.device, workers=workers)
     return sessions
 
 
@@ -141,18 +122,6 @@ def ratios(entry: dict[str, Any], against: str) -> list[float]:
     if OURS not in rates or against not in rates:
         return []
     return sorted(ours / theirs for ours, theirs in zip(rates[OURS], rates[against], strict=True))
-
-
-def warm_up() -> None:
-    """Do once what the first training in a process does: load torch's optimizers and the libraries compared with."""
-    torchvision()
-    import pytorch_lightning  # noqa: F401
-    import skorch  # noqa: F401
-
-    weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], lr=0.1)
-    weight.sum().backward()
-    optimizer.step()
 
 
 def median(values: Sequence[float]) -> float:
