@@ -1,6 +1,7 @@
 """Progress on standard error, so that standard output stays a reader's or a program's."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,27 @@ def progress(description: str, total: float | None, unit: str) -> Iterator[Calla
             bars.update(task, rate=_rate(speed, unit) if speed else "")
 
         yield advance
+
+
+@contextmanager
+def followed(look: Callable[[], None], seconds_between: float) -> Iterator[None]:
+    """Call `look` in a thread every so many seconds until the block ends, and once more at its end."""
+    stop = threading.Event()
+
+    def follow() -> None:
+        while True:
+            ended = stop.wait(seconds_between)
+            look()
+            if ended:
+                return
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _rate(speed: float, unit: str) -> str:

@@ -3,14 +3,13 @@
 A thread looks into the run folders now and then, so that it does not matter in which process a run is trained.
 """
 
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from classlab.progress import errors
+from classlab.progress import errors, followed
 from classlab.report.words import duration
 from classlab.runs import store
 
@@ -42,35 +41,27 @@ def watch(runs: Mapping[Path, Watched], verbose: bool) -> Iterator[None]:
     if not verbose:
         yield
         return
-    stop, begun, started = threading.Event(), look(runs), time.monotonic()
+    begun, started = look(runs), time.monotonic()
+    before = begun
+    with errors.status(f"{len(runs)} runs") as status:
 
-    def follow() -> None:
-        before = begun
-        with errors.status(f"{len(runs)} runs") as status:
-            while True:
-                over = stop.wait(SECONDS_BETWEEN_LOOKS)
-                seen = look(runs)
-                status.update(line(runs, begun, seen, time.monotonic() - started))
-                for number, folder in enumerate(sorted(seen.ended - before.ended), len(before.ended) + 1):
-                    told = f"[{number}/{len(runs)}] {runs[folder].name}: {_ended(folder)}"
-                    errors.print(told, markup=False, soft_wrap=True)
-                before = seen
-                if over:
-                    return
+        def follow() -> None:
+            nonlocal before
+            seen = look(runs)
+            status.update(line(runs, begun, seen, time.monotonic() - started))
+            for number, folder in enumerate(sorted(seen.ended - before.ended), len(before.ended) + 1):
+                told = f"[{number}/{len(runs)}] {runs[folder].name}: {_ended(folder)}"
+                errors.print(told, markup=False, soft_wrap=True)
+            before = seen
 
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+        with followed(follow, SECONDS_BETWEEN_LOOKS):
+            yield
 
 
 def look(runs: Mapping[Path, Watched]) -> Seen:
     """Look into the run folders; a run that ended early has done all its work."""
     ended = frozenset(folder for folder in runs if (folder / store.SUMMARY).is_file())
-    done = {folder: one.epochs if folder in ended else _epochs(folder) for folder, one in runs.items()}
+    done = {folder: one.epochs if folder in ended else store.epochs_done(folder) for folder, one in runs.items()}
     return Seen(
         ended,
         sum(runs[folder].images * epochs for folder, epochs in done.items()),
@@ -86,11 +77,6 @@ def line(runs: Mapping[Path, Watched], begun: Seen, seen: Seen, elapsed: float) 
         return told
     rate = (seen.images - begun.images) / elapsed
     return f"{told} · {rate:,.0f} images/s · about {duration(elapsed * (whole - seen.seconds) / done)} left"
-
-
-def _epochs(folder: Path) -> int:
-    metrics = folder / store.METRICS
-    return max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
 
 
 def _ended(folder: Path) -> str:

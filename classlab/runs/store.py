@@ -49,6 +49,12 @@ def create(path: Path) -> None:
         raise UserError(f"runs cannot be written to {path}: {error.strerror}; give another folder with --out") from None
 
 
+def epochs_done(path: Path) -> int:
+    """Return how many epochs of the run in this folder are written down; 0 where none has begun."""
+    metrics = path / METRICS
+    return max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
+
+
 def write(path: Path, content: str | bytes) -> None:
     """Write a file under a temporary name, sync it and rename it, so that a kill leaves the old one or the new one."""
     temporary = path.with_name(path.name + ".part")

@@ -3,7 +3,6 @@
 A thread looks into the run folders now and then, so that it does not matter in which process a run is trained.
 """
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from classlab.errors import UserError
-from classlab.progress import errors
+from classlab.progress import errors, followed
 from classlab.runs import store
 from classlab.study import results
 from classlab.study.plan import Plan, Planned
@@ -40,40 +39,29 @@ class Seen:
 @contextmanager
 def watch(result: StudyResult, study: Study, made: Sequence[Variant], plan: Plan, verbose: bool) -> Iterator[None]:
     """Show progress and keep results.csv in step with the runs until the block ends."""
-    seen, stop = Seen(), threading.Event()
+    seen = Seen()
     planned = {one.name: one.experiment.training.epochs for one in made}
     _look(result.path, plan, seen)
     seen.before = _done(plan, planned, seen)
     live = verbose and errors.is_terminal
     with _live(live) as update:
 
-        def follow() -> None:
-            while True:
-                ended = stop.wait(SECONDS_BETWEEN_LOOKS)
-                new = _look(result.path, plan, seen)
-                if new:
+        def look() -> None:
+            new = _look(result.path, plan, seen)
+            if new:
+                with suppress(
+                    UserError
+                ):  # a full disk, say: the results are written again at the end, where it is told
                     StudyResult(result.path).write()
-                if verbose and not live:
-                    for place, one in enumerate(new, len(seen.rows) - len(new) + 1):
-                        told = f"[{place}/{len(plan.runs)}] {one.variant}, seed {one.seed}: "
-                        errors.print(told + _value(seen.rows[one.run], study), markup=False, soft_wrap=True)
-                if live:
-                    update(_table(study, made, plan, planned, seen))
-                if ended:
-                    return
+            if verbose and not live:
+                for place, one in enumerate(new, len(seen.rows) - len(new) + 1):
+                    told = f"[{place}/{len(plan.runs)}] {one.variant}, seed {one.seed}: "
+                    errors.print(told + _value(seen.rows[one.run], study), markup=False, soft_wrap=True)
+            if live:
+                update(_table(study, made, plan, planned, seen))
 
-        def look_on() -> None:
-            # A full disk, say; the results are written once more at the end, where it is told.
-            with suppress(UserError):
-                follow()
-
-        thread = threading.Thread(target=look_on, daemon=True)
-        thread.start()
-        try:
+        with followed(look, SECONDS_BETWEEN_LOOKS):
             yield
-        finally:
-            stop.set()
-            thread.join()
 
 
 @contextmanager
@@ -99,8 +87,7 @@ def _look(folder: Path, plan: Plan, seen: Seen) -> list[Planned]:
             seen.rows[one.run] = row
             ended.append(one)
         else:
-            metrics = folder / one.run / store.METRICS
-            seen.epochs[one.run] = max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
+            seen.epochs[one.run] = store.epochs_done(folder / one.run)
     return ended
 
 
