@@ -10,7 +10,6 @@ import datetime
 import importlib.metadata
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -33,43 +32,41 @@ def main() -> None:
 def run(given: argparse.Namespace) -> None:
     """Measure, print and write."""
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder  # so that compiling is timed as the first time
-        from rich.console import Console
+    from rich.console import Console
 
-        from benchmarks import measure, note, workloads
-        from classlab.training import machine
-        from classlab.training.device import check_device, environment
+    from benchmarks import measure, note, workloads
+    from classlab.training import machine
+    from classlab.training.device import check_device, environment
 
-        def say(text: str) -> None:
-            progress.print(text, soft_wrap=True)
+    def say(text: str) -> None:
+        progress.print(text, soft_wrap=True)
 
-        chosen = [workloads.find(name) for name in given.workloads if name != COMMANDS]
-        sides = given.sides.split(",")
-        if unknown := [side for side in sides if side not in measure.SIDES]:
-            raise UserError(f"there is no side {unknown[0]!r}; known: {listing(measure.SIDES)}")
-        device = check_device(given.device)
-        progress, whole = Console(stderr=True, highlight=False), not given.workloads
-        load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
-        document: dict[str, Any] = {
-            "date": datetime.date.today().isoformat(),
-            "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
-            "pairs": given.pairs,
-            "seconds": given.seconds,
-            "load": load,
-            "environment": environment(),
-            "versions": {"classlab": classlab.__version__} | {name: _version(name) for name in VERSIONS},
-            "machine": vars(machine.measure(device)),
-        }
-        document["commands"] = measure.commands(given.pairs) if whole or COMMANDS in given.workloads else {}
-        document["workloads"] = [
-            measure.measure(workload, device, sides, given.pairs, given.seconds, say)
-            for workload in (workloads.WORKLOADS if whole else chosen)
-        ]
-        document["minutes"] = (time.perf_counter() - began) / 60
-        note.show(document, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-        if whole or given.out:
-            print(f"note: {note.write(document, Path(given.out) if given.out else note.FOLDER)}")
+    chosen = [workloads.find(name) for name in given.workloads if name != COMMANDS]
+    sides = given.sides.split(",")
+    if unknown := [side for side in sides if side not in measure.SIDES]:
+        raise UserError(f"there is no side {unknown[0]!r}; known: {listing(measure.SIDES)}")
+    device = check_device(given.device)
+    progress, whole = Console(stderr=True, highlight=False), not given.workloads
+    load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+    document: dict[str, Any] = {
+        "date": datetime.date.today().isoformat(),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "pairs": given.pairs,
+        "seconds": given.seconds,
+        "load": load,
+        "environment": environment(),
+        "versions": {"classlab": classlab.__version__} | {name: _version(name) for name in VERSIONS},
+        "machine": vars(machine.measure(device)),
+    }
+    document["commands"] = measure.commands(given.pairs) if whole or COMMANDS in given.workloads else {}
+    document["workloads"] = [
+        measure.measure(workload, device, sides, given.pairs, given.seconds, say)
+        for workload in (workloads.WORKLOADS if whole else chosen)
+    ]
+    document["minutes"] = (time.perf_counter() - began) / 60
+    note.show(document, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+    if whole or given.out:
+        print(f"note: {note.write(document, Path(given.out) if given.out else note.FOLDER)}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -148,8 +148,7 @@ def spread(values: list[float]) -> str:
     """Return median, least and greatest of ratios in order of size."""
     if not values:
         return ""
-    least, greatest = (f"{value:.{0 if value >= 10 else 1}f}" for value in (values[0], values[-1]))
-    return f"{_figure(median(values))} ({least}–{greatest})"
+    return f"{_figure(median(values))} ({_figure(values[0])}–{_figure(values[-1])})"
 
 
 def _ratio(values: list[float]) -> str:

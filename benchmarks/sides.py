@@ -20,8 +20,6 @@ from classlab.training.random import generator
 from classlab.training.step import make_step
 from classlab.training.train import train
 
-Side = Callable[[Task, Tick], None]
-
 
 def classlab(task: Task, tick: Tick) -> None:
     """classlab's own loop as `classlab run` calls it; for a study, its population."""

@@ -20,7 +20,7 @@ def reproduce(
     seeds: Annotated[
         int | None, typer.Option(help="how many seeds of every run that takes at most 5 minutes, by the forecast")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="processes at a time; by default one a core")] = None,
+    jobs: Annotated[int | None, typer.Option(help="processes at a time on a cpu; by default one a core")] = None,
     out: Annotated[
         Path | None, typer.Option(help="where to write; by default reproduced, with --quick reproduced-quick")
     ] = None,
@@ -93,7 +93,7 @@ def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> d
     """Return what would be trained, as a program reads it."""
     from classlab.report import reproduce as reports
 
-    jobs = reports.processes(jobs)
+    jobs = reports.processes(jobs, device)
     times = reports.times(wanted, device)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in wanted:
@@ -118,6 +118,7 @@ def _say_expected(expected: dict[str, Any]) -> None:
         table.add_row(row["report"], row["run"], str(row["seeds"]), str(row["done"]), duration(row["seconds"]))
     console.print(table)
     known = " and ".join(sorted({row["known_from"] for row in expected["runs"]}))
-    processes = f"{expected['jobs']} processes at a time, of one thread each"
+    several = expected["jobs"] > 1
+    processes = f"{expected['jobs']} processes at a time, of one thread each" if several else "one after the other"
     told = f"about {duration(expected['seconds'])} by the clock, by {known} on the machine as busy as it is"
     console.print(f"{expected['waiting']} runs to train, {processes}: {told}")

@@ -54,7 +54,7 @@ def measured(one: Judged) -> str:
         return one.because
     if one.value.claim == "holds":
         return "so" if one.mean == 1 else "not so"
-    n = f"n = {one.n}" if one.n == one.runs else f"n = {one.n} of {one.runs}"
+    n = f"n = {one.n}; {one.left_out}" if one.left_out else f"n = {one.n}"
     told = _figure(one.value, one.mean)
     if one.value.claim == "exact":
         return told  # the same in every run

@@ -22,7 +22,8 @@ ENDINGS = ("_loss", "_accuracy")
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure over seeds. by_seed: what each run gave, the runs without it left out. runs: how many were asked.
+    """A figure over seeds. by_seed: what each run gave, the runs without it left out, and of several those that
+    diverged: they say nothing about the others. runs: how many were asked.
 
     images: how many images one share was counted on, None for what is no share of images. why: run's seed -> why it has
     no such figure.
@@ -46,18 +47,25 @@ def measure(value: Value, name: str, part: Part, runs: Mapping[str, Sequence[Run
         return Measured({0: LESSON[value.metric](part.lesson)}, 1)
     found: dict[int, float] = {}
     why: dict[int, str] = {}
+    some_ended_well = any(run.status != "diverged" for run in runs[name])
     for run in runs[name]:
+        diverged = run.status == "diverged"
         try:
             figure = of_run(run, value.metric, value.epoch)
         except NotMeasured as error:
-            why[run.seed] = str(error)
+            why[run.seed] = "diverged" if diverged else str(error)
             continue
-        if math.isfinite(figure):
+        if math.isfinite(figure) and not (diverged and some_ended_well and is_trained(value.metric)):
             found[run.seed] = figure
         else:
-            why[run.seed] = "diverged" if run.status == "diverged" else "not finite"
+            why[run.seed] = "diverged" if diverged else "not finite"
     images = _images(runs[name][0], value.metric) if runs[name] else None
     return Measured(found, len(runs[name]), images, why)
+
+
+def is_trained(metric: str) -> bool:
+    """Whether training decides this figure, and so the seed; the others are counts that the experiment decides."""
+    return metric not in RUN or metric in OF_EPOCHS
 
 
 class NotMeasured(Exception):
@@ -157,6 +165,7 @@ RUN: dict[str, Callable[[Run], float]] = {
     "lowest_last_five": lambda run: min(_last_five(run)),
     "spread_last_five": _spread,
 }
+OF_EPOCHS = ("lowest_last_five", "spread_last_five")  # the figures of these that come of accuracies
 # What a shortened run has in common with the full one.
 OF_THE_NETWORK = (
     "parameters", "memory_input", "memory_forward_backward", "memory_parameters", "memory_total", "field_after_pool",

@@ -25,8 +25,9 @@ from classlab.training.cores import cores
 from classlab.yaml_text import shown
 
 LOCK = ".lock"
-# A run that takes longer keeps the number of seeds that its report has here.
-LONG_SECONDS = 300
+# A run that takes longer keeps the number of seeds that its report has here. It is decided once and written down: a
+# forecast differs from day to day, and what is trained would with it.
+LONG_SECONDS, LONG = 300, "long.json"
 # What a step costs besides its arithmetic, and how fast that is: only for an order in which to train.
 STEP_SECONDS, MULTIPLY_ADDS_A_SECOND = 3e-4, 2e10
 
@@ -81,16 +82,19 @@ def reproduce(
     if notebook:
         notebooks.check()
     asked = wanted(name, folder, quick, seeds, device)
+    if seeds is not None:
+        store.create(folder)
+        store.write_json(folder / LONG, _long(asked, folder, device))
     failures = train(asked, folder, jobs, device, verbose)
     command = _command(name, quick, seeds, out)
     made = [_made(one, asked, failures, folder, command, quick, seeds) for one in reports]
+    if notebook:  # first, for what it runs writes the report too, without the reader's name
+        for one in made:
+            notebooks.write(one.report, folder, quick, seeds)
     for one in made:
         with errors.status(f"writing {one.html}"):
             files.write(one, author, roll, course)
     files.write_tables(made, folder)
-    if notebook:
-        for one in made:
-            notebooks.write(one.report, folder, quick, seeds)
     return made
 
 
@@ -132,8 +136,18 @@ def wanted(
     found = needed(reports, out, quick, seeds)
     if seeds is None:
         return found
-    long = {folder for folder, one in times(found, device).items() if one.seconds > LONG_SECONDS}
-    return needed(reports, out, quick, seeds, {(one.report, one.run) for one in found if one.folder in long})
+    long = _long(found, out, device)
+    return needed(reports, out, quick, seeds, {(one.report, one.run) for one in found if long[one.experiment.digest()]})
+
+
+def _long(found: Sequence[Needed], out: Path, device: str | None) -> dict[str, bool]:
+    """Return which experiments take long, by digest: as it was decided before training, else by a forecast."""
+    known: dict[str, bool] = store.read_json(out / LONG) if (out / LONG).is_file() else {}
+    new = [one for one in found if one.experiment.digest() not in known]
+    if not new:
+        return known
+    seconds = times(new, device)
+    return known | {one.experiment.digest(): seconds[one.folder].seconds > LONG_SECONDS for one in new}
 
 
 def named(name: str) -> list[Published]:
@@ -212,7 +226,7 @@ def train(
 
     jobs: processes at a time, of one thread each; None: one a core. Raises UserError where another process is at work.
     """
-    jobs = processes(jobs)
+    jobs = processes(jobs, device)
     waiting = {one.folder: one for one in wanted if not finished(one)}
     if not waiting:
         return {}
@@ -234,11 +248,16 @@ def train(
     return failures
 
 
-def processes(jobs: int | None) -> int:
-    """Return how many processes train at a time; None: one a core. Raises UserError for fewer than one."""
+def processes(jobs: int | None, device: str | None = None) -> int:
+    """Return how many processes train at a time; None: one a core, and on another device than the cpu one.
+
+    Raises UserError for fewer than one.
+    """
+    from classlab.training.device import check_device
+
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, got {jobs}")
-    return jobs or cores()
+    return jobs or cores() if check_device(device) == "cpu" else 1
 
 
 def _watched(one: Needed, work: forecast.Work) -> Watched:

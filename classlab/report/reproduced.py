@@ -208,10 +208,16 @@ def readings(made: Made) -> list[str]:
                 less = words.points(one.mean - last.mean)
                 told.append(
                     f"{words.capital(figures.what(one.value, part))}, is {figures.measured(one)}: an epoch chosen by "
-                    f"looking at the test images. Read soundly, at the last epoch of the same runs, it is "
+                    f"looking at the test images. Read soundly, {_read_at(last)}, it is "
                     f"{figures.measured(last)}, {less} less."
                 )
     return told
+
+
+def _read_at(one: Judged) -> str:
+    if one.value.epoch == "selected":
+        return "at the epoch that the same runs' protocol selects"
+    return "at the last epoch of the same runs"
 
 
 def limits(made: Made) -> list[str]:

@@ -62,6 +62,7 @@ def _row(one: Judged, part: Part) -> dict[str, Any]:
         "verdict": one.word,
         "gap": one.gap,
         "because": one.because,
+        "left_out": one.left_out,
     }
 
 

@@ -5,20 +5,20 @@ holds            the published figure lies in the interval; equal, where it is e
 within chance    a limit that the mean misses and one more run may keep
 above, below     the measured figure lies above, below the published one, further than the interval reaches
 does not hold    not equal, the limit not kept, not so, or the runs diverged
-told, not judged a time on a machine; a loss of one run; of a shortened run all that training decides; not measured
+told, not judged a time on a machine; of one run a loss, and a limit missed that no interval judges; of a shortened run
+                 all that training decides; not measured
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
 from classlab.report import outcome
-from classlab.report.measures import OF_THE_NETWORK, Measured, measure
+from classlab.report.measures import OF_THE_NETWORK, Measured, is_trained, measure
 from classlab.report.published import Part, Value
 from classlab.runs.run import Run
-from classlab.statistics import Scale, compare, mcnemar, one_more_run, variant, wilson
+from classlab.statistics import Scale, agreement, compare, mcnemar, newcombe, one_more_run, variant, wilson
 
 Word = Literal["holds", "within chance", "above", "below", "does not hold", "told, not judged"]
 Interval = tuple[float, float]
@@ -34,7 +34,8 @@ class Judged:
     """A published figure beside the measured one.
 
     n: the runs that gave one, of `runs`. mean, sd: of those. low, high: the interval; method: what it is. gap: the mean
-    less the nearest end of what was published, 0 inside it. because: what the word rests on, in a few words.
+    less the nearest end of what was published, 0 inside it. because: what the word rests on, in a few words. left_out:
+    how many runs gave none, and why.
     """
 
     part: str
@@ -48,6 +49,7 @@ class Judged:
     method: str = ""
     gap: float | None = None
     because: str = ""
+    left_out: str = ""
 
 
 def judge(value: Value, part: Part, runs: Mapping[str, Sequence[Run]], quick: bool = False) -> Judged:
@@ -61,13 +63,11 @@ def judge(value: Value, part: Part, runs: Mapping[str, Sequence[Run]], quick: bo
         return Judged(part.title, value, word, n, of, because=", ".join(reasons) or "not trained")
     mean, sd = fmean(values), stdev(values) if n > 1 else None
     interval, method = _interval(value, measured, runs)
-    word, because = _word(value, mean, n, interval, runs)
-    if n < of:
-        left_out = f"{of - n} of {of} runs {', '.join(sorted(set(measured.why.values())))}"
-        because = f"{because}; {left_out}" if because else left_out
+    word, because = _word(value, mean, interval, runs)
+    left_out = f"{of - n} of {of} {', '.join(sorted(set(measured.why.values())))}" if n < of else ""
     if quick and value.of != "lesson" and value.metric not in OF_THE_NETWORK:
         word, because = "told, not judged", "shortened"
-    return Judged(part.title, value, word, n, of, mean, sd, interval, method, _gap(value, mean), because)
+    return Judged(part.title, value, word, n, of, mean, sd, interval, method, _gap(value, mean), because, left_out)
 
 
 def scale(value: Value) -> Scale:
@@ -89,7 +89,7 @@ def _measured(value: Value, part: Part, runs: Mapping[str, Sequence[Run]]) -> Me
 
 def _interval(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]]) -> tuple[Interval | None, str]:
     """Return where one more run would fall; of one run and a share of images its Wilson interval."""
-    if value.claim in ("exact", "holds", "machine"):
+    if value.claim in ("exact", "holds", "machine", "similar"):
         return None, ""
     values = measured.values
     if len(values) > 1:
@@ -102,26 +102,23 @@ def _interval(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]
 
 
 def _newcombe(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]]) -> Interval:
-    """Return the 95 % interval of the difference of two accuracies, from the Wilson interval of each.
-
-    Source: R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
-    Medicine 17 (1998), 873, method 10.
-    """
+    """Return the 95 % interval of the difference of two runs' accuracies, narrower where their images are the same."""
     (seed,) = measured.by_seed
-    part = Part(title="")
-    shares, limits = [], []
+    counted, right = [], []
     for name in value.of:
-        one = measure(value, name, part, runs)
+        (run,) = (run for run in runs[name] if run.seed == seed)
+        one = measure(value, name, Part(title=""), {name: [run]})
         assert one.images is not None
-        shares.append(one.by_seed[seed])
-        limits.append(wilson(round(shares[-1] * one.images), one.images))
-    (p, q), ((low_p, high_p), (low_q, high_q)) = shares, limits
-    return p - q - math.hypot(p - low_p, high_q - q), p - q + math.hypot(high_p - p, q - low_q)
+        counted.append((round(one.by_seed[seed] * one.images), one.images))
+        right.append(outcome.of(run))
+    first, second = right
+    predicted = value.metric == "test_accuracy" and value.epoch == "selected"
+    if not predicted or first is None or second is None or first.labels.tolist() != second.labels.tolist():
+        return newcombe(*counted)
+    return newcombe(*counted, agreement(first.right.tolist(), second.right.tolist()))
 
 
-def _word(
-    value: Value, mean: float, n: int, interval: Interval | None, runs: Mapping[str, Sequence[Run]]
-) -> tuple[Word, str]:
+def _word(value: Value, mean: float, interval: Interval | None, runs: Mapping[str, Sequence[Run]]) -> tuple[Word, str]:
     if value.claim == "machine":
         return "told, not judged", "another machine"
     if value.claim == "holds":
@@ -147,6 +144,8 @@ def _limit(value: Value, mean: float, interval: Interval | None) -> tuple[Word, 
     least = value.claim == "at_least"
     if mean >= limit if least else mean <= limit:
         return "holds", "the report missed it" if value.missed else ""
+    if interval is None and is_trained(value.metric):
+        return "told, not judged", "one run"
     reaches = interval is not None and (interval[1] >= limit if least else interval[0] <= limit)
     return ("within chance" if reaches else "does not hold"), missed
 
@@ -183,5 +182,7 @@ def _gap(value: Value, mean: float) -> float | None:
         return None
     if value.claim in ("exact", "at_least", "at_most"):
         return mean - _printed(value)
-    low, high = value.ends()
+    given = value.published_percent if value.is_percent else value.published
+    ends = given if isinstance(given, tuple) else (given, given)
+    low, high = (end / 100 if value.is_percent else end for end in ends)
     return mean - high if mean > high else min(mean - low, 0.0)

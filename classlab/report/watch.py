@@ -82,5 +82,7 @@ def line(runs: Mapping[Path, Watched], begun: Seen, seen: Seen, elapsed: float) 
 def _ended(folder: Path) -> str:
     summary = store.read_json(folder / store.SUMMARY)
     accuracy = summary["test_accuracy"]
+    if summary["status"] != "finished":
+        return summary["status_sentence"]
     told = f"test loss {summary['test_loss']:.4f}" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %"
-    return f"{told}, {duration(summary['seconds'])}" if summary["status"] == "finished" else summary["status_sentence"]
+    return f"{told}, {duration(summary['seconds'])}"

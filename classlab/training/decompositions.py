@@ -41,8 +41,10 @@ def _product_and_sum(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alp
     return _product(a, b) + bias
 
 
-def _is_plain(stride: list[int], dilation: list[int], transposed: bool, groups: int) -> bool:
-    return list(stride) == [1, 1] and list(dilation) == [1, 1] and not transposed and groups == 1
+def _is_plain(image: Tensor, stride: list[int], dilation: list[int], transposed: bool, groups: int) -> bool:
+    """Whether it is one image's convolution in two dimensions, of the kind that a product of matrices can do."""
+    single = image.ndim == 4 and len(image) == 1 and groups == 1
+    return single and list(stride) == [1, 1] and list(dilation) == [1, 1] and not transposed
 
 
 def _unfold(image: Tensor, kernel: tuple[int, int], padding: list[int]) -> Tensor:
@@ -57,7 +59,7 @@ def _convolution(
     transposed: bool, output_padding: list[int], groups: int,
 ) -> Tensor:  # fmt: skip
     """Return the convolution of one image, (1, channels, h, w), as a product of the weight with the unfolded image."""
-    if not _is_plain(stride, dilation, transposed, groups):
+    if not _is_plain(image, stride, dilation, transposed, groups):
         return NotImplemented
     kernel = weight.shape[2], weight.shape[3]
     places = [side + 2 * pad - size + 1 for side, pad, size in zip(image.shape[2:], padding, kernel, strict=True)]
@@ -72,9 +74,11 @@ def _convolution_backward(
     wanted: list[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
     """Return the gradients that are wanted of the image, the weight and the bias, from that of the output."""
+    if not _is_plain(image, stride, dilation, transposed, groups):
+        return NotImplemented
     kernel = weight.shape[2], weight.shape[3]
     around = [size - 1 - pad for size, pad in zip(kernel, padding, strict=True)]
-    if not _is_plain(stride, dilation, transposed, groups) or min(around) < 0:
+    if min(around) < 0:
         return NotImplemented
     of_image = of_weight = of_bias = None
     if wanted[0]:  # the convolution of the gradient with the kernel turned round, from outputs to inputs

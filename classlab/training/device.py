@@ -56,7 +56,8 @@ def choose(
     device: None takes a CUDA device when there is one. plan: what the experiment says of the training; its precision
     and compile are kept, auto is decided here. images: how many an epoch trains on. multiply_adds: those of one image's
     way through the model, None where unknown. threads: None takes one where two would wait longer than they work.
-    Raises UserError for a device that is unknown or not there, and for a step to be compiled without a compiler.
+    Raises UserError for a device that is unknown, not there or without the precision asked for, and for a step to be
+    compiled without a compiler.
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
@@ -66,6 +67,8 @@ def choose(
         known_large = multiply_adds is not None and not small
         pays = plan.batch_size >= MIN_BATCH_FOR_BF16 and (convolutions or known_large)
         precision = "bf16" if pays and _bf16_pays(name, convolutions) else "fp32"
+    if precision == "fp64" and name == "mps":
+        raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
         threads = 1 if small else torch.get_num_threads()
     compiled = plan.compile
@@ -75,7 +78,6 @@ def choose(
         compiled = name == "cpu" and small and known and steps >= MIN_STEPS_TO_COMPILE and has_compiler()
     elif compiled:
         _check_compile(name, precision, plan.optimizer.name)
-    # A compiled small step is fastest on images as they lie; channels_last is for the convolutions of large batches.
     return Settings(name, precision, convolutions, threads, compiled)
 
 
@@ -140,6 +142,12 @@ def check_device(given: str | None) -> str:
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps is not on this machine; use cpu")
     return given
+
+
+def sums(settings: Settings, *shape: int) -> torch.Tensor:
+    """Return zeros of this shape to add up in: float64, or float32 on mps, which has nothing wider."""
+    dtype = torch.float32 if settings.device == "mps" else torch.float64
+    return torch.zeros(shape, device=settings.device, dtype=dtype)
 
 
 @contextmanager

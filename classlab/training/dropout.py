@@ -31,7 +31,7 @@ def draw(shape: tuple[int, ...], probability: float, dtype: torch.dtype, random:
 
     random: None draws from torch's own state. The probability is taken to the nearest 1/65,536, and so is the share.
     """
-    count, dropped = math.prod(shape), round(probability * LEVELS)
+    count, dropped = math.prod(shape), min(round(probability * LEVELS), LEVELS - 1)
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=random)
     kept = words.view(torch.int16)[:count] >= dropped - LEVELS // 2
     return kept.to(dtype).mul_(LEVELS / max(LEVELS - dropped, 1)).view(shape)

@@ -11,8 +11,9 @@ from torch import Generator, Tensor, nn
 from classlab.data.augment import Augmentation, augment_both
 from classlab.data.expansion import Expansion
 
-# What 1,000 images become inside a network of convolutions fits no cache: 2 to 3 times slower (docs/log.md).
-EVALUATION_BATCH = 200
+# What 1,000 images become inside a network of convolutions fits no processor's cache: 2 to 3 times slower
+# (docs/log.md). Another device is kept waiting by small batches.
+EVALUATION_BATCH, EVALUATION_BATCH_ELSEWHERE = 200, 2000
 # Small batches are prepared so many images at a time: at batch 4 preparing each alone would cost more than its step.
 BLOCK = 256
 
@@ -141,19 +142,23 @@ def evaluate(
     """Return outputs, mean loss and the number of right answers, in evaluation mode; the mode is put back after."""
     training = model.training
     model.eval()
-    parts, total = [], 0.0
-    for part in _parts(len(images)):
+    parts, losses = list(_parts(images)), []
+    outputs_of = []
+    for part in parts:
         inputs, clean = images.batch(part, augmentations or [], random)
         outputs = model(inputs)
-        loss = loss_function(outputs=outputs, targets=images.labels[part], inputs=inputs, clean=clean)
-        total += float(loss) * len(inputs)
-        parts.append(outputs)
+        losses.append(loss_function(outputs=outputs, targets=images.labels[part], inputs=inputs, clean=clean))
+        outputs_of.append(outputs)
     model.train(training)
-    outputs = torch.cat(parts)
+    outputs = torch.cat(outputs_of)
+    # Read back once, at the end: each reading would wait for the device.
+    means = torch.stack(losses).tolist()
+    total = sum(mean * (part.stop - part.start) for mean, part in zip(means, parts, strict=True))
     correct = None if reconstructs else int((outputs.argmax(1) == images.labels).sum())
     return Evaluation(outputs, total / len(images), correct)
 
 
-def _parts(count: int) -> Iterator[slice]:
-    for start in range(0, count, EVALUATION_BATCH):
-        yield slice(start, min(start + EVALUATION_BATCH, count))
+def _parts(images: Images) -> Iterator[slice]:
+    size = EVALUATION_BATCH if images.labels.device.type == "cpu" else EVALUATION_BATCH_ELSEWHERE
+    for start in range(0, len(images), size):
+        yield slice(start, min(start + size, len(images)))

@@ -145,7 +145,7 @@ class Functional:
             others[f"{name}.running_mean"], others[f"{name}.running_var"] = mean, variance
             others[f"{name}.num_batches_tracked"] = others[f"{name}.num_batches_tracked"] + 1
         weights, slots = update(weights, gradients, slots, **rates)
-        correct = (outputs.argmax(1) == targets).sum() if counts else torch.zeros((), dtype=torch.int64)
+        correct = (outputs.argmax(1) == targets).sum() if counts else outputs.new_zeros((), dtype=torch.int64)
         return weights, others, slots, loss, correct
 
 
@@ -168,8 +168,7 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
         if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
             _replace(network, name, _MeanOfAll())
         if type(layer) is pooling.MaxPool2d:
-            # The compiler and torch.vmap know torch's own.
-            _replace(network, name, nn.MaxPool2d(2))
+            layer.__class__ = cast(Any, nn.MaxPool2d)  # which the compiler and torch.vmap know
     for mask in masks:
         _replace(network, mask.name, _Masked())
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)

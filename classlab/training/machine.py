@@ -59,19 +59,22 @@ class Machine:
 
 
 @functools.cache
-def cached(device: str = "cpu") -> Machine:
-    """Return what was measured once on this machine; measured now where it never was, or where its file is damaged."""
-    file = place(device)
+def cached(device: str = "cpu", threads: int | None = None) -> Machine:
+    """Return what was measured once on this machine; measured now where it never was, or where its file is damaged.
+
+    threads: with how many, None for as many as torch has now.
+    """
+    file = place(device, threads)
     try:
         return Machine(**json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         errors.print("[dim]measuring this machine, once …[/dim]")
-        return renew(device)
+        return renew(device, threads)
 
 
-def renew(device: str = "cpu") -> Machine:
+def renew(device: str = "cpu", threads: int | None = None) -> Machine:
     """Measure and keep the result. A folder that takes no file costs nothing but measuring again."""
-    measured, file = measure(device), place(device)
+    measured, file = measure(device, threads), place(device, threads)
     temporary = file.with_name(f".writing-{file.name}-{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,17 +85,26 @@ def renew(device: str = "cpu") -> Machine:
     return measured
 
 
-def place(device: str = "cpu") -> Path:
+def place(device: str = "cpu", threads: int | None = None) -> Path:
     """Return the file of what was measured: another torch, processor or number of threads has a file of its own."""
     import platformdirs
 
-    known = f"{processor(device)}, torch {torch.__version__}, {torch.get_num_threads()} threads, {device}"
+    known = f"{processor(device)}, torch {torch.__version__}, {threads or torch.get_num_threads()} threads, {device}"
     name = hashlib.sha256(known.encode()).hexdigest()[:12]
     return Path(platformdirs.user_cache_dir("classlab")) / f"machine-{name}.json"
 
 
-def measure(device: str = "cpu") -> Machine:
-    """Measure the device, in a few seconds. torch's random state is left alone."""
+def measure(device: str = "cpu", threads: int | None = None) -> Machine:
+    """Measure the device, in a few seconds. torch's random state is left alone, and so is its number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        return _measured(device)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(device: str) -> Machine:
     began = time.perf_counter()
     load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
     measured = {

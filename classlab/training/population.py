@@ -18,7 +18,7 @@ from torch.func import vmap
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
 from classlab.training import updates
-from classlab.training.device import Settings, isolated
+from classlab.training.device import Settings, isolated, sums
 from classlab.training.evaluate import Images
 from classlab.training.functional import Functional, take_apart
 from classlab.training.random import generator, number
@@ -84,7 +84,7 @@ def train_population(
         started = time.perf_counter()
         with isolated(settings):
             stack = _contiguous(stack)
-            totals = torch.zeros(count, 2, device=settings.device, dtype=torch.float64)
+            totals = sums(settings, count, 2)
             masks = [generator_of_modules(member.seed, epoch, settings) for member in members]
             each = [_batches(images, member, epoch, augmentations, layout, settings) for member in members]
             rates: dict[str, Tensor] = {}

@@ -91,7 +91,8 @@ def _compiled(
     masks = taken.draw_masks(len(inputs), torch.Generator(), inputs.dtype)
     targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
     state = (weights, others, slots, rates)
-    run = compile_whole(whole, (*state, masks, inputs, inputs, targets, totals), table(len(inputs)))
+    clean = inputs.clone()  # a tensor of its own, or tracing would take the one for the other
+    run = compile_whole(whole, (*state, masks, inputs, clean, targets, totals), table(len(inputs)))
     kept, count = pytree.tree_leaves(state), len(inputs)
     random = torch.random.default_generator
 

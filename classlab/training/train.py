@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
 from classlab.training.cores import has_idle_core
-from classlab.training.device import Settings, isolated
+from classlab.training.device import Settings, isolated, sums
 from classlab.training.evaluate import Evaluation, Images, evaluate
 from classlab.training.random import generator, number
 from classlab.training.step import make_step
@@ -71,7 +71,7 @@ def train(
             torch.manual_seed(number(seed, epoch, "modules"))  # for dropout and the like inside the network
             order = torch.randperm(len(images), generator=generator(seed, epoch, "shuffle")).to(settings.device)
             random = generator(seed, epoch, "augment", settings.device)
-            totals = torch.zeros(2, device=settings.device, dtype=torch.float64)  # of the loss, of right answers
+            totals = sums(settings, 2)  # of the loss, of right answers
             model.train()
             ahead = settings.device == "cpu" and has_idle_core(settings.threads)
             batches = images.batches(order, plan.batch_size, augmentations, random, layout, ahead)

@@ -3,17 +3,19 @@
 import json
 import re
 import shlex
+from collections import Counter
 from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from classlab import experiment
 from classlab.drawing.blocks import Code, Table, Verdict
 from classlab.errors import UserError
-from classlab.report import figures, published, reproduce, reproduced, reproduced_files, verdicts
+from classlab.report import figures, outcome, published, reproduce, reproduced, reproduced_files, verdicts
 from classlab.report.published import Part, Published, Trained, Value
 from classlab.runs import store
 from classlab.runs.run import load
@@ -139,10 +141,14 @@ def test_seeds_are_changed_for_all_runs_but_the_long_ones(tmp_path, monkeypatch)
         "times",
         lambda found, device: {one.folder: Seconds(seconds.get(one.run, 1.0), "") for one in found},
     )
-    counted = {}
-    for one in reproduce.wanted("own", tmp_path, seeds=2):
-        counted[one.run] = counted.get(one.run, 0) + 1
-    assert counted == {"plain": 2, "single": 1, "diverged": 2, "coder": 2, "frozen": 2}
+
+    def counted():
+        return Counter(one.run for one in reproduce.wanted("own", tmp_path, seeds=2))
+
+    assert counted() == {"plain": 2, "single": 1, "diverged": 2, "coder": 2, "frozen": 2}
+    decided = {one.experiment.digest(): False for one in reproduce.needed([OWN], tmp_path)}
+    store.write_json(tmp_path / reproduce.LONG, decided)
+    assert counted() == {"plain": 2, "single": 2, "diverged": 2, "coder": 2, "frozen": 2}  # as it was decided before
 
 
 def test_the_longest_run_is_begun_first_and_what_waits_for_another_last(tmp_path, monkeypatch):
@@ -202,7 +208,7 @@ def test_of_one_run_a_share_is_judged_by_its_wilson_interval_and_a_loss_is_not(r
     one = judge(runs, of="single", epoch="selected", published_percent=round(100 * low, 2) + 0.02)
     assert (one.word, one.method) == ("holds", "Wilson, one run") and one.interval == pytest.approx((low, high))
     above = judge(runs, of="single", epoch="selected", published_percent=round(100 * low, 2) - 0.02)
-    assert above.word == "above" and above.gap == pytest.approx(one.mean - above.value.ends()[1])
+    assert above.word == "above" and above.gap == pytest.approx(one.mean - above.value.published_percent / 100)
     loss = judge(runs, of="single", metric="train_loss", epoch="last", published=9.0)
     assert (loss.word, loss.because) == ("told, not judged", "one run")
 
@@ -224,23 +230,58 @@ def test_a_limit_is_kept_by_the_mean_or_missed_within_chance(runs):
     assert missed.because == "the report missed it too"
 
 
+class One:
+    """A run by what it counted."""
+
+    seed, status = 0, "finished"
+
+    def __init__(self, correct, total, name=""):
+        self.summary = {"test_accuracy": correct / total, "selected_epoch": 1}
+        self.total, self.name = total, name
+
+    def predictions(self):
+        raise UserError("none were kept")
+
+    def split(self):
+        return {"test": self.total}
+
+
 def test_a_difference_of_one_run_each_has_newcombes_interval(runs):
     """Newcombe's own example a: 56/70 less 48/80 is 0.2000, 0.0524 to 0.3339."""
-
-    class One:
-        seed, status = 0, "finished"
-
-        def __init__(self, correct, total):
-            self.summary = {"test_accuracy": correct / total, "selected_epoch": 1}
-            self.path, self.total = runs["single"][0].path, total
-
-        def split(self):
-            return {"test": self.total}
-
     pair = {"first": [One(56, 70)], "second": [One(48, 80)]}
     one = judge(pair, of=("first", "second"), epoch="selected", claim="difference", published_percent=21.0)
     assert one.mean == pytest.approx(0.2) and one.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert one.word == "holds" and figures.measured(one) == "20.00 points, n = 1"
+
+
+def test_networks_on_the_same_images_have_newcombes_interval_for_pairs(runs, monkeypatch):
+    right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [36, 12, 2, 20], axis=0)
+    labels = np.ones(70, dtype=np.int64)
+    seen = {name: outcome.Outcome(labels, right[:, place], labels, ("0", "1")) for place, name in enumerate("ab")}
+    pair = {name: [One(int(right[:, place].sum()), 70, name)] for place, name in enumerate("ab")}
+    apart = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
+    monkeypatch.setattr(verdicts.outcome, "of", lambda run: seen[run.name])
+    one = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
+    assert one.interval[1] - one.interval[0] < 0.75 * (apart.interval[1] - apart.interval[0])
+    assert one.interval[0] < one.mean < one.interval[1]
+
+
+def test_of_several_runs_those_that_diverged_are_counted_and_not_averaged(runs):
+    class Lost:
+        seed, status = 9, "diverged"
+        path, summary, split = runs["plain"][0].path, runs["plain"][0].summary, runs["plain"][0].split
+
+    mixed = {"plain": [*runs["plain"], Lost()]}
+    one, without = (judge(some, epoch="selected", published_percent=50) for some in (mixed, runs))
+    assert (one.mean, one.n, one.runs, one.left_out) == (without.mean, 3, 4, "1 of 4 diverged")
+    assert figures.measured(one).endswith("n = 3; 1 of 4 diverged")
+    lost = judge({"plain": [Lost()]}, epoch="selected", published_percent=50)
+    assert lost.n == 1  # where all diverged, what they are left with is the figure
+
+
+def test_a_limit_that_one_run_misses_is_not_judged_without_an_interval(runs):
+    one = judge(runs, of="single", metric="lowest_last_five", claim="at_least", published_percent=100)
+    assert (one.word, one.because) == ("told, not judged", "one run")
 
 
 def test_similar_is_what_cannot_be_told_apart(runs):

@@ -174,6 +174,37 @@ def test_the_compiled_step_of_single_images_equals_the_eager_one():
         assert difference(compiled.state, eager.state) < 1e-9
 
 
+class Odd(nn.Module):
+    """Convolutions that are no convolution of one image in two dimensions, though one image is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.across, self.along, self.last = nn.Conv2d(1, 2, 3), nn.Conv1d(2, 3, 5), nn.Linear(228, 3)
+
+    def forward(self, images):
+        halves = self.across(images.reshape(-1, 1, 6, 12)).reshape(len(images), 2, -1)
+        return self.last(self.along(halves).flatten(1))
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
+def test_single_images_may_go_through_any_convolution_in_a_compiled_step():
+    arrays, plan = (GREY[0][:20], GREY[1][:20]), experiment(batch_size=1, epochs=1)
+    (compiled,), (eager,) = alone(plan, 0, arrays, Odd, compiled=True), alone(plan, 0, arrays, Odd)
+    assert difference(compiled.state, eager.state) < 1e-9
+
+
+@pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
+def test_a_compiled_step_knows_noisy_images_from_clean_ones():
+    plan = experiment(
+        {"name": "autoencoder", "widths": [16]},
+        {"augmentations": [{"name": "uniform_noise", "high": 0.5}]},
+        loss={"name": "reconstruction", "denoise": True},
+        epochs=2,
+    )
+    (*_, compiled), (*_, eager) = (alone(plan, 0, GREY, compiled=one) for one in (True, False))
+    assert difference(compiled.state, eager.state) < 1e-9
+
+
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp64", 1e-9), ("fp32", 1e-4)])
 def test_the_compiled_step_equals_the_eager_one(precision, tolerance):
