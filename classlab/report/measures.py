@@ -120,6 +120,8 @@ def _copies(run: Run) -> float:
 
 def _last_five(run: Run) -> list[float]:
     rows = store.read_metrics(run.path / store.METRICS)[-LAST:]
+    if not all("test_accuracy" in row for row in rows):
+        raise NotMeasured("not measured")
     return [row["test_accuracy"] for row in rows]
 
 

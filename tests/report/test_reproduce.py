@@ -235,9 +235,9 @@ class One:
 
     seed, status = 0, "finished"
 
-    def __init__(self, correct, total, name=""):
+    def __init__(self, path, correct, total, name=""):
         self.summary = {"test_accuracy": correct / total, "selected_epoch": 1}
-        self.total, self.name = total, name
+        self.path, self.total, self.name = path, total, name
 
     def predictions(self):
         raise UserError("none were kept")
@@ -248,7 +248,8 @@ class One:
 
 def test_a_difference_of_one_run_each_has_newcombes_interval(runs):
     """Newcombe's own example a: 56/70 less 48/80 is 0.2000, 0.0524 to 0.3339."""
-    pair = {"first": [One(56, 70)], "second": [One(48, 80)]}
+    path = runs["single"][0].path
+    pair = {"first": [One(path, 56, 70)], "second": [One(path, 48, 80)]}
     one = judge(pair, of=("first", "second"), epoch="selected", claim="difference", published_percent=21.0)
     assert one.mean == pytest.approx(0.2) and one.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert one.word == "holds" and figures.measured(one) == "20.00 points, n = 1"
@@ -258,7 +259,8 @@ def test_networks_on_the_same_images_have_newcombes_interval_for_pairs(runs, mon
     right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [36, 12, 2, 20], axis=0)
     labels = np.ones(70, dtype=np.int64)
     seen = {name: outcome.Outcome(labels, right[:, place], labels, ("0", "1")) for place, name in enumerate("ab")}
-    pair = {name: [One(int(right[:, place].sum()), 70, name)] for place, name in enumerate("ab")}
+    path = runs["single"][0].path
+    pair = {name: [One(path, int(right[:, place].sum()), 70, name)] for place, name in enumerate("ab")}
     apart = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
     monkeypatch.setattr(verdicts.outcome, "of", lambda run: seen[run.name])
     one = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
@@ -280,8 +282,10 @@ def test_of_several_runs_those_that_diverged_are_counted_and_not_averaged(runs):
 
 
 def test_a_limit_that_one_run_misses_is_not_judged_without_an_interval(runs):
-    one = judge(runs, of="single", metric="lowest_last_five", claim="at_least", published_percent=100)
+    one = judge(runs, of="single", metric="train_loss", epoch="last", claim="at_most", published=0.0)
     assert (one.word, one.because) == ("told, not judged", "one run")
+    unseen = judge(runs, of="single", metric="lowest_last_five", claim="at_least", published=0.99)
+    assert (unseen.word, unseen.because) == ("told, not judged", "not measured")  # the test images are met at the end
 
 
 def test_similar_is_what_cannot_be_told_apart(runs):

@@ -13,7 +13,7 @@ SHAPES = st.tuples(st.integers(0, 3), st.integers(1, 20), st.integers(2, 9), st.
 LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SHAPES, LAYOUTS, st.sampled_from([torch.float32, torch.bfloat16, torch.float64]), st.integers(0, 99))
 def test_it_gives_torch_s_values_and_gradients_bit_for_bit_where_values_are_equal_too(shape, layout, dtype, seed):
     random = torch.Generator().manual_seed(seed)
