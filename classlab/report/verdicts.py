@@ -114,8 +114,9 @@ def _newcombe(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]
     first, second = right
     predicted = value.metric == "test_accuracy" and value.epoch == "selected"
     if not predicted or first is None or second is None or first.labels.tolist() != second.labels.tolist():
-        return newcombe(*counted)
-    return newcombe(*counted, agreement(first.right.tolist(), second.right.tolist()))
+        return newcombe(counted[0], counted[1])
+    phi = agreement(first.right.tolist(), second.right.tolist())
+    return newcombe(counted[0], counted[1], phi)
 
 
 def _word(value: Value, mean: float, interval: Interval | None, runs: Mapping[str, Sequence[Run]]) -> tuple[Word, str]:
@@ -183,6 +184,7 @@ def _gap(value: Value, mean: float) -> float | None:
     if value.claim in ("exact", "at_least", "at_most"):
         return mean - _printed(value)
     given = value.published_percent if value.is_percent else value.published
+    assert given is not None
     ends = given if isinstance(given, tuple) else (given, given)
     low, high = (end / 100 if value.is_percent else end for end in ends)
     return mean - high if mean > high else min(mean - low, 0.0)
