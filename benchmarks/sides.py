@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 import torch
@@ -56,7 +57,11 @@ class Feed:
     """The reports' DataLoader, epoch after epoch. Its workers end with a turn: they would work in the others'."""
 
     def __init__(self, task: Task, workers: int) -> None:
-        self._loader = DataLoader(dataset(task.prepared), task.batch_size, shuffle=True, num_workers=workers)
+        # A session's process was spawned, and its workers would be too; a reader's are forked.
+        forked = "fork" if workers and "fork" in get_all_start_methods() else None
+        self._loader = DataLoader(
+            dataset(task.prepared), task.batch_size, shuffle=True, num_workers=workers, multiprocessing_context=forked
+        )
         self._iterator: Iterator[list[Tensor]] | None = None
 
     def next(self) -> list[Tensor]:
