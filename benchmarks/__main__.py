@@ -26,7 +26,8 @@ def main() -> None:
     try:
         run(_arguments())
     except UserError as error:
-        sys.exit(f"benchmarks: {error}")
+        print(f"benchmarks: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def run(given: argparse.Namespace) -> None:

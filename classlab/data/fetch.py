@@ -1,6 +1,5 @@
 """A published dataset's arrays from the first source that gives them, whatever its form: one digest decides."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,26 +102,19 @@ def _fetch(
 @contextmanager
 def _progress(description: str, folder: Path, total: int) -> Iterator[None]:
     """Show how many bytes have come into `folder`, with the rate: the one measure that every kind of source shares."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    console = Console(stderr=True, highlight=False)
+    from classlab.progress import errors, followed
+
     columns = (TextColumn("{task.description}"), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
-    done = threading.Event()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:
         task = bars.add_task(description, total=total)
 
-        def watch() -> None:
-            while not done.wait(0.1):
-                bars.update(task, completed=min(total, _bytes_in(folder)))
+        def look() -> None:
+            bars.update(task, completed=min(total, _bytes_in(folder)))
 
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        with followed(look, seconds_between=0.1):
             yield
-        finally:
-            done.set()
-            watcher.join()
 
 
 def _bytes_in(folder: Path) -> int:

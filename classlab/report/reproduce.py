@@ -81,10 +81,7 @@ def reproduce(
     reports = named(name)
     if notebook:
         notebooks.check()
-    asked = wanted(name, folder, quick, seeds, device)
-    if seeds is not None:
-        store.create(folder)
-        store.write_json(folder / LONG, _long(asked, folder, device))
+    asked = wanted(name, folder, quick, seeds, device, keep=True)
     failures = train(asked, folder, jobs, device, verbose)
     command = _command(name, quick, seeds, out)
     made = [_made(one, asked, failures, folder, command, quick, seeds) for one in reports]
@@ -124,10 +121,11 @@ def _made(
 
 
 def wanted(
-    name: str, out: Path, quick: bool = False, seeds: int | None = None, device: str | None = None
+    name: str, out: Path, quick: bool = False, seeds: int | None = None, device: str | None = None, keep: bool = False
 ) -> list[Needed]:
-    """Return every run of a report, or of all of them. seeds: how many of each run, but not of a long one.
+    """Return every run of a report, or of all of them.
 
+    seeds: how many of each run, but not of a long one. keep: write down which are long, for the next time.
     Raises UserError for a name that no report has, and for fewer than one seed.
     """
     if seeds is not None and seeds < 1:
@@ -137,6 +135,9 @@ def wanted(
     if seeds is None:
         return found
     long = _long(found, out, device)
+    if keep:
+        store.create(out)
+        store.write_json(out / LONG, long)
     return needed(reports, out, quick, seeds, {(one.report, one.run) for one in found if long[one.experiment.digest()]})
 
 

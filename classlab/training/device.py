@@ -67,7 +67,7 @@ def choose(
         known_large = multiply_adds is not None and not small
         pays = plan.batch_size >= MIN_BATCH_FOR_BF16 and (convolutions or known_large)
         precision = "bf16" if pays and _bf16_pays(name, convolutions) else "fp32"
-    if precision == "fp64" and name == "mps":
+    if precision == "fp64" and name.startswith("mps"):
         raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
         threads = 1 if small else torch.get_num_threads()
@@ -146,7 +146,7 @@ def check_device(given: str | None) -> str:
 
 def sums(settings: Settings, *shape: int) -> torch.Tensor:
     """Return zeros of this shape to add up in: float64, or float32 on mps, which has nothing wider."""
-    dtype = torch.float32 if settings.device == "mps" else torch.float64
+    dtype = torch.float32 if settings.device.startswith("mps") else torch.float64
     return torch.zeros(shape, device=settings.device, dtype=dtype)
 
 
