@@ -189,12 +189,12 @@ def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     """
     import torch
 
-    from classlab.training import dropout, memory, pooling
+    from classlab.training import columns, dropout, memory, pooling
 
     memory.keep()
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     if settings.precision == "fp64":
         model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
-    model = pooling.quicken(dropout.quicken(model))
+    model = columns.quicken(pooling.quicken(dropout.quicken(model)))
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

@@ -21,6 +21,9 @@ MIN_BATCH_FOR_BF16 = 64
 # Below so many multiply-adds a step, threads wait for each other longer than they work, and without convolutions bf16
 # spends more on casting than it saves (docs/log.md). Where the machine was measured at rest, its own figure counts.
 MIN_WORK_FOR_THREADS = 50_000_000
+# So many times that without convolutions: preparing the images is more of the work then, and it goes on beside the step
+# where a core is left to it.
+WITHOUT_CONVOLUTIONS = 4
 # A product of matrices must be so much faster in bf16, for what surrounds it becomes slower.
 MIN_PRODUCT_GAIN = 2.0
 # Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md). Both are one core's work:
@@ -61,7 +64,8 @@ def choose(
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    small = multiply_adds is not None and plan.batch_size * multiply_adds < least_work_for_threads(name)
+    work, least = plan.batch_size * (multiply_adds or 0), least_work_for_threads(name)
+    small = multiply_adds is not None and work < least
     precision = plan.precision
     if precision == "auto":
         known_large = multiply_adds is not None and not small
@@ -70,7 +74,8 @@ def choose(
     if precision == "fp64" and name.startswith("mps"):
         raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
-        threads = 1 if small else torch.get_num_threads()
+        shared = small or (work < WITHOUT_CONVOLUTIONS * least and multiply_adds is not None and not convolutions)
+        threads = 1 if shared else torch.get_num_threads()
     compiled = plan.compile
     if compiled == "auto":
         steps = plan.epochs * math.ceil(images / plan.batch_size)

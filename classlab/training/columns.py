@@ -1,0 +1,66 @@
+"""A convolution of few channels on a processor, two columns at a time: half of a register would be idle otherwise.
+
+In a channels-last image two neighbouring pixels are one pixel of twice the channels, and two neighbouring outputs one
+of twice the kernels, so neither is copied: the kernels alone are written down twice, the second time moved by a column.
+That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The sums are the same, in another
+order of adding.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Channels in and out up to which it was measured to pay: with 16 out, a register is full.
+MOST_IN, MOST_OUT = 3, 12
+
+
+class Conv2d(nn.Conv2d):
+    """torch's convolution, for images of an even width."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution: (batch, channels, h, w) to (batch, kernels, h', w')."""
+        if not self._suits(input):
+            return super().forward(input)
+        count, channels, height, width = input.shape
+        kernels, length = self.weight.shape[0], self.weight.shape[3]
+        padding = (int(self.padding[0]), math.ceil(int(self.padding[1]) / 2))
+        before = 2 * padding[1] - int(self.padding[1])  # columns that padding by whole pairs begins too early
+        pairs = math.ceil((before + length + 1) / 2)
+        moved = [
+            F.pad(self.weight, (before + place, 2 * pairs - before - place - length)).unflatten(3, (pairs, 2))
+            for place in (0, 1)
+        ]
+        weight = torch.cat(moved).permute(0, 4, 1, 2, 3).flatten(1, 2)
+        bias = None if self.bias is None else torch.cat([self.bias, self.bias])
+        images = input.permute(0, 2, 3, 1).reshape(count, height, width // 2, 2 * channels).permute(0, 3, 1, 2)
+        output = F.conv2d(images, weight.contiguous(memory_format=torch.channels_last), bias, padding=padding)
+        rows, places = output.shape[2], 2 * output.shape[3]
+        return output.permute(0, 2, 3, 1).reshape(count, rows, places, kernels).permute(0, 3, 1, 2)
+
+    def _suits(self, input: Tensor) -> bool:
+        if input.ndim != 4 or input.device.type != "cpu" or not input.is_contiguous(memory_format=torch.channels_last):
+            return False
+        width, outputs = input.shape[3], input.shape[3] + 2 * int(self.padding[1]) - self.weight.shape[3] + 1
+        return width % 2 == 0 and outputs % 2 == 0 and outputs > 0
+
+
+def quicken(model: nn.Module) -> nn.Module:
+    """Give torch's own convolutions of few channels the faster form, in place, and return the network."""
+    for layer in model.modules():
+        if type(layer) is nn.Conv2d and _is_plain(layer):
+            layer.__class__ = Conv2d
+    return model
+
+
+def _is_plain(layer: nn.Conv2d) -> bool:
+    return (
+        layer.in_channels <= MOST_IN
+        and layer.out_channels <= MOST_OUT
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+        and layer.kernel_size != (1, 1)
+    )

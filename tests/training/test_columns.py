@@ -1,0 +1,94 @@
+"""Convolutions two columns at a time against torch's own: values and gradients in float64, and the layers it is for."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from classlab.experiment import load
+from classlab.runs.prepare import place_model, place_splits, prepare
+from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d, quicken
+from classlab.training.device import Settings
+from classlab.training.step import make_step
+
+LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])
+SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+@settings(max_examples=200)
+@given(
+    st.tuples(st.integers(0, 3), st.integers(1, MOST_IN), st.integers(6, 11), st.integers(6, 12)),
+    st.integers(1, MOST_OUT), SIZES, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans(), LAYOUTS,
+    st.integers(0, 99),
+)  # fmt: skip
+def test_it_gives_torch_s_values_and_gradients(shape, kernels, size, padding, bias, layout, seed):
+    torch.manual_seed(seed)
+    theirs = nn.Conv2d(shape[1], kernels, size, padding=padding, bias=bias).double().to(memory_format=layout)
+    ours = copy.deepcopy(theirs)
+    ours.__class__ = Conv2d
+    images = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    expected, output = theirs(images), ours(images)
+    torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+    gradient = torch.randn_like(expected)
+    for one, other in zip(
+        torch.autograd.grad(output, [images, *ours.parameters()], gradient),
+        torch.autograd.grad(expected, [images, *theirs.parameters()], gradient),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_an_even_width_in_channels_last_is_what_goes_by_two_columns(monkeypatch):
+    layer = quicken(nn.Conv2d(3, 6, 5))
+    pixels = {"even": (2, 3, 32, 32), "odd": (2, 3, 32, 31)}
+    given = []
+    function = torch.nn.functional.conv2d
+    monkeypatch.setattr("torch.nn.functional.conv2d", lambda *a, **k: given.append(a[0].shape[1]) or function(*a, **k))
+    for shape in pixels.values():
+        output = layer(torch.randn(shape).contiguous(memory_format=torch.channels_last))
+        assert output.is_contiguous(memory_format=torch.channels_last)
+    layer(torch.randn(pixels["even"]))  # three channels, one after the other
+    assert given == [6, 3, 3]
+
+
+def test_a_kernel_wider_than_the_image_is_refused_as_by_torch():
+    with pytest.raises(RuntimeError):
+        quicken(nn.Conv2d(1, 2, 5))(torch.randn(1, 1, 4, 4).contiguous(memory_format=torch.channels_last))
+
+
+def test_only_plain_layers_of_few_channels_are_given_the_faster_form():
+    class Own(nn.Conv2d):
+        pass
+
+    others = [
+        nn.Conv2d(MOST_IN + 1, 6, 5), nn.Conv2d(1, MOST_OUT + 1, 5), nn.Conv2d(1, 6, 5, stride=2),
+        nn.Conv2d(1, 6, 5, dilation=2), nn.Conv2d(2, 6, 5, groups=2), nn.Conv2d(1, 6, 5, padding_mode="reflect"),
+        nn.Conv2d(1, 6, 5, padding="same"), nn.Conv2d(3, 6, 1), nn.Conv1d(1, 6, 5), Own(1, 6, 5),
+    ]  # fmt: skip
+    network = nn.Sequential(nn.Conv2d(1, 1, 2), nn.Conv2d(MOST_IN, MOST_OUT, 5, padding=2), *others)
+    assert quicken(network) is network
+    assert [type(layer) is Conv2d for layer in network] == [True, True] + [False] * len(others)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_of_a_network_that_begins_with_one_equals_plain_pytorch_s(compiled):
+    small = ["data.dataset=digits", "data.normalise=null", "model.kernel=3", "model.pool_after=[1]"]
+    prepared = prepare(load("cifar-lenet", [*small, "training.batch_size=4", "training.precision=fp64"]), 0, {}, None)
+    plain = copy.deepcopy(prepared.model).double()
+    settings = Settings("cpu", "fp64", channels_last=True, threads=1, compiled=compiled)
+    model = place_model(prepared.model, settings)
+    assert any(type(layer) is Conv2d for layer in model.modules())
+    choice, part = prepared.experiment.training.optimizer, place_splits(prepared, settings)["train"]
+    optimizers = [choice.call("optimizer", parameters=list(one.parameters())) for one in (model, plain)]
+    images, labels = part.first(4, torch.channels_last), part.labels[:4]
+    step = make_step(model, optimizers[0], prepared.experiment, settings, images)
+    for _ in range(20):
+        step(images, images, labels, torch.zeros(2, dtype=torch.float64))
+        optimizers[1].zero_grad()
+        torch.nn.functional.cross_entropy(plain(images.contiguous()), labels).backward()
+        optimizers[1].step()
+    for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
