@@ -104,7 +104,7 @@ def say_answer(answer: "Answer", watched: str | None) -> None:
         )
     console.print()
     wrong = [f"{one.name}: {one.note}" for one in answer.variants if one.note]
-    for mark, sentences in (("!", wrong), ("•", [one.sentence for one in answer.comparisons]), ("!", answer.notes)):
+    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes)):
         for sentence in sentences:
             point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
             grid = Table.grid(padding=(0, 1))

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from classlab import statistics
-from classlab.statistics import Comparison, Estimate, Scale
+from classlab.statistics import Comparison, Equivalence, Estimate, Scale
 from classlab.study.results import Row, scale_of
 
 if TYPE_CHECKING:
@@ -48,12 +48,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a study, or any runs side by side, have to say."""
+    """What a study, or any runs side by side, have to say.
+
+    equivalences: whether variants differ from the baseline by less than what matters, where the study says how much.
+    """
 
     metric: str
     baseline: str
     variants: list[Told]
     comparisons: list[Comparison]
+    equivalences: list[Equivalence]
     notes: list[str]
 
     @property
@@ -62,12 +66,12 @@ class Answer:
         return scale_of(self.metric)
 
     def sentences(self) -> list[str]:
-        """Return one sentence for each variant, one for each comparison, and what else must be known."""
-        return [
-            *(one.sentence for one in self.variants),
-            *(one.sentence for one in self.comparisons),
-            *self.notes,
-        ]
+        """Return one sentence for each variant, one for each test, and what else must be known."""
+        return [*(one.sentence for one in self.variants), *self.tested(), *self.notes]
+
+    def tested(self) -> list[str]:
+        """Return one sentence for each comparison, and for each test of equivalence."""
+        return [*(one.sentence for one in self.comparisons), *(one.sentence for one in self.equivalences)]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as a program reads it."""
@@ -80,11 +84,13 @@ def answer(
     metric: str,
     right: Right = lambda variant, seed: None,
     chance: float | None = None,
+    within: float | None = None,
 ) -> Answer:
     """Return the answer of runs: variant -> its rows (each with seed, status and metrics; see results.row).
 
     right: asked where one seed each leaves only the test images to compare over. chance: what a diverged run without a
-    value counts at, the share of the largest class; only for accuracies.
+    value counts at, the share of the largest class; only for accuracies. within: a difference too small to matter, in
+    points for accuracies, else in the metric's own unit; None: equivalence is not tested.
     """
     scale = scale_of(metric)
     chance = chance if scale.is_share else None
@@ -97,12 +103,16 @@ def answer(
         comparisons = _over_images(comparable, gathered[baseline], right, images)
     else:
         comparisons = statistics.compare(comparable, gathered[baseline], scale, images)
+    margin = within / scale.factor if within and gathered[baseline].values else None
+    equivalences = [
+        statistics.equivalence(one, gathered[baseline], margin, scale, images) for one in comparable if margin
+    ]
     notes = []
     for one in others:
         if one not in comparable:
             silent = one if not one.values else gathered[baseline]
             notes.append(f"{one.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})")
-    return Answer(metric, baseline, told, comparisons, notes)
+    return Answer(metric, baseline, told, comparisons, equivalences, notes)
 
 
 def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:

@@ -96,8 +96,10 @@ class StudyResult:
         """Each variant's mean with its interval, and each comparison with the baseline."""
         by_variant = {one.name: [row for row in self.rows if row["variant"] == one.name] for one in self.variants}
         chance = next(filter(None, map(results.largest_class_share, self._all_folders())), None)
-        metric, names = self.study.compare.metric, list(by_variant)
-        return answer(by_variant, baseline(self.study, names), metric, self.right, chance)
+        compare, names = self.study.compare, list(by_variant)
+        return answer(
+            by_variant, baseline(self.study, names), compare.metric, self.right, chance, compare.equivalent_within
+        )
 
     def _all_folders(self) -> list[Path]:
         return [folder for of in self.folders.values() for folder in of.values()]

@@ -84,6 +84,11 @@ class Compare(Section):
         "spread_val_accuracy: the highest less the lowest of the last five epochs",
         json_schema_extra={"pattern": f"^({METRIC.pattern})$"},
     )
+    equivalent_within: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="a difference from the baseline too small to matter, in points for an accuracy: each variant is "
+        "tested for differing by less; null: none is",
+    )
 
     @pydantic.field_validator("metric")
     @classmethod

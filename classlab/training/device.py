@@ -26,9 +26,9 @@ MIN_WORK_FOR_THREADS = 50_000_000
 WITHOUT_CONVOLUTIONS = 4
 # A product of matrices must be so much faster in bf16, for what surrounds it becomes slower.
 MIN_PRODUCT_GAIN = 2.0
-# Compiling takes some 15 s and saves about half a millisecond of a small step (docs/log.md). Both are one core's work:
-# their ratio, unlike each of them, is much the same on any machine.
-MIN_STEPS_TO_COMPILE = 40_000
+# Compiling takes up to 15 s and saves some 0.9 ms of a small step (docs/log.md). Both are one core's work: their ratio,
+# unlike each of them, is much the same on any machine.
+MIN_STEPS_TO_COMPILE = 20_000
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,21 @@ def test_every_figure_of_an_answer_is_that_of_the_statistics():
     assert [one.estimate for one in said.variants] == [statistics.over_seeds(values) for values in data.values()]
 
 
+def test_a_difference_too_small_to_matter_is_tested_where_the_study_names_one():
+    data = {"base": [0.910, 0.911, 0.912], "near": [0.911, 0.911, 0.911], "far": [0.94, 0.95, 0.93]}
+    every = {name: rows(values) for name, values in data.items()} | {"lost": rows([None], statuses=["failed"])}
+    said = answer(every, "base", "test_accuracy", within=0.5)
+    made = {name: statistics.Variant(name, dict(enumerate(values))) for name, values in data.items()}
+    near, far = (statistics.equivalence(made[name], made["base"], 0.005, images=1000) for name in ("near", "far"))
+    assert said.equivalences == [near, far] and near.equivalent and not far.equivalent
+    assert said.tested()[2:] == [near.sentence, far.sentence] and set(said.tested()) < set(said.sentences())
+    assert "differ by less than 0.50 points" in near.sentence
+    loss = answer({name: rows(data[name], "test_loss") for name in ("base", "near")}, "base", "test_loss", within=0.5)
+    assert loss.equivalences[0].margin == 0.5
+    none = answer({"base": rows([None], statuses=["failed"]), "a": rows([0.5])}, "base", "test_accuracy", within=0.5)
+    assert none.equivalences == [] and answer(every, "base", "test_accuracy").equivalences == []
+
+
 def test_a_diverged_run_without_a_value_counts_at_chance_and_a_loss_cannot():
     bad = rows([None, 0.5], statuses=["diverged", "finished"])
     said = answer({"base": rows([0.5, 0.6]), "bad": bad}, "base", "test_accuracy", chance=0.1)

@@ -16,7 +16,7 @@ def section(result: StudyResult) -> Section:
     blocks: list[Block] = [_verdict(result, answer), _numbers(result), variants(answer, result.watched)]
     if answer.comparisons:
         blocks.append(comparisons(answer))
-        blocks += [Words(f"{one.sentence}.") for one in answer.comparisons]
+        blocks += [Words(f"{sentence}.") for sentence in answer.tested()]
     blocks += [Words(f"{note}.") for note in answer.notes]
     return Section("Answer", tuple(blocks))
 
