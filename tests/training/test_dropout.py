@@ -27,6 +27,16 @@ def test_every_sixteen_bits_of_a_word_are_drawn_alike():
         assert float((mask[:, lane] & other).float().mean()) == pytest.approx(0.09, abs=0.006)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("probability", [1e-7, 1e-5, 0.1, 0.25, 0.5, 0.9, 0.9999999])
+def test_a_value_is_kept_where_its_sixteen_bits_are_not_below_the_share(dtype, probability):
+    dropped = min(round(probability * 2**16), 2**16 - 1)
+    words = torch.empty(60, dtype=torch.int64).random_(-(2**63), None, generator=torch.Generator().manual_seed(3))
+    kept = words.view(torch.int16)[:238] >= dropped - 2**15
+    mask = draw((2, 7, 17), probability, dtype, torch.Generator().manual_seed(3))
+    assert torch.equal(mask.view(-1), kept.to(dtype) * (2**16 / (2**16 - dropped))) and mask.dtype == dtype
+
+
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.floats(0, 1), st.integers(0, 2**32))
 def test_any_shape_and_probability(shape, probability, seed):
     mask = draw(tuple(shape), probability, torch.float32, torch.Generator().manual_seed(seed))
