@@ -137,8 +137,21 @@ def test_equivalence_is_two_one_sided_tests():
     below = scipy.stats.ttest_1samp(a - b, 0.001, alternative="less").pvalue
     assert found.p == pytest.approx(max(above, below))
     assert found.equivalent
-    assert found.sentence.startswith("one and one differ by less than 0.10 points (two one-sided tests")
+    assert found.sentence.startswith("one and one differ by less than 0.1 points: a difference of")
+    low, high = scipy.stats.ttest_1samp(a - b, 0).confidence_interval(0.9)
+    assert (found.low, found.high) == pytest.approx((low, high)) and -found.margin < low and high < found.margin
+    assert (found.variant, found.baseline, found.seeds, found.test) == ("one", "one", (4, 4), "paired t test")
     assert not equivalence(numbered(a), numbered(b), margin=0.0001).equivalent
+
+
+def test_equivalence_of_equal_losses_and_of_runs_that_went_wrong():
+    same = equivalence(numbered([0.5, 0.6]), numbered([0.5, 0.6]), 0.25, LOSS)
+    assert same.equivalent and same.p == 0 and "differ by less than 0.25: a difference of 0.0000 (90 %" in same.sentence
+    apart = equivalence(numbered([0.8, 0.9]), numbered([0.5, 0.6]), 0.25, LOSS)
+    assert not apart.equivalent and apart.p == 1
+    wrong = variant("wrong", [(0, 0.9, "finished"), (1, 0.91, "finished"), (2, None, "failed")])
+    assert "wrong: 1 of 3 runs failed" in equivalence(wrong, numbered([0.9, 0.91]), 0.125 / 100).sentence
+    assert "less than 0.125 points" in equivalence(wrong, numbered([0.9, 0.91]), 0.125 / 100).sentence
 
 
 def test_seeds_needed_agrees_with_published_tables():
@@ -362,7 +375,7 @@ def test_mcnemar_speaks_of_these_two_networks():
 
 def test_equivalence_needs_seeds_and_a_margin():
     alone = equivalence(numbered([0.5], name="a"), numbered([0.6], name="b"), margin=0.01)
-    assert alone.sentence == "whether a and b differ by less than 1.00 points cannot be said with one seed each"
+    assert alone.sentence == "whether a and b differ by less than 1 point cannot be said with one seed each"
     with pytest.raises(ValueError, match="margin must be above 0"):
         equivalence(numbered([0.5]), numbered([0.6]), margin=0)
 

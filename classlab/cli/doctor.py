@@ -120,8 +120,10 @@ def _threads(machine: "Machine") -> Line:
 
     if machine.threads == 1:
         return Line("threads", "ok", "one")
-    millions = least_work_for_threads(machine.device) / 1e6
-    return Line("threads", "ok", f"{machine.threads} from {millions:.0f} million multiply-adds a step, below that one")
+    least, linear = (least_work_for_threads(machine.device, convolutions) / 1e6 for convolutions in (True, False))
+    other = f" ({linear:.0f} without convolutions)" if linear > least else ""
+    told = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
+    return Line("threads", "ok", told)
 
 
 def _flags(device: str) -> str:

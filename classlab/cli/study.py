@@ -74,7 +74,7 @@ def _say(done: "StudyResult") -> None:
 
 
 def say_answer(answer: "Answer", watched: str | None) -> None:
-    """Print the table of variants and a sentence for each comparison.
+    """Print the table of variants and a sentence for each test.
 
     watched: the split that was evaluated every epoch, whose best and last epoch the table then shows.
     """

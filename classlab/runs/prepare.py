@@ -184,8 +184,8 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
 
-    It is changed in place: dropout and max pooling take the forms of training.dropout and training.pooling. From now
-    on the process keeps the memory that steps free.
+    It is changed in place: dropout, max pooling and convolutions of few channels take the forms of training.dropout,
+    training.pooling and training.columns. From now on the process keeps the memory that steps free.
     """
     import torch
 

@@ -66,11 +66,22 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Two one-sided tests: whether variant and baseline differ by less than `margin` (a fraction, for accuracies)."""
+    """Two one-sided tests: whether variant and baseline differ by less than `margin` (a fraction, for accuracies).
 
+    effect: the variant's mean less the baseline's; low, high: its 90 % interval, which the margin is held against. All
+    of them, and p, are None with one seed each. seeds: of the variant, of the baseline.
+    """
+
+    variant: str
+    baseline: str
     margin: float
+    effect: float | None
+    low: float | None
+    high: float | None
     p: float | None
     equivalent: bool
+    test: str
+    seeds: tuple[int, int]
     sentence: str
 
 
@@ -203,14 +214,23 @@ def equivalence(
     if not margin > 0:
         raise ValueError(f"the margin must be above 0; got {margin}")
     test = _t_test(_seen(one), _seen(baseline), images if scale.is_share else None)
-    limit = f"{scale.gaps(margin)[0]}{scale.gap_unit}"
+    limit, pair = scale.gap(margin), f"{one.name} and {baseline.name}"
     if test is None:
-        told = f"whether {one.name} and {baseline.name} differ by less than {limit} cannot be said with one seed each"
-        return Equivalence(margin, None, False, told)
-    p = float(stdtr(test.df, -(margin - abs(test.effect)) / test.error))
+        told = f"whether {pair} differ by less than {limit} cannot be said with one seed each{_notes(one, baseline)}"
+        return Equivalence(one.name, baseline.name, margin, None, None, None, None, False, "none", (1, 1), told)
+    room = margin - abs(test.effect)
+    p = float(stdtr(test.df, -room / test.error)) if test.error else float(room <= 0)
+    half = t_quantile(1 - 2 * ALPHA, test.df) * test.error
+    low, high = test.effect - half, test.effect + half
+    gap, least, most = scale.gaps(test.effect, low, high)
     verdict = "differ by less than" if p < ALPHA else "have not been shown to differ by less than"
-    told = f"{one.name} and {baseline.name} {verdict} {limit} (two one-sided tests, {_p(p)})"
-    return Equivalence(margin, p, p < ALPHA, told)
+    told = (
+        f"{pair} {verdict} {limit}: a difference of {gap}{scale.gap_unit} (90 % interval {least} to {most}; "
+        f"two one-sided tests by the {test.name}, {_seeds(test)}, {_p(p)}){_notes(one, baseline)}"
+    )
+    return Equivalence(
+        one.name, baseline.name, margin, test.effect, low, high, p, p < ALPHA, test.name, test.seeds, told
+    )
 
 
 @dataclass(frozen=True)

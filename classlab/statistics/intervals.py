@@ -25,6 +25,11 @@ class Scale:
         """Return "99.43 %"."""
         return f"{self.factor * value:.{self.decimals}f}{self.unit}".replace("-", "−")
 
+    def gap(self, gap: float) -> str:
+        """Return a difference that somebody stated, with its unit and all its digits: "0.125 points"."""
+        unit = self.gap_unit.removesuffix("s") if self.factor * gap == 1 else self.gap_unit
+        return f"{self.factor * gap:g}{unit}".replace("-", "−")
+
     def gaps(self, *gaps: float) -> list[str]:
         """Return differences without unit, with as many decimals as keep the smallest that is not 0 from reading 0."""
         scaled = [self.factor * gap for gap in gaps]

@@ -1,4 +1,4 @@
-"""The answer: each variant's mean with its interval, each comparison with the baseline, and a plain sentence for each.
+"""The answer: each variant's mean with its interval, each test against the baseline, and a plain sentence for each.
 
 Every figure comes from classlab.statistics; here it is only decided which of its tests the runs allow.
 """
@@ -103,9 +103,10 @@ def answer(
         comparisons = _over_images(comparable, gathered[baseline], right, images)
     else:
         comparisons = statistics.compare(comparable, gathered[baseline], scale, images)
-    margin = within / scale.factor if within and gathered[baseline].values else None
     equivalences = [
-        statistics.equivalence(one, gathered[baseline], margin, scale, images) for one in comparable if margin
+        statistics.equivalence(one, gathered[baseline], within / scale.factor, scale, images)
+        for one in comparable
+        if within
     ]
     notes = []
     for one in others:

@@ -93,7 +93,7 @@ class StudyResult:
 
     @cached_property
     def answer(self) -> Answer:
-        """Each variant's mean with its interval, and each comparison with the baseline."""
+        """Each variant's mean with its interval, and each test against the baseline."""
         by_variant = {one.name: [row for row in self.rows if row["variant"] == one.name] for one in self.variants}
         chance = next(filter(None, map(results.largest_class_share, self._all_folders())), None)
         compare, names = self.study.compare, list(by_variant)
@@ -109,7 +109,7 @@ class StudyResult:
         return results.right(self.folders[variant][seed])
 
     def sentences(self) -> list[str]:
-        """Return the answer in plain words: a sentence for each variant and for each comparison."""
+        """Return the answer in plain words: a sentence for each variant and for each test."""
         return self.answer.sentences()
 
     @property

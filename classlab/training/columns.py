@@ -3,7 +3,7 @@
 In a channels-last image two neighbouring pixels are one pixel of twice the channels, and two neighbouring outputs one
 of twice the kernels, so neither is copied: the kernels alone are written down twice, the second time moved by a column.
 That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The sums are the same, in another
-order of adding.
+order of adding; but where a pixel is infinite, zeros in the kernels make it NaN one column further too.
 """
 
 import math
@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 # Channels in and out up to which it was measured to pay: with 16 out, a register is full.
 MOST_IN, MOST_OUT = 3, 12
+LEAST_WIDE = 3  # columns of a kernel: narrower ones would spend much of their work on zeros
 
 
 class Conv2d(nn.Conv2d):
-    """torch's convolution, for images of an even width."""
+    """torch's convolution, two columns at a time where images lie channels-last, and they and the outputs are even."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution: (batch, channels, h, w) to (batch, kernels, h', w')."""
@@ -40,7 +41,9 @@ class Conv2d(nn.Conv2d):
         return output.permute(0, 2, 3, 1).reshape(count, rows, places, kernels).permute(0, 3, 1, 2)
 
     def _suits(self, input: Tensor) -> bool:
-        if input.ndim != 4 or input.device.type != "cpu" or not input.is_contiguous(memory_format=torch.channels_last):
+        if input.ndim != 4 or input.device.type != "cpu" or input.shape[1] != self.in_channels:
+            return False
+        if not input.is_contiguous(memory_format=torch.channels_last):
             return False
         width, outputs = input.shape[3], input.shape[3] + 2 * int(self.padding[1]) - self.weight.shape[3] + 1
         return width % 2 == 0 and outputs % 2 == 0 and outputs > 0
@@ -62,5 +65,5 @@ def _is_plain(layer: nn.Conv2d) -> bool:
         and layer.groups == 1
         and layer.padding_mode == "zeros"
         and not isinstance(layer.padding, str)
-        and layer.kernel_size != (1, 1)
+        and layer.kernel_size[1] >= LEAST_WIDE
     )

@@ -16,18 +16,19 @@ from torch import nn
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Training
 from classlab.training import machine, updates
+from classlab.training.cores import cores
 
 MIN_BATCH_FOR_BF16 = 64
 # Below so many multiply-adds a step, threads wait for each other longer than they work, and without convolutions bf16
 # spends more on casting than it saves (docs/log.md). Where the machine was measured at rest, its own figure counts.
 MIN_WORK_FOR_THREADS = 50_000_000
-# So many times that without convolutions: preparing the images is more of the work then, and it goes on beside the step
-# where a core is left to it.
-WITHOUT_CONVOLUTIONS = 4
+# So many times that where a second thread would take the core on which images are prepared beside the step, and the
+# network has no convolutions: preparing is more of the work then (docs/log.md).
+TWO_WITHOUT_CONVOLUTIONS = 4
 # A product of matrices must be so much faster in bf16, for what surrounds it becomes slower.
 MIN_PRODUCT_GAIN = 2.0
-# Compiling takes up to 15 s and saves some 0.9 ms of a small step (docs/log.md). Both are one core's work: their ratio,
-# unlike each of them, is much the same on any machine.
+# Compiling takes some 12 s and saves about a millisecond of a small step (docs/log.md). Both are one core's work: their
+# ratio, unlike each of them, is much the same on any machine.
 MIN_STEPS_TO_COMPILE = 20_000
 
 
@@ -64,8 +65,8 @@ def choose(
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    work, least = plan.batch_size * (multiply_adds or 0), least_work_for_threads(name)
-    small = multiply_adds is not None and work < least
+    work = math.inf if multiply_adds is None else plan.batch_size * multiply_adds
+    small = work < least_work_for_threads(name)
     precision = plan.precision
     if precision == "auto":
         known_large = multiply_adds is not None and not small
@@ -74,8 +75,7 @@ def choose(
     if precision == "fp64" and name.startswith("mps"):
         raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
-        shared = small or (work < WITHOUT_CONVOLUTIONS * least and multiply_adds is not None and not convolutions)
-        threads = 1 if shared else torch.get_num_threads()
+        threads = 1 if work < least_work_for_threads(name, convolutions) else torch.get_num_threads()
     compiled = plan.compile
     if compiled == "auto":
         steps = plan.epochs * math.ceil(images / plan.batch_size)
@@ -108,12 +108,13 @@ def has_compiler() -> bool:
         return False
 
 
-def least_work_for_threads(device: str) -> int:
+def least_work_for_threads(device: str, convolutions: bool = True) -> int:
     """Return the multiply-adds of a step from which more than one thread pays, as measured once on this machine."""
     if device != "cpu" or torch.get_num_threads() == 1:
         return MIN_WORK_FOR_THREADS
     measured = machine.cached(device)
-    return MIN_WORK_FOR_THREADS if measured.was_busy else measured.work_for_threads
+    factor = TWO_WITHOUT_CONVOLUTIONS if not convolutions and torch.get_num_threads() == cores() == 2 else 1
+    return factor * (MIN_WORK_FOR_THREADS if measured.was_busy else measured.work_for_threads)
 
 
 def _bf16_pays(device: str, convolutions: bool) -> bool:

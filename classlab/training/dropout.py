@@ -34,8 +34,8 @@ def draw(shape: tuple[int, ...], probability: float, dtype: torch.dtype, random:
     count, dropped = math.prod(shape), min(round(probability * LEVELS), LEVELS - 1)
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=random)
     numbers = words.view(torch.int16)[:count]
-    # 1 from the lowest number that is kept on, else 0: a comparison and what follows it take ten times as long.
-    lowest = max(dropped, 1) - LEVELS // 2
+    # 1 from the lowest number that is kept on, else 0: in whole numbers, for comparing takes many times as long.
+    lowest = dropped - LEVELS // 2
     kept = numbers.clamp(lowest - 1, lowest).sub_(lowest - 1) if dropped else torch.ones_like(numbers)
     scale = torch.tensor(LEVELS / (LEVELS - dropped), dtype=dtype)
     if dtype.itemsize == kept.itemsize:  # the bits of 0 are those of the whole number 0

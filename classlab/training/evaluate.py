@@ -57,7 +57,7 @@ class Images:
         else:
             images = self.pixels[index]
             if images.dtype == torch.uint8 and not (augmentations and random is not None):
-                inputs = self._normalised(images.float(), 255)  # two passes instead of four
+                inputs = self._normalised(images.float(), 255)  # one pass less than dividing by 255 first
                 return inputs, inputs
             if images.dtype == torch.uint8:
                 images = images.float().div_(255)
@@ -70,8 +70,8 @@ class Images:
 
     def _normalised(self, images: Tensor, scale: int = 1) -> Tensor:
         """Return images, float32 on the scale 0 … `scale`, normalised."""
-        # A mean for every pixel, lying in memory as an image does: of three numbers, one a channel, the arithmetic
-        # would take five times as long (docs/log.md).
+        # A mean for every pixel, lying in memory as an image does: with three numbers, one a channel, preparing
+        # a batch takes almost twice as long (docs/log.md).
         mean, std = (
             torch.empty_like(images[:1], dtype=value.dtype).copy_(scale * value) for value in (self.mean, self.std)
         )

@@ -169,7 +169,7 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
             _replace(network, name, _MeanOfAll())
         for ours, torchs in ((pooling.MaxPool2d, nn.MaxPool2d), (columns.Conv2d, nn.Conv2d)):
             if type(layer) is ours:
-                layer.__class__ = cast(Any, torchs)  # which the compiler and torch.vmap know
+                layer.__class__ = cast(Any, torchs)  # which torch.vmap knows
     for mask in masks:
         _replace(network, mask.name, _Masked())
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)

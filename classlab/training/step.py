@@ -68,7 +68,7 @@ def _compiled(
     """Return a step that is one compiled graph for batches as large as `inputs`; a smaller last one goes eagerly."""
     plan = experiment.training
     taken = take_apart(model, inputs)
-    columns.quicken(taken.network)
+    columns.quicken(taken.network)  # the compiler knows this form, torch.vmap does not
     loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
     group = optimizer.param_groups[0]

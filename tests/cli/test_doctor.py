@@ -55,7 +55,10 @@ def test_bf16_that_is_slower_is_not_used(monkeypatch):
     assert "and not used" in doctor._bf16(slow).text
     assert "used for large steps" in doctor._bf16(MACHINE).text
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr(device, "cores", lambda: 4)
     assert doctor._threads(MACHINE).text == "2 from 40 million multiply-adds a step, below that one"
+    monkeypatch.setattr(device, "cores", lambda: 2)
+    assert "40 million multiply-adds a step (160 without convolutions), below" in doctor._threads(MACHINE).text
 
 
 def test_a_full_disk_is_a_problem_and_exit_1(monkeypatch):

@@ -74,7 +74,7 @@ def test_a_difference_too_small_to_matter_is_tested_where_the_study_names_one():
     near, far = (statistics.equivalence(made[name], made["base"], 0.005, images=1000) for name in ("near", "far"))
     assert said.equivalences == [near, far] and near.equivalent and not far.equivalent
     assert said.tested()[2:] == [near.sentence, far.sentence] and set(said.tested()) < set(said.sentences())
-    assert "differ by less than 0.50 points" in near.sentence
+    assert "differ by less than 0.5 points" in near.sentence
     loss = answer({name: rows(data[name], "test_loss") for name in ("base", "near")}, "base", "test_loss", within=0.5)
     assert loss.equivalences[0].margin == 0.5
     none = answer({"base": rows([None], statuses=["failed"]), "a": rows([0.5])}, "base", "test_accuracy", within=0.5)

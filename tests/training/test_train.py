@@ -117,8 +117,21 @@ def test_small_steps_take_one_thread_and_bf16_only_large_ones(monkeypatch):
     assert choose("cpu", plan(4, precision="bf16"), linear, 1000, 10**9).precision == "bf16"
 
 
+def test_on_two_cores_a_network_without_convolutions_leaves_one_to_the_loader_for_longer(monkeypatch):
+    measured = replace(machine.cached(), work_for_threads=20_000_000, load=0.0)
+    monkeypatch.setattr(machine, "cached", lambda device: measured)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    for count, expected in ((2, [1, 1, 2]), (4, [1, 2, 2])):
+        monkeypatch.setattr("classlab.training.device.cores", lambda count=count: count)
+        works = (190_000, 210_000, 810_000)  # multiply-adds of one of 100 images
+        assert [choose("cpu", plan(100), nn.Linear(4, 4), 1000, work).threads for work in works] == expected
+        assert choose("cpu", plan(100), nn.Conv2d(1, 4, 3), 1000, 210_000).threads == 2
+
+
 def test_the_step_is_compiled_where_small_steps_are_many():
     linear = nn.Linear(4, 4)
+    assert choose("cpu", plan(4, epochs=2), linear, 40_000, 50_000).compiled == has_compiler()
+    assert not choose("cpu", plan(4, epochs=2), linear, 39_996, 50_000).compiled
     assert choose("cpu", plan(4, epochs=50), linear, 50_000, 50_000).compiled == has_compiler()
     assert not choose("cpu", plan(4, epochs=1), linear, 50_000, 50_000).compiled
     assert not choose("cpu", plan(4, epochs=50, compile=False), linear, 50_000, 50_000).compiled

@@ -1,4 +1,4 @@
-"""Answer: what the study found, in a sentence, a table and a sentence for each comparison."""
+"""Answer: what the study found, in a sentence, a table and a sentence for each comparison and test of equivalence."""
 
 from typing import Any
 
@@ -34,15 +34,29 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
     better = [one.variant for one in answer.comparisons if one.different and (one.effect > 0) == higher]
     worse = [one.variant for one in answer.comparisons if one.different and (one.effect > 0) != higher]
     alike = [one.variant for one in answer.comparisons if not one.different]
-    told = (
-        (better, "is better than", "are better than"),
-        (worse, "is worse than", "are worse than"),
-        (alike, "cannot be told apart from", "cannot be told apart from"),
-    )
+    told = [(better, "is better than", "are better than"), (worse, "is worse than", "are worse than")]
+    if answer.equivalences:
+        return _equivalence(answer, told, unfinished)
+    told.append((alike, "cannot be told apart from", "cannot be told apart from"))
     parts = [f"{words.listed(of)} {one if len(of) == 1 else more} {answer.baseline}" for of, one, more in told if of]
     metric = answer.metric.replace("_", " ")
     word = "Told apart" if not alike else "Not told apart" if not better and not worse else "Partly told apart"
     return Verdict("plain", word, f"By {metric}: {'; '.join(parts)}.{unfinished}")
+
+
+def _equivalence(answer: Answer, told: list[tuple[list[str], str, str]], unfinished: str) -> Verdict:
+    """Say which variants differ from the baseline by less than matters, where the study says how much that is."""
+    tests = answer.equivalences
+    near, open_ = ([one.variant for one in tests if one.equivalent == found] for found in (True, False))
+    limit = f"by less than {answer.scale.gap(tests[0].margin)}"
+    told = [
+        *told,
+        (near, f"differs {limit} from", f"differ {limit} from"),
+        (open_, f"has not been shown to differ {limit} from", f"have not been shown to differ {limit} from"),
+    ]
+    parts = [f"{words.listed(of)} {one if len(of) == 1 else more} {answer.baseline}" for of, one, more in told if of]
+    word = "Equivalent" if not open_ else "Partly equivalent" if near else "Not shown to be equivalent"
+    return Verdict("plain", word, f"By {answer.metric.replace('_', ' ')}: {'; '.join(parts)}.{unfinished}")
 
 
 def _numbers(result: StudyResult) -> Numbers:
