@@ -112,3 +112,20 @@ def test_a_study_cut_off_says_what_is_missing(result, tmp_path):
     (verdict,) = blocks(load(folder), "Answer", Verdict)
     assert verdict.word == "Not begun"
     assert paper.document_pdf(reports.build(load(folder))).startswith(b"%PDF-")
+
+
+def test_the_verdict_answers_a_question_of_equivalence(result):
+    asked = {**STUDY, "compare": {"equivalent_within": 95}}
+    told = cl.study(asked, out=result.path.parent, jobs=1)
+    (verdict,) = blocks(told, "Answer", Verdict)
+    near, diverged = told.answer.equivalences
+    assert near.equivalent and verdict.word in ("Equivalent", "Partly equivalent")
+    assert (
+        f"{near.variant} differs by less than 95 points from learning_rate=0.1" in verdict.sentence or diverged.equivalent
+    )
+    sentences = [block.text for block in blocks(told, "Answer", Words)]
+    assert f"{near.sentence}." in sentences and f"{diverged.sentence}." in sentences
+    never = cl.study({**asked, "compare": {"equivalent_within": 0.001}}, out=result.path.parent, jobs=1)
+    (verdict,) = blocks(never, "Answer", Verdict)
+    assert verdict.word == "Not shown to be equivalent"
+    assert "have not been shown to differ by less than 0.001 points from learning_rate=0.1" in verdict.sentence
