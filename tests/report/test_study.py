@@ -120,9 +120,8 @@ def test_the_verdict_answers_a_question_of_equivalence(result):
     (verdict,) = blocks(told, "Answer", Verdict)
     near, diverged = told.answer.equivalences
     assert near.equivalent and verdict.word in ("Equivalent", "Partly equivalent")
-    assert (
-        f"{near.variant} differs by less than 95 points from learning_rate=0.1" in verdict.sentence or diverged.equivalent
-    )
+    if not diverged.equivalent:
+        assert f"{near.variant} differs by less than 95 points from learning_rate=0.1" in verdict.sentence
     sentences = [block.text for block in blocks(told, "Answer", Words)]
     assert f"{near.sentence}." in sentences and f"{diverged.sentence}." in sentences
     never = cl.study({**asked, "compare": {"equivalent_within": 0.001}}, out=result.path.parent, jobs=1)
