@@ -77,21 +77,24 @@ COMPILED = pytest.param(True, marks=pytest.mark.skipif(not has_compiler(), reaso
 
 
 @pytest.mark.parametrize("compiled", [False, COMPILED])
-def test_a_step_of_a_network_that_begins_with_one_equals_plain_pytorch_s(compiled):
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp64", 1e-9), ("fp32", 1e-4)])
+def test_after_fifty_steps_the_weights_are_those_of_plain_pytorch(precision, tolerance, compiled):
     small = ["data.dataset=digits", "data.normalise=null", "model.kernel=3", "model.pool_after=[1]"]
-    prepared = prepare(load("cifar-lenet", [*small, "training.batch_size=4", "training.precision=fp64"]), 0, {}, None)
-    plain = copy.deepcopy(prepared.model).double()
-    settings = Settings("cpu", "fp64", channels_last=True, threads=1, compiled=compiled)
+    changes = [*small, "training.batch_size=4", f"training.precision={precision}"]
+    prepared = prepare(load("cifar-lenet", changes), 0, {}, None)
+    plain = copy.deepcopy(prepared.model).to(torch.float64 if precision == "fp64" else torch.float32)
+    settings = Settings("cpu", precision, channels_last=True, threads=1, compiled=compiled)
     model = place_model(prepared.model, settings)
     assert any(type(layer) is Conv2d for layer in model.modules())
     choice, part = prepared.experiment.training.optimizer, place_splits(prepared, settings)["train"]
     optimizers = [choice.call("optimizer", parameters=list(one.parameters())) for one in (model, plain)]
-    images, labels = part.first(4, torch.channels_last), part.labels[:4]
-    step = make_step(model, optimizers[0], prepared.experiment, settings, images)
-    for _ in range(20):
-        step(images, images, labels, torch.zeros(2, dtype=torch.float64))
+    step = make_step(model, optimizers[0], prepared.experiment, settings, part.first(4, torch.channels_last))
+    totals = torch.zeros(2, dtype=torch.float64)
+    for index in torch.arange(200).split(4):
+        images, labels = part.batch(index, [], None)[0], part.labels[index]
+        step(images.contiguous(memory_format=torch.channels_last), images, labels, totals)
         optimizers[1].zero_grad()
         torch.nn.functional.cross_entropy(plain(images.contiguous()), labels).backward()
         optimizers[1].step()
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12)
+        assert float((one - other).detach().abs().max() / other.detach().abs().max()) < tolerance
