@@ -184,17 +184,17 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
 
-    It is changed in place: dropout, max pooling and convolutions of few channels take the forms of training.dropout,
-    training.pooling and training.columns. From now on the process keeps the memory that steps free.
+    It is changed in place: some layers take the forms of training.layers. From now on the process keeps the memory
+    that steps free.
     """
     import torch
 
-    from classlab.training import columns, dropout, memory, pooling
+    from classlab.training import layers, memory
 
     memory.keep()
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     if settings.precision == "fp64":
         model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
-    model = columns.quicken(pooling.quicken(dropout.quicken(model)))
+    model = layers.quicken(model)
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

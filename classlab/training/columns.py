@@ -49,15 +49,8 @@ class Conv2d(nn.Conv2d):
         return width % 2 == 0 and outputs % 2 == 0 and outputs > 0
 
 
-def quicken(model: nn.Module) -> nn.Module:
-    """Give torch's own convolutions of few channels the faster form, in place, and return the network."""
-    for layer in model.modules():
-        if type(layer) is nn.Conv2d and _is_plain(layer):
-            layer.__class__ = Conv2d
-    return model
-
-
-def _is_plain(layer: nn.Conv2d) -> bool:
+def is_plain(layer: nn.Conv2d) -> bool:
+    """Whether a convolution is set to what this form does, and has few enough channels to gain by it."""
     return (
         layer.in_channels <= MOST_IN
         and layer.out_channels <= MOST_OUT

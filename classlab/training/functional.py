@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from classlab.training import columns, dropout, pooling
+from classlab.training import dropout, layers
 from classlab.training.updates import Slots, Tensors
 
 FEATURE_DROPOUTS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -167,11 +167,9 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
             norms.append(name)
         if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
             _replace(network, name, _MeanOfAll())
-        for ours, torchs in ((pooling.MaxPool2d, nn.MaxPool2d), (columns.Conv2d, nn.Conv2d)):
-            if type(layer) is ours:
-                layer.__class__ = cast(Any, torchs)  # which torch.vmap knows
     for mask in masks:
         _replace(network, mask.name, _Masked())
+    layers.undo(network, (layers.POOLING, layers.COLUMNS))  # torch.vmap knows torch's own
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
     taken = Functional(network, trained, tuple(norms), tuple(masks))
     _probe(taken, model, inputs)

@@ -9,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 from classlab.experiment import Experiment
 from classlab.progress import errors
-from classlab.training import columns, updates
+from classlab.training import layers, updates
 from classlab.training.decompositions import Table, table
 from classlab.training.device import Settings
 from classlab.training.functional import Functional, NotFunctionalError, take_apart
@@ -68,7 +68,7 @@ def _compiled(
     """Return a step that is one compiled graph for batches as large as `inputs`; a smaller last one goes eagerly."""
     plan = experiment.training
     taken = take_apart(model, inputs)
-    columns.quicken(taken.network)  # the compiler knows this form, torch.vmap does not
+    layers.quicken(taken.network, (layers.COLUMNS,))  # the compiler knows this form, torch.vmap does not
     loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
     group = optimizer.param_groups[0]

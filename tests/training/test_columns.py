@@ -10,8 +10,9 @@ from torch import nn
 
 from classlab.experiment import load
 from classlab.runs.prepare import place_model, place_splits, prepare
-from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d, quicken
+from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d
 from classlab.training.device import Settings, has_compiler
+from classlab.training.layers import quicken
 from classlab.training.step import make_step
 
 LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])

@@ -36,27 +36,26 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
     alike = [one.variant for one in answer.comparisons if not one.different]
     told = [(better, "is better than", "are better than"), (worse, "is worse than", "are worse than")]
     if answer.equivalences:
-        return _equivalence(answer, told, unfinished)
-    told.append((alike, "cannot be told apart from", "cannot be told apart from"))
+        word, more_told = _equivalence(answer)
+        told += more_told
+    else:
+        told.append((alike, "cannot be told apart from", "cannot be told apart from"))
+        word = "Told apart" if not alike else "Not told apart" if not better and not worse else "Partly told apart"
     parts = [f"{words.listed(of)} {one if len(of) == 1 else more} {answer.baseline}" for of, one, more in told if of]
     metric = answer.metric.replace("_", " ")
-    word = "Told apart" if not alike else "Not told apart" if not better and not worse else "Partly told apart"
     return Verdict("plain", word, f"By {metric}: {'; '.join(parts)}.{unfinished}")
 
 
-def _equivalence(answer: Answer, told: list[tuple[list[str], str, str]], unfinished: str) -> Verdict:
-    """Say which variants differ from the baseline by less than matters, where the study says how much that is."""
+def _equivalence(answer: Answer) -> tuple[str, list[tuple[list[str], str, str]]]:
+    """Return the word, and which variants differ from the baseline by less than the study says matters."""
     tests = answer.equivalences
     near, open_ = ([one.variant for one in tests if one.equivalent == found] for found in (True, False))
     limit = f"by less than {answer.scale.gap(tests[0].margin)}"
-    told = [
-        *told,
+    word = "Equivalent" if not open_ else "Partly equivalent" if near else "Not shown to be equivalent"
+    return word, [
         (near, f"differs {limit} from", f"differ {limit} from"),
         (open_, f"has not been shown to differ {limit} from", f"have not been shown to differ {limit} from"),
     ]
-    parts = [f"{words.listed(of)} {one if len(of) == 1 else more} {answer.baseline}" for of, one, more in told if of]
-    word = "Equivalent" if not open_ else "Partly equivalent" if near else "Not shown to be equivalent"
-    return Verdict("plain", word, f"By {answer.metric.replace('_', ' ')}: {'; '.join(parts)}.{unfinished}")
 
 
 def _numbers(result: StudyResult) -> Numbers:
