@@ -344,14 +344,15 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
         return f"{where} is not a setting{meant or ';'} {parent or whole} has: {listing(allowed) or 'none'}"
     if kind == "missing":
         return f"{where} is required and was not given"
-    if kind == "literal_error":
-        allowed = re.findall(r"'([^']*)'", limits["expected"])
-        return f"{where} must be one of {listing(allowed)}; got {shown(given)}{did_you_mean(str(given), allowed)}"
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
     if kind == "string_pattern_mismatch":
         return f"{where} may hold letters, digits, '.', '_' and '-', up to 100 of them; got {shown(given)}"
     here = [other for other in problems if [str(step) for step in other["loc"] if _is_key(step)] == place]
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", limits["expected"])
+        allowed += ["true", "false"] if any(other["type"].startswith("bool_") for other in here) else []
+        return f"{where} must be one of {listing(allowed)}; got {shown(given)}{did_you_mean(str(given), allowed)}"
     rules = [_rule(other["type"], other.get("ctx", {}), other["msg"]) for other in here]
     return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {shown(given)}"
 
@@ -360,7 +361,8 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         word = {"greater_than": "more than", "less_than": "less than"}.get(kind)
         word = word or ("at least" if kind == "greater_than_equal" else "at most")
-        return f"must be {word} {next(iter(limits.values()))}"
+        limit = next(iter(limits.values()))
+        return f"must be {word} {int(limit) if limit == int(limit) else limit:,}"
     wanted = {
         "int": "a whole number",
         "float": "a number",

@@ -110,7 +110,7 @@ def test_the_files_a_study_names_are_looked_for_beside_it(rates, tmp_path, monke
         (["seeds=[1, 1]"], "study: seeds must name each seed once; got [1, 1]"),
         (["name=a/b"], "study: name may hold letters, digits"),
         (["compare.metric=tset_accuracy"], "did you mean test_accuracy?"),
-        (["compare.equivalent_within=0"], "compare.equivalent_within must be more than 0.0; got 0"),
+        (["compare.equivalent_within=0"], "compare.equivalent_within must be more than 0; got 0"),
         (["compare.equivalent_within=little"], "compare.equivalent_within must be a number"),
         (["compare.baseline=learning_rate=0.2"], "did you mean learning_rate=0.1?"),
         (["experiment=digit-quick"], "did you mean digits-quick?"),
