@@ -235,8 +235,7 @@ def train(
     with _alone(out):
         known = forecast.check(_variants(list(waiting.values())), device)
         works = {folder: known[one.name] for folder, one in waiting.items()}
-        # What waits for an encoder comes last, when that encoder has long been trained.
-        order = sorted(waiting.values(), key=lambda one: (one.after is not None, -_seconds(works[one.folder])))
+        order = longest_first(waiting, {folder: _seconds(work) for folder, work in works.items()})
         failures: dict[Path, str] = {}
         with watch({one.folder: _watched(one, works[one.folder]) for one in order}, verbose):
             try:
@@ -268,6 +267,15 @@ def _watched(one: Needed, work: forecast.Work) -> Watched:
 def _seconds(work: forecast.Work) -> float:
     arithmetic = 3 * (work.multiply_adds or 0) * work.images * work.epochs / MULTIPLY_ADDS_A_SECOND
     return work.steps * STEP_SECONDS + arithmetic
+
+
+def longest_first(waiting: Mapping[Path, Needed], seconds: Mapping[Path, float]) -> list[Needed]:
+    """Return the runs as they are begun. An encoder counts with the longest run that waits for it, and so before it."""
+    after: dict[Path, float] = {}
+    for folder, one in waiting.items():
+        if one.after:
+            after[one.after] = max(after.get(one.after, 0.0), seconds[folder])
+    return sorted(waiting.values(), key=lambda one: -seconds[one.folder] - after.get(one.folder, 0.0))
 
 
 def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None, failures: dict[Path, str]) -> None:

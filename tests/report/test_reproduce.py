@@ -151,11 +151,18 @@ def test_seeds_are_changed_for_all_runs_but_the_long_ones(tmp_path, monkeypatch)
     assert counted() == {"plain": 2, "single": 2, "diverged": 2, "coder": 2, "frozen": 2}  # as it was decided before
 
 
-def test_the_longest_run_is_begun_first_and_what_waits_for_another_last(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(reproduce, "_train", lambda order, *_: asked.extend(order))
-    reproduce.train(reproduce.needed([OWN], tmp_path), tmp_path, verbose=False)
-    assert [one.run for one in asked][-1] == "frozen" and {one.run for one in asked[:1]} == {"coder"}
+def test_the_longest_run_is_begun_first_and_an_encoder_counts_with_what_waits_for_it(tmp_path):
+    waiting = {one.folder: one for one in reproduce.needed([OWN], tmp_path)}
+
+    def order(**minutes):
+        return [one.run for one in reproduce.longest_first(waiting, {f: minutes[w.run] for f, w in waiting.items()})]
+
+    assert order(plain=5, single=2, diverged=1, coder=3, frozen=4) == [
+        "coder", "plain", "plain", "plain", "frozen", "single", "diverged"
+    ]  # fmt: skip
+    assert order(plain=9, single=5, diverged=1, coder=1, frozen=3) == [
+        "plain", "plain", "plain", "single", "coder", "frozen", "diverged"
+    ]  # fmt: skip
 
 
 def test_by_the_clock_one_process_takes_the_longest():
