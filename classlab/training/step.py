@@ -9,8 +9,7 @@ from torch.utils import _pytree as pytree
 
 from classlab.experiment import Experiment
 from classlab.progress import errors
-from classlab.training import layers, updates
-from classlab.training.decompositions import Table, table
+from classlab.training import columns, decompositions, layers, updates
 from classlab.training.device import Settings
 from classlab.training.functional import Functional, NotFunctionalError, take_apart
 from classlab.training.task import reconstructs
@@ -69,6 +68,7 @@ def _compiled(
     plan = experiment.training
     taken = take_apart(model, inputs)
     layers.quicken(taken.network, (layers.COLUMNS,))  # the compiler knows this form, torch.vmap does not
+    columns.allow(taken.network, decompositions.columns(len(inputs)))
     loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
     group = optimizer.param_groups[0]
@@ -93,7 +93,7 @@ def _compiled(
     targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
     state = (weights, others, slots, rates)
     clean = inputs.clone()  # a tensor of its own, or tracing would take the one for the other
-    run = compile_whole(whole, (*state, masks, inputs, clean, targets, totals), table(len(inputs)))
+    run = compile_whole(whole, (*state, masks, inputs, clean, targets, totals), decompositions.table(len(inputs)))
     kept, count = pytree.tree_leaves(state), len(inputs)
     random = torch.random.default_generator
 
@@ -108,12 +108,14 @@ def _compiled(
     return step
 
 
-def compile_whole(function: Callable[..., None], example: tuple[Any, ...], decompositions: Table) -> Callable[..., Any]:
+def compile_whole(
+    function: Callable[..., None], example: tuple[Any, ...], table: decompositions.Table
+) -> Callable[..., Any]:
     """Compile a function that works in place on the tensors of `example`; the result takes its leaves, one by one.
 
     The function is traced with tensors and its graph handed to the compiler, without torch.compile's guards, which
-    would ask before every step whether something has changed: at batch 1 that costs an eighth of it. decompositions:
-    what is computed in another form, see decompositions.table.
+    would ask before every step whether something has changed: at batch 1 that costs an eighth of it. table: what is
+    computed in another form, see training.decompositions.
     """
     from torch._inductor import compile as compile_graph  # takes a second to import
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -125,7 +127,7 @@ def compile_whole(function: Callable[..., None], example: tuple[Any, ...], decom
         return ()
 
     with torch.no_grad():
-        graph = make_fx(flat, decompositions, tracing_mode="fake")(*leaves)
+        graph = make_fx(flat, table, tracing_mode="fake")(*leaves)
         return compile_graph(graph, leaves, options={"cpp_wrapper": True})
 
 

@@ -1,4 +1,4 @@
-"""Convolutions two columns at a time against torch's own: values and gradients in float64, and the layers it is for."""
+"""Convolutions by columns against torch's own: values and gradients in float64, and the layers it is for."""
 
 import copy
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from classlab.experiment import load
 from classlab.runs.prepare import place_model, place_splits, prepare
-from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d
+from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d, allow
 from classlab.training.device import Settings, has_compiler
 from classlab.training.layers import quicken
 from classlab.training.step import make_step
@@ -22,14 +22,16 @@ SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
 @settings(max_examples=200)
 @given(
     st.tuples(st.integers(0, 3), st.integers(1, MOST_IN), st.integers(6, 11), st.integers(6, 12)),
-    st.integers(1, MOST_OUT), SIZES, st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans(), LAYOUTS,
+    st.sampled_from([2, 4]), st.integers(1, MOST_OUT), SIZES,
+    st.tuples(st.integers(0, 3), st.integers(0, 3)), st.booleans(), LAYOUTS,
     st.integers(0, 99),
 )  # fmt: skip
-def test_it_gives_torch_s_values_and_gradients(shape, kernels, size, padding, bias, layout, seed):
+def test_it_gives_torch_s_values_and_gradients(shape, most, kernels, size, padding, bias, layout, seed):
     torch.manual_seed(seed)
     theirs = nn.Conv2d(shape[1], kernels, size, padding=padding, bias=bias).double().to(memory_format=layout)
     ours = copy.deepcopy(theirs)
     ours.__class__ = Conv2d
+    allow(ours, most)
     images = torch.randn(shape, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
     expected, output = theirs(images), ours(images)
     torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
@@ -42,17 +44,19 @@ def test_it_gives_torch_s_values_and_gradients(shape, kernels, size, padding, bi
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-def test_an_even_width_in_channels_last_is_what_goes_by_two_columns(monkeypatch):
+@pytest.mark.parametrize(("most", "together"), [(2, [6, 6, 3, 3]), (4, [12, 6, 3, 3])])
+def test_a_width_that_can_be_divided_goes_by_columns_in_channels_last(monkeypatch, most, together):
     layer = quicken(nn.Conv2d(3, 6, 5))
-    pixels = {"even": (2, 3, 32, 32), "odd": (2, 3, 32, 31)}
+    allow(layer, most)
+    pixels = {"by four": (2, 3, 32, 32), "by two": (2, 3, 32, 30), "odd": (2, 3, 32, 31)}
     given = []
     function = torch.nn.functional.conv2d
     monkeypatch.setattr("torch.nn.functional.conv2d", lambda *a, **k: given.append(a[0].shape[1]) or function(*a, **k))
     for shape in pixels.values():
         output = layer(torch.randn(shape).contiguous(memory_format=torch.channels_last))
         assert output.is_contiguous(memory_format=torch.channels_last)
-    layer(torch.randn(pixels["even"]))  # three channels, one after the other
-    assert given == [6, 3, 3]
+    layer(torch.randn(pixels["by four"]))  # three channels, one after the other
+    assert given == together
 
 
 def test_a_kernel_wider_than_the_image_is_refused_as_by_torch():
