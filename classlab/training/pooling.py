@@ -70,7 +70,7 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         images, columns, pooled = ctx.saved_tensors
         height, width = (side // 2 * 2 for side in images.shape[2:])
-        layout = _layout(images)
+        layout = torch.contiguous_format if images.is_contiguous() else torch.channels_last
         gradient = _bits(gradients[0].contiguous(memory_format=layout))
         images, columns, pooled = (_bits(values) for values in (images, columns, pooled))
         above = torch.empty_like(columns)
@@ -79,11 +79,6 @@ class _Pool(torch.autograd.Function):
         left, right = (whole[:, :, :height, place:width:2] for place in (0, 1))
         _share(above, images[:, :, :height, 0:width:2], columns, left, right)
         return whole.view(gradients[0].dtype)
-
-
-def _layout(images: Tensor) -> torch.memory_format:
-    wide = images.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if wide and not images.is_contiguous() else torch.contiguous_format
 
 
 def _bits(values: Tensor) -> Tensor:
