@@ -222,14 +222,17 @@ def _read_at(one: Judged) -> str:
 
 def limits(made: Made) -> list[str]:
     """Return a sentence for each limit on an accuracy: what was measured, whether it is kept, and by how much."""
+    asked = [(figures.what(one.value, part), part, one) for part, one in made.figures if one.value.claim == "at_least"]
+    named = Counter(what for what, _, _ in asked)
     told = []
-    for part, one in made.figures:
-        if one.value.claim == "at_least" and one.word != TOLD and one.gap is not None:
+    for what, part, one in asked:
+        if one.word != TOLD and one.gap is not None:
             kept = "It is kept" if one.gap >= 0 else "It is not kept"
             chance = ", though one more run may keep it" if one.word == "within chance" else ""
             report = f"; {one.because}" if one.value.missed else ""
-            what = words.capital(figures.what(one.value, part))
-            told.append(f"{what}: {figures.measured(one)}. {kept}, by {words.points(one.gap)}{chance}{report}.")
+            where = f" (part “{part.title}”)" if named[what] > 1 else ""
+            of = words.capital(what) + where
+            told.append(f"{of}: {figures.measured(one)}. {kept}, by {words.points(one.gap)}{chance}{report}.")
     return told
 
 

@@ -346,6 +346,18 @@ def test_the_document_holds_the_parts_in_their_order_between_what_holds_and_how(
     assert "Shortened" in marked.mark
 
 
+def test_limits_of_one_name_are_told_with_their_parts(made):
+    limit = value("the target", epoch="last", claim="at_least", published_percent=1)
+    parts = tuple(Part(title=title, runs=("plain",), values=(limit,)) for title in ("Result", "Soundly"))
+    alone, both = (
+        reproduced.limits(replace(made, report=OWN.model_copy(update={"parts": parts[:count]}))) for count in (1, 2)
+    )
+    assert [sentence.split(":")[0] for sentence in alone] == ["The target, last epoch"]
+    assert [sentence.split(":")[0] for sentence in both] == [
+        "The target, last epoch (part “Result”)", "The target, last epoch (part “Soundly”)"
+    ]  # fmt: skip
+
+
 def test_every_figure_is_a_row_of_its_parts_table(made):
     (table,) = [block for block in reproduced.build(made).sections[2].blocks if isinstance(block, Table)][:1]
     assert [row[0] for row in table.rows] == [
