@@ -268,6 +268,12 @@ class Experiment(Section):
         except pydantic.ValidationError as error:
             raise UserError(sentence(error, self.__class__, "an experiment")) from None
 
+    @property
+    def chosen_on(self) -> str | None:
+        """The split whose images chose the epoch of the result, as best or by early stopping; None where none did."""
+        chooses = self.protocol.select == "best" or self.training.early_stopping is not None
+        return str(self.protocol.validate_on) if chooses else None
+
     def to_yaml(self) -> str:
         """Return the resolved experiment, every default spelled out, as YAML that loads to an equal object."""
         return to_yaml(self.model_dump(mode="json"))

@@ -360,6 +360,14 @@ def test_estimates_are_told_in_one_sentence():
         one_more_run([0.5])
 
 
+def test_equal_shares_still_leave_one_more_run_what_rounding_to_an_image_hides():
+    same = [0.9945, 0.9945]
+    assert one_more_run(same) == (0.9945, 0.9945)
+    low, high = one_more_run(same, images=10_000)
+    assert high - low == pytest.approx(2 * scipy.stats.t.ppf(0.975, 1) / (10_000 * 12**0.5) * 1.5**0.5)
+    assert one_more_run([0.99, 0.98], images=10_000) == one_more_run([0.99, 0.98])
+
+
 def test_mcnemar_speaks_of_these_two_networks():
     first = np.repeat([True, True, False], [9900, 30, 70])
     second = np.repeat([True, False, True], [9900, 30, 70])

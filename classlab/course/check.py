@@ -275,7 +275,7 @@ def _seconds(path: Path) -> dict[str, float]:
     try:
         rows = store.read_metrics(path / store.METRICS)
         return {"seconds": round(sum(row["seconds"] for row in rows), 3)} if rows else {}
-    except (OSError, ValueError, KeyError):
+    except (UserError, KeyError):
         return {}
 
 
@@ -295,7 +295,7 @@ def _cautions(experiment: Experiment, contract: Contract, measured: dict[str, An
     if measured["epochs"] < planned:
         notes.append(f"trained for {measured['epochs']} of the {planned} epochs that its experiment states")
     if "test_total" in measured:
-        chosen = experiment.protocol.select == "best" or experiment.training.early_stopping
+        chosen = experiment.chosen_on
         if experiment.protocol.validate_on == "test" and chosen:
             notes.append("the test set chose the epoch, as the experiment's protocol asks: its accuracy is too high")
         if contract.dataset is None:

@@ -7,7 +7,7 @@ from typing import Any
 from classlab.drawing import seeds
 from classlab.drawing.blocks import Figure
 from classlab.drawing.seeds import COLOURS
-from classlab.report import reconstructed, words
+from classlab.report import reconstructed, watched, words
 from classlab.report.of_parts import Runs
 from classlab.report.published import Part, Value
 from classlab.report.sections import curves
@@ -53,7 +53,9 @@ def figure(part: Part, runs: Runs, what: str, all_names: list[str], suffix: str 
     if len(runs) < len(all_names):
         opening += f" of {words.listed([*map(words.quoted, runs)])}"
     only = f", {next(iter(histories))}" if len(histories) == 1 else ""
-    caption = f"{opening} over the epochs{only}{_seeds_told(runs)}.{_marks(others, floors, bool(broken))}"
+    seen = "" if alone or not any(split == "test" for _, split in keys) else watched.of_runs(runs)
+    caption = f"{opening} over the epochs{only}{_seeds_told(runs)}."
+    caption += watched.sentence(seen) + _marks(others, floors, bool(broken))
     return Figure(what + suffix, caption, f"{caption} {_described(histories, what)}", draw)
 
 

@@ -43,7 +43,7 @@ def published(value: Value) -> str:
     ends = given if isinstance(given, tuple) else (given,)
     counted = value.claim in ("at_least", "at_most") and not value.is_percent
     figure = " to ".join(words.number(end) if counted else f"{end:,.{value.decimals}f}" for end in ends)
-    unit = "" if not value.is_percent else " points" if value.claim == "difference" else " %"
+    unit = "" if not value.is_percent else " points" if value.in_points else " %"
     limit = {"at_least": "at least ", "at_most": "at most "}.get(value.claim, "")
     return f"{limit}{figure}{unit}"
 

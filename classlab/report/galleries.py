@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from classlab.drawing.blocks import Block, Words
-from classlab.report import outcome
+from classlab.report import outcome, watched
 from classlab.report.of_parts import Runs, each_first, which
 from classlab.report.outcome import Outcome
 from classlab.report.sections import predictions
@@ -24,4 +24,5 @@ def _of_one(run: Run, runs: Runs, draw: Callable[[Outcome, np.ndarray], list[Blo
     count = int(result.right.sum()) if kind == "right" else int((~result.right).sum())
     told = f"{count:,} of the {len(result.labels):,} test images are named {kind}ly. {which(run, runs)}"
     found = draw(result, run.dataset().test_images)
-    return [Words(f"{told.strip()} {predictions.meaning(run)}"), *found]
+    seen = watched.sentence(watched.note(run.experiment))
+    return [Words(f"{told.strip()}{seen} {predictions.meaning(run)}"), *found]

@@ -69,7 +69,6 @@ def build(report: Published, quick: bool = False, seeds: int | None = None) -> "
     options = ["quick=True"] if quick else []
     options += [f"seeds={seeds}"] if seeds else []
     asked = ", ".join([f'"{report.name}"', *options, 'out="."'])
-    first = next(iter(report.runs))
     texts: list[tuple[str, str]] = [
         ("markdown", f"# {report.title}\n\n{report.question}\n\n{_how(quick)}"),
         ("code", INSTALL),
@@ -81,7 +80,7 @@ def build(report: Published, quick: bool = False, seeds: int | None = None) -> "
         texts += [("markdown", f"## {part.title}"), ("code", f'report.show("{part.title}")')]
     texts += [
         ("markdown", "## Look further\n\nEvery run is an object: its history, its curves, its mistakes."),
-        ("code", f'run = report.runs["{first}"][0]\nrun'),
+        ("code", "run = report.every[0]  # or report.runs[NAME][0]\nrun"),
         ("code", "run.history.tail()"),
         ("code", "run.curves()"),
         ("code", "run.mistakes().head()"),

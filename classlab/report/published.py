@@ -69,6 +69,11 @@ class Value(_Strict):
         return self.published_percent is not None or self.each_epoch_percent is not None
 
     @property
+    def in_points(self) -> bool:
+        """Whether it is a difference of shares, and so told in points."""
+        return self.claim in ("difference", "similar") or self.metric.startswith("spread")
+
+    @property
     def decimals(self) -> int:
         """With how many decimals the report prints it."""
         if self.digits is not None:

@@ -81,17 +81,21 @@ def reproduce(
     reports = named(name)
     if notebook:
         notebooks.check()
+    if quick:
+        files.refuse_to_replace(reports, folder)
     asked = wanted(name, folder, quick, seeds, device, keep=True)
     failures = train(asked, folder, jobs, device, verbose)
-    command = _command(name, quick, seeds, out)
+    command = _command(name, quick, seeds, out, device)
     made = [_made(one, asked, failures, folder, command, quick, seeds) for one in reports]
-    if notebook:  # first, for what it runs writes the report too, without the reader's name
+    try:
+        if notebook:  # first, for what it runs writes the report too, without the reader's name
+            for one in made:
+                notebooks.write(one.report, folder, quick, seeds)
+    finally:
         for one in made:
-            notebooks.write(one.report, folder, quick, seeds)
-    for one in made:
-        with errors.status(f"writing {one.html}"):
-            files.write(one, author, roll, course)
-    files.write_tables(made, folder)
+            with errors.status(f"writing {one.html}"):
+                files.write(one, author, roll, course)
+        files.write_tables(made, folder)
     return made
 
 
@@ -100,9 +104,11 @@ def default_out(quick: bool) -> Path:
     return Path("reproduced-quick" if quick else "reproduced")
 
 
-def _command(name: str, quick: bool, seeds: int | None, out: str | Path | None) -> str:
-    told = [name, *(["--quick"] if quick else []), *(["--seeds", str(seeds)] if seeds else [])]
-    return shlex.join(["classlab", "reproduce", *told, *(["--out", str(out)] if out is not None else [])])
+def _command(name: str, quick: bool, seeds: int | None, out: str | Path | None, device: str | None) -> str:
+    told = [name, *(["--quick"] if quick else [])]
+    for option, given in (("--seeds", seeds), ("--out", out), ("--device", device)):
+        told += [option, str(given)] if given is not None else []
+    return shlex.join(["classlab", "reproduce", *told])
 
 
 def _made(

@@ -27,7 +27,7 @@ from classlab.drawing.blocks import (
 )
 from classlab.drawing.notebook import Shown
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.report import figures, words
+from classlab.report import figures, watched, words
 from classlab.report.document import byline
 from classlab.report.of_parts import beside
 from classlab.report.published import Part, Published
@@ -120,7 +120,7 @@ def build(made: Made, author: str | None = None, roll: str | None = None, course
     every = made.every
     sections = [_summary(made), *(_part(made, part, of) for part, of in made.judged), _runs(made)]
     if every:
-        sections.append(Section("Environment", (environment.facts(every[0], of_one_run=False),)))
+        sections.append(Section("Environment", (environment.of_all(every),)))
     sections.append(_again(made))
     return Document(
         title=made.report.title,
@@ -293,8 +293,9 @@ def _runs(made: Made) -> Section:
     )
     total = (words.count(len(rows), "run"), None, None, None, None, None, words.duration(made.seconds))
     caption = "Every run, in the order of the report; the test figures are those of the selected weights"
+    caption += watched.clause(watched.of_runs(made.runs))
     blocks: list[Block] = [Table("runs", caption, columns, rows, total)]
-    long = [name for name, of in made.runs.items() if made.seeds and of and len(of) != made.seeds]
+    long = [name for name, of in made.runs.items() if made.seeds and of and _kept_its_seeds(made, name)]
     if long:
         told = words.listed([f"{name} ({words.count(len(made.runs[name]), 'run')})" for name in long])
         blocks.append(Words(f"{made.seeds} seeds were asked for. Runs of over five minutes keep their own: {told}."))
@@ -302,13 +303,18 @@ def _runs(made: Made) -> Section:
     return Section("Runs", tuple(blocks))
 
 
+def _kept_its_seeds(made: Made, name: str) -> bool:
+    """Whether another number of seeds was asked for than was begun, since the run takes long."""
+    failed = sum(one.startswith(f"{name}, seed ") for one in made.failures)
+    return len(made.runs[name]) + failed != made.seeds
+
+
 def _again(made: Made) -> Section:
     """Return the command for the report, and one for each of its runs by itself."""
-    same = "On the same machine each run gives the same numbers, bit for bit; finished ones are not trained again."
+    same = "On the same machine it gives the same numbers, bit for bit; finished runs are not trained again."
+    chosen = "Each run by itself, with the threads and the precision that suit it alone; --seed for another one"
     alone = "\n".join(_command(made, name) for name in made.report.runs)
-    return Section(
-        "Make it again", (Code(made.command, same), Code(alone, "Each run by itself; --seed for another one"))
-    )
+    return Section("Make it again", (Code(made.command, same), Code(alone, chosen)))
 
 
 def _command(made: Made, name: str) -> str:

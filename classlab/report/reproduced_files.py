@@ -1,12 +1,14 @@
 """What a report made again leaves: a page, a paper, every figure as JSON, and the tables of all reports as Markdown."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from classlab.errors import UserError
 from classlab.report import figures, words
 from classlab.report import write as documents
-from classlab.report.published import Part, Value
+from classlab.report.published import Part, Published, Value
 from classlab.report.reproduced import Made, build, held, tally
 from classlab.report.verdicts import Judged
 from classlab.runs import store
@@ -74,9 +76,29 @@ def _published(value: Value) -> Any:
     return [end / 100 for end in given] if isinstance(given, tuple) else given and given / 100
 
 
+def refuse_to_replace(reports: Sequence[Published], out: Path) -> None:
+    """Raise UserError where the folder holds one of the reports in full: a shortened one does not take its place."""
+    found = [out / f"{one.name}.json" for one in reports]
+    full = [path.stem for path in found if path.is_file() and not store.read_json(path).get("quick")]
+    if full:
+        raise UserError(
+            f"{out} holds {words.listed(full)} in full, and shortened runs do not take its place; "
+            "name another folder with --out"
+        )
+
+
 def write_tables(made: Sequence[Made], out: Path) -> None:
-    """Write the tables of the reports, one after the other, as Markdown."""
-    store.write(out / TABLES, "\n".join(_markdown(one) for one in made))
+    """Write the tables of the reports as Markdown; those of other reports that are there already stay."""
+    path = out / TABLES
+    told = _by_report(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    told |= {one.report.name: _markdown(one) for one in made}
+    store.write(path, "\n".join(told.values()))
+
+
+def _by_report(tables: str) -> dict[str, str]:
+    """Return the text of each report's tables, by its name; they begin with "## NAME: "."""
+    parts = re.split(r"^(?=## [\w-]+: )", tables, flags=re.MULTILINE)[1:]
+    return {part[3:].partition(":")[0]: part.rstrip("\n") + "\n" for part in parts}
 
 
 def _markdown(made: Made) -> str:

@@ -65,14 +65,24 @@ def judge(value: Value, part: Part, runs: Mapping[str, Sequence[Run]], quick: bo
     interval, method = _interval(value, measured, runs)
     word, because = _word(value, mean, interval, runs)
     left_out = f"{of - n} of {of} {', '.join(sorted(set(measured.why.values())))}" if n < of else ""
+    if not left_out and _all_diverged(value, runs):
+        left_out = "diverged"
     if quick and value.of != "lesson" and value.metric not in OF_THE_NETWORK:
         word, because = "told, not judged", "shortened"
     return Judged(part.title, value, word, n, of, mean, sd, interval, method, _gap(value, mean), because, left_out)
 
 
+def _all_diverged(value: Value, runs: Mapping[str, Sequence[Run]]) -> bool:
+    """Whether a figure that training decides is of runs that diverged, all of them."""
+    if value.of == "lesson" or not is_trained(value.metric):
+        return False
+    names = [value.of] if isinstance(value.of, str) else value.of
+    return all(run.status == "diverged" for name in names for run in runs[name])
+
+
 def scale(value: Value) -> Scale:
     """Return how a figure is told."""
-    if value.claim in ("difference", "similar"):
+    if value.in_points:
         return DIFFERENCE
     return ACCURACY if value.is_percent else LOSS
 
@@ -84,7 +94,8 @@ def _measured(value: Value, part: Part, runs: Mapping[str, Sequence[Run]]) -> Me
     first, second = (measure(value, name, part, runs) for name in value.of)
     shared = [seed for seed in first.by_seed if seed in second.by_seed]
     gaps = {seed: first.by_seed[seed] - second.by_seed[seed] for seed in shared}
-    return Measured(gaps, len(shared) or max(first.runs, second.runs), None, {**second.why, **first.why})
+    pairs = {*first.by_seed, *first.why} & {*second.by_seed, *second.why}
+    return Measured(gaps, len(pairs) or max(first.runs, second.runs), None, {**second.why, **first.why})
 
 
 def _interval(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]]) -> tuple[Interval | None, str]:
@@ -93,7 +104,7 @@ def _interval(value: Value, measured: Measured, runs: Mapping[str, Sequence[Run]
         return None, ""
     values = measured.values
     if len(values) > 1:
-        return one_more_run(values, scale=scale(value)), "one more run"
+        return one_more_run(values, scale=scale(value), images=measured.images), "one more run"
     if measured.images:
         return wilson(round(values[0] * measured.images), measured.images), "Wilson, one run"
     if not isinstance(value.of, str) and value.metric.endswith("accuracy"):
@@ -140,7 +151,7 @@ def _word(value: Value, mean: float, interval: Interval | None, runs: Mapping[st
 
 def _limit(value: Value, mean: float, interval: Interval | None) -> tuple[Word, str]:
     """Say whether a limit is kept; it is as sharp as it is printed."""
-    limit = _printed(value)
+    limit = limit_of(value)
     missed = "the report missed it too" if value.missed else ""
     least = value.claim == "at_least"
     if mean >= limit if least else mean <= limit:
@@ -151,10 +162,11 @@ def _limit(value: Value, mean: float, interval: Interval | None) -> tuple[Word, 
     return ("within chance" if reaches else "does not hold"), missed
 
 
-def _printed(value: Value) -> float:
+def limit_of(value: Value) -> float:
+    """Return what was published as it is printed, per cents as a fraction."""
     given = value.published_percent if value.is_percent else value.published
     assert isinstance(given, int | float)
-    return given / 100 if value.is_percent else given
+    return round(given / 100, 12) if value.is_percent else given  # 99.4 / 100 is a little more than 0.994
 
 
 def _similar(value: Value, runs: Mapping[str, Sequence[Run]]) -> tuple[Word, str]:
@@ -169,7 +181,8 @@ def _similar(value: Value, runs: Mapping[str, Sequence[Run]]) -> tuple[Word, str
         (told,) = compare([sides[0]], sides[1])
         different, sentence = told.different, told.sentence
     else:
-        pair = [outcome.of(runs[name][0]) for name in value.of]
+        seed = next((seed for seed in first.by_seed if seed in second.by_seed), None)
+        pair = [next((outcome.of(run) for run in runs[name] if run.seed == seed), None) for name in value.of]
         if any(one is None for one in pair):
             return "told, not judged", "no predictions to compare"
         told = mcnemar(*(one.right.tolist() for one in pair if one is not None))
@@ -182,7 +195,7 @@ def _gap(value: Value, mean: float) -> float | None:
     if value.claim in ("holds", "similar"):
         return None
     if value.claim in ("exact", "at_least", "at_most"):
-        return mean - _printed(value)
+        return mean - limit_of(value)
     given = value.published_percent if value.is_percent else value.published
     assert given is not None
     ends = given if isinstance(given, tuple) else (given, given)

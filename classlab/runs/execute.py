@@ -184,7 +184,7 @@ def conclude(
     store.write_predictions(path / store.PREDICTIONS, measured.outputs.cpu().numpy(), labels)
 
     selected = rows[len(state["losses"]) - 1]
-    status, sentence = _status(rows, measured.correct, labels)
+    status, sentence = _status(rows, measured.loss, measured.correct, labels)
     temperature = None
     if measured.correct is not None and status != "diverged":
         calibration = calibrate_network(model, splits["train"], splits["val"])
@@ -244,9 +244,10 @@ def _accuracy(correct: int | None, total: int) -> dict[str, Any]:
     }
 
 
-def _status(rows: list[dict[str, float]], correct: int | None, labels: np.ndarray) -> tuple[str, str]:
+def _status(rows: list[dict[str, float]], test_loss: float, correct: int | None, labels: np.ndarray) -> tuple[str, str]:
     last, total = rows[-1], len(labels)
-    if not all(np.isfinite(value) for name, value in last.items() if name.endswith("_loss")):
+    losses = [value for name, value in last.items() if name.endswith("_loss")]
+    if not np.isfinite([*losses, test_loss]).all():
         return "diverged", f"diverged: the loss was not finite in epoch {last['epoch']}"
     if correct is not None:
         largest = float(np.bincount(labels).max()) / total

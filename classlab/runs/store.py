@@ -2,6 +2,8 @@
 
 import json
 import os
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,8 @@ COLUMNS = (
     "learning_rate", "seconds",
 )  # fmt: skip
 CHECKPOINT_FORMAT = 1
+# What reading an .npz file raises that is cut short, changed, or none.
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def folder(out: str | Path, experiment: str, seed: int, digest: str) -> Path:
@@ -95,15 +99,18 @@ def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read metrics.csv back; a file that is not there has no rows."""
+    """Read metrics.csv back; a file that is not there has no rows. Raises UserError for one that is damaged."""
     if not path.exists():
         return []
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
-    names = header.split(",")
     rows = []
-    for line in lines:
-        cells = zip(names, line.split(","), strict=True)
-        rows.append({name: int(cell) if name == "epoch" else float(cell) for name, cell in cells if cell})
+    try:
+        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
+        names = header.split(",")
+        for line in lines:
+            cells = zip(names, line.split(","), strict=True)
+            rows.append({name: int(cell) if name == "epoch" else float(cell) for name, cell in cells if cell})
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read, row {len(rows) + 1}: {error}") from None
     return rows
 
 
@@ -144,7 +151,7 @@ def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
             return arrays["logits"], arrays["labels"]
     except FileNotFoundError:
         raise UserError(f"{path.parent} has no {path.name}: the run did not come to its end") from None
-    except (OSError, ValueError, KeyError) as error:
+    except DAMAGED as error:
         raise UserError(f"{path} cannot be read: {error}") from None
 
 

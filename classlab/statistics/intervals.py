@@ -136,16 +136,21 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95, scale: Scale =
     return Estimate(mean, sd, n, low, high, confidence, told)
 
 
-def one_more_run(values: Sequence[float], confidence: float = 0.95, scale: Scale = ACCURACY) -> tuple[float, float]:
+def one_more_run(
+    values: Sequence[float], confidence: float = 0.95, scale: Scale = ACCURACY, images: int | None = None
+) -> tuple[float, float]:
     """Return the interval (low, high) in which one more run with a new seed falls: mean ± t sd √(1 + 1/n).
 
+    images: how many the shares were counted on. A share moves in steps of one image, and so equal ones still differ by
+    what rounding to a step hides: sd is then at least that, 1 / (images √12).
     Source: G. J. Hahn, "Factors for calculating two-sided prediction intervals", JASA 64 (1969), 878.
     Raises ValueError for fewer than two values.
     """
     if len(values) < 2:
         raise ValueError("where the next run will fall can only be said from two runs or more")
     n = len(values)
-    half = t_quantile(confidence, n - 1) * stdev(values) * math.sqrt(1 + 1 / n)
+    rounding = 1 / (images * math.sqrt(12)) if images and scale.is_share else 0.0
+    half = t_quantile(confidence, n - 1) * max(stdev(values), rounding) * math.sqrt(1 + 1 / n)
     return _within(scale, fmean(values) - half, fmean(values) + half)
 
 

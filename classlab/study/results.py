@@ -135,7 +135,7 @@ def test_labels(folder: Path) -> "np.ndarray | None":
     try:
         with np.load(folder / store.PREDICTIONS, allow_pickle=False) as arrays:
             return arrays["labels"]
-    except (OSError, ValueError, KeyError):
+    except store.DAMAGED:
         return None
 
 

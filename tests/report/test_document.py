@@ -213,6 +213,8 @@ def test_the_command_names_the_shipped_experiment_only_where_it_is_that_one(quic
     assert blocks(quick, "Make it again", Code)[0].text == "classlab run quick.yaml --seed 0"
     shipped, changed = (cl.load_experiment("digits-quick", sets) for sets in ([], ["training.epochs=2"]))
     assert document.again.command(Stand(shipped)) == "classlab run digits-quick --seed 3"
+    assert document.again.command(Stand(shipped, "a GPU", "cuda")) == "classlab run digits-quick --seed 3"
+    assert document.again.command(Stand(shipped, "a GPU")) == "classlab run digits-quick --seed 3 --device cpu"
     assert document.again.command(Stand(changed)) == "classlab run digits-quick.yaml --seed 3"
 
 
@@ -225,8 +227,9 @@ def test_the_printed_experiment_loads_to_the_same_one(quick, tmp_path):
 class Stand:
     """A run that was never executed: enough for its command."""
 
-    def __init__(self, experiment):
+    def __init__(self, experiment, gpu=None, device="cpu"):
         self.experiment, self.seed = experiment, 3
+        self.environment = {"gpu": gpu, "settings": {"device": device}}
 
 
 def test_the_environment_is_that_of_the_run(quick):

@@ -16,6 +16,7 @@ from classlab import experiment
 from classlab.drawing.blocks import Code, Table, Verdict
 from classlab.errors import UserError
 from classlab.report import figures, outcome, published, reproduce, reproduced, reproduced_files, verdicts
+from classlab.report.measures import Measured
 from classlab.report.published import Part, Published, Trained, Value
 from classlab.runs import store
 from classlab.runs.run import load
@@ -233,6 +234,7 @@ def test_a_limit_is_kept_by_the_mean_or_missed_within_chance(runs):
     for limit, word in ((100 * mean - 0.01, "holds"), (100 * mean + 0.01, "within chance"), (100, "does not hold")):
         assert judge(runs, epoch="last", claim="at_least", published_percent=limit).word == word
     assert judge(runs, metric="epochs", claim="at_most", published=2).word == "holds"
+    assert verdicts.limit_of(value(claim="at_least", published_percent=99.4)) == 9940 / 10_000
     missed = judge(runs, of="single", epoch="last", claim="at_least", published_percent=100, missed=True)
     assert missed.because == "the report missed it too"
 
@@ -308,6 +310,18 @@ def test_a_run_that_diverged_is_a_result(runs):
     assert runs["diverged"][0].status == "diverged"
     one = judge(runs, of="diverged", metric="train_loss", epoch="last", published=19, digits=0)
     assert (one.word, one.because, one.n, one.runs) == ("does not hold", "diverged", 0, 1)
+
+
+def test_the_accuracy_of_a_diverged_run_is_told_as_one(runs):
+    one = judge(runs, of="diverged", epoch="last", published_percent=10)
+    assert figures.measured(one).endswith("n = 1; diverged")
+    assert "diverged" not in figures.measured(judge(runs, of="diverged", metric="parameters", published=1210))
+
+
+def test_a_spread_of_accuracies_is_told_in_points(runs, monkeypatch):
+    monkeypatch.setattr(verdicts, "measure", lambda *given: Measured({0: 0.0032}, 1))
+    one = judge(runs, metric="spread_last_five", published_percent=0.19)
+    assert (figures.published(one.value), figures.measured(one)) == ("0.19 points", "0.32 points, n = 1")
 
 
 def test_shortened_runs_are_judged_only_by_what_training_does_not_decide(runs):
@@ -394,6 +408,37 @@ def test_files_are_written_and_agree_with_each_other(made, tmp_path):
     assert all(one["what"] in tables and one["verdict"] in tables for one in document["figures"])
     page = (tmp_path / "own.html").read_text()
     assert all(one["what"] in page for one in document["figures"])
+
+
+def test_the_tables_of_other_reports_in_the_folder_stay(made, tmp_path):
+    other = replace(made, report=OWN.model_copy(update={"name": "other"}))
+    reproduced_files.write_tables([made], tmp_path)
+    alone = (tmp_path / "tables.md").read_text()
+    reproduced_files.write_tables([other], tmp_path)
+    both = (tmp_path / "tables.md").read_text()
+    assert both.startswith(alone) and re.findall(r"^## ([\w-]+):", both, re.MULTILINE) == ["own", "other"]
+    reproduced_files.write_tables([made, other], tmp_path)
+    assert (tmp_path / "tables.md").read_text() == both
+
+
+def test_a_shortened_report_does_not_take_a_full_one_s_place(made, tmp_path):
+    reproduced_files.write(replace(made, out=tmp_path, quick=True))
+    reproduced_files.refuse_to_replace([OWN], tmp_path)
+    reproduced_files.write(replace(made, out=tmp_path))
+    with pytest.raises(UserError, match=r"holds own in full, .* name another folder with --out"):
+        reproduced_files.refuse_to_replace([OWN], tmp_path)
+    store.write_json(tmp_path / "era-s6.json", {"quick": False})
+    with pytest.raises(UserError, match="holds era-s6 in full"):
+        reproduce.reproduce("era-s6", quick=True, out=tmp_path)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_every_arithmetic_of_the_runs_is_told(made):
+    (section,) = [one for one in reproduced.build(made).sections if one.title == "Environment"]
+    facts = {fact.label: fact.value for fact in section.blocks[0].facts}
+    assert facts["Device"] == "cpu" and facts["Arithmetic"].startswith("fp32, channels first, 1 thread")
+    ways = {run.path: "fp32" for run in made.every}
+    assert sum(map(int, re.findall(r"\((\d+) runs?\)", facts["Arithmetic"]))) in (0, len(ways))
 
 
 def test_a_run_that_could_not_be_trained_is_told(runs, tmp_path):

@@ -317,6 +317,27 @@ def test_a_checkpoint_cut_short_or_of_another_network_gets_one_sentence(tmp_path
         run.model()
 
 
+@pytest.mark.parametrize("content", [b"", b"epoch,train_loss\n1,many\n", b"epoch,train_loss\n1\n", b"\xff\xfe\n"])
+def test_damaged_metrics_get_one_sentence(tmp_path, content):
+    file = tmp_path / store.METRICS
+    file.write_bytes(content)
+    if content:
+        with pytest.raises(cl.UserError, match=r"metrics.csv cannot be read, row 1: "):
+            store.read_metrics(file)
+    else:
+        assert store.read_metrics(file) == []
+
+
+@pytest.mark.parametrize("keep", [0, 10, 0.5, 0.95])
+def test_damaged_predictions_get_one_sentence(tmp_path, keep):
+    file = tmp_path / store.PREDICTIONS
+    store.write_predictions(file, np.random.default_rng(0).normal(size=(50, 10)), np.arange(50) % 10)
+    whole = file.read_bytes()
+    file.write_bytes(whole[: keep if isinstance(keep, int) else int(keep * len(whole))])
+    with pytest.raises(cl.UserError, match=r"predictions.npz cannot be read: "):
+        store.read_predictions(file)
+
+
 def test_mistakes_are_the_surest_wrong_answers(tmp_path):
     run = train(QUICK, tmp_path)
     logits, labels = run.predictions()

@@ -16,7 +16,7 @@ def section(run: Run) -> Section:
             Words(f"This run cannot be made again from its file: its {words.listed(given)} came from Python.")
         )
     else:
-        same = "On the same machine it gives the same numbers, bit for bit."
+        same = "On the same machine, with the device and the arithmetic above, it gives the same numbers, bit for bit."
         saved = (
             ""
             if _shipped(run)
@@ -29,8 +29,9 @@ def section(run: Run) -> Section:
 
 def command(run: Run) -> str:
     """Return the command: by the shipped name where the run is that experiment unchanged, else by its file."""
-    name = run.experiment.name
-    return f"classlab run {name if _shipped(run) else name + '.yaml'} --seed {run.seed}"
+    name, device = run.experiment.name, run.environment["settings"]["device"]
+    on = f" --device {device}" if run.environment.get("gpu") and device == "cpu" else ""
+    return f"classlab run {name if _shipped(run) else name + '.yaml'} --seed {run.seed}{on}"
 
 
 def _shipped(run: Run) -> bool:

@@ -5,7 +5,7 @@ from functools import partial
 from classlab import statistics
 from classlab.drawing import charts
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table
-from classlab.report import outcome, words
+from classlab.report import outcome, watched, words
 from classlab.report.outcome import Outcome
 from classlab.runs.run import Run
 
@@ -17,8 +17,9 @@ def section(run: Run) -> Section | None:
         return None
     known = _known(result)
     draw = partial(charts.confusion, result.matrix[known][:, known], [result.class_names[label] for label in known])
-    figure = Figure("confusion", _caption(result), _described(result), draw)
-    return Section("Confusion matrix", (Figures((figure,)), _table(result)))
+    note = watched.note(run.experiment)
+    figure = Figure("confusion", _caption(result) + watched.sentence(note), _described(result), draw)
+    return Section("Confusion matrix", (Figures((figure,)), _table(result, note)))
 
 
 def _known(result: Outcome) -> list[int]:
@@ -47,7 +48,7 @@ def _described(result: Outcome) -> str:
     )
 
 
-def _table(result: Outcome) -> Table:
+def _table(result: Outcome, note: str) -> Table:
     columns = (
         Column("class"),
         Column("test images", "count"),
@@ -58,9 +59,8 @@ def _table(result: Outcome) -> Table:
     )
     rows = tuple(_row(result, label) for label in _known(result))
     total = _figures(int(result.right.sum()), len(result.labels))
-    return Table(
-        "per-class", "Accuracy of each class, with its Wilson interval", columns, rows, ("together", *total, "")
-    )
+    caption = f"Accuracy of each class, with its Wilson interval{watched.clause(note)}"
+    return Table("per-class", caption, columns, rows, ("together", *total, ""))
 
 
 def _row(result: Outcome, label: int) -> tuple[object, ...]:

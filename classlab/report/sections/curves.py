@@ -33,10 +33,9 @@ def section(run: Run) -> Section | None:
 def labels(run: Run) -> dict[str, str]:
     """Return what the legend calls each split under this run's protocol."""
     protocol = run.experiment.protocol
-    chosen = protocol.select == "best" or run.experiment.training.early_stopping
     test = "test, not used for selection"
     if protocol.validate_on == "test":
-        test = "test, which chose the epoch" if chosen else "test, watched every epoch"
+        test = "test, which chose the epoch" if run.experiment.chosen_on else "test, watched every epoch"
     return {"train": f"train ({protocol.train_metrics})", "val": "validation", "test": test}
 
 
@@ -45,7 +44,9 @@ def reading(run: Run) -> str:
     protocol, augmentations = run.experiment.protocol, run.experiment.data.augmentations
     if protocol.train_metrics == "re-evaluated":
         images = "augmented training images" if augmentations else "training images"
-        return f"The train curve is measured on the {images} at the end of each epoch, like the other curves."
+        others = ", the other curves on images as they are" if augmentations and protocol.augment == "train" else ""
+        alike = "" if others else ", like the other curves"
+        return f"The train curve is measured on the {images} at the end of each epoch{alike}{others}."
     alone = not any(f"{split}_loss" in run.history for split in ("val", "test"))
     met = "augmented, and " if augmentations else ""
     others = "on images as they are"

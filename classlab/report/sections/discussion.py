@@ -4,8 +4,10 @@ import math
 
 from classlab import statistics
 from classlab.drawing.blocks import Section, Words
+from classlab.errors import UserError
 from classlab.report import outcome, words
 from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
+from classlab.runs import store
 from classlab.runs.run import Run
 
 SURE = 0.99
@@ -29,13 +31,15 @@ def trouble(run: Run) -> str:
     """Say where a run went wrong that did not finish well."""
     history = run.history
     if run.status == "diverged":
-        finite = history["train_loss"].map(math.isfinite)
-        last = history[finite]["train_loss"]
-        rate = history["learning_rate"].iloc[len(last) if len(last) < len(history) else -1]
-        before = f"after {last.iloc[-1]:.4g} in the epoch before it" if len(last) else "from the first epoch on"
+        losses = [name for name in history if name.endswith("_loss")]
+        broken = next((name for name in losses if not math.isfinite(history[name].iloc[-1])), "test_loss")
+        which = broken.replace("val_", "validation_").replace("_", " ")
+        last = history["train_loss"].iloc[-2] if len(history) > 1 else None
+        before = "from the first epoch on" if last is None else f"after a train loss of {last:.4g} in the epoch before"
         return (
-            f"The train loss was not finite in epoch {int(history['epoch'].iloc[-1])}, {before}; the learning rate was "
-            f"{rate:.3g} there. That the run diverged is its result, and it counts as one wherever runs are compared."
+            f"The {which} was not finite in epoch {int(history['epoch'].iloc[-1])}, {before}; the learning rate was "
+            f"{history['learning_rate'].iloc[-1]:.3g} there. That the run diverged is its result, and it counts as one "
+            "wherever runs are compared."
         )
     if run.status == "did_not_learn":
         first, last = history["train_loss"].iloc[0], history["train_loss"].iloc[-1]
@@ -73,7 +77,10 @@ def gap(run: Run) -> str:
 
 def _reading_of_gap(run: Run, better_on_training: bool, images: str) -> str:
     if run.experiment.protocol.train_metrics == "re-evaluated":
+        plan = run.experiment
         also = "Both were measured at the end of the epoch"
+        if plan.data.augmentations and plan.protocol.augment == "train":
+            also += ", the training images augmented and the others as they are"
         return f"{also}: it does better on what it was trained on." if better_on_training else f"{also}."
     also = ", and on augmented images" if run.experiment.data.augmentations else ""
     running = f"The training figure is the running one, measured while the weights were still changing{also}"
@@ -159,7 +166,7 @@ def agreement(run: Run) -> str:
     )
     if abs(val - test) <= noise:
         return f"{opening}, within the {words.points(noise)} that chance allows."
-    reason = "the validation set chose the epoch" if run.experiment.protocol.select == "best" and val > test else ""
+    reason = "the validation set chose the epoch" if run.experiment.chosen_on and val > test else ""
     return f"{opening}, more than the {words.points(noise)} that chance allows{'; ' + reason if reason else ''}."
 
 
@@ -221,6 +228,8 @@ def sure_mistakes(result: Outcome) -> str:
 def _selected(run: Run) -> "dict[str, float]":
     history = run.history
     chosen = history[history["epoch"] == run.summary.get("selected_epoch", history["epoch"].iloc[-1])]
+    if chosen.empty:
+        raise UserError(f"{run.path / store.METRICS} lacks epoch {run.summary['selected_epoch']}, which is the result")
     return chosen.iloc[0].to_dict()
 
 

@@ -62,6 +62,8 @@ def _protocol(run: Run) -> str:
             "best": f"The result is the epoch with the {highest} validation {metric}.",
             "last": f"The result is the last epoch; validation {metric} chose nothing.",
         }[protocol.select]
+        if protocol.select == "last" and run.experiment.chosen_on:
+            chosen = f"The result is the last epoch, which early stopping chose by the validation {metric}."
         return " ".join((start, chosen, every if protocol.test_each_epoch else once))
     if protocol.validate_on == "none":
         start = "No images were held out, and the result is the last epoch, so nothing was chosen by looking."
@@ -70,6 +72,8 @@ def _protocol(run: Run) -> str:
         "best": f"and the epoch with the {highest} test {metric} is the result",
         "last": "and the result is the last epoch",
     }[protocol.select]
+    if protocol.select == "last" and run.experiment.chosen_on:
+        chosen += f", which early stopping chose by the test {metric}"
     return f"No images were held out: {test} served for validation after every epoch, {chosen}."
 
 

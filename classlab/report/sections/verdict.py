@@ -146,7 +146,7 @@ def _caution(run: Run) -> str:
     protocol = run.experiment.protocol
     if protocol.validate_on != "test" or run.summary.get("test_accuracy") is None:
         return ""
-    if protocol.select == "best" or run.experiment.training.early_stopping:
+    if run.experiment.chosen_on:
         return (
             "The test set chose the epoch, as the experiment's protocol asks. So the test accuracy is not that of "
             "unseen images: it is too high by an unknown amount, and says less than one measured once."

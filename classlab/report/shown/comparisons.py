@@ -4,12 +4,13 @@ from typing import Any
 
 from classlab import statistics
 from classlab.drawing.blocks import Block, Words
-from classlab.report import words
+from classlab.report import watched, words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
 from classlab.report.study_sections.answer import comparisons, variants
 from classlab.study import results
-from classlab.study.answer import Answer, answer, watched
+from classlab.study.answer import Answer, answer
+from classlab.study.answer import watched as watched_split
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:
@@ -20,7 +21,8 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     metric = "test_loss" if all(run.reconstructs for of in present.values() for run in of) else "test_accuracy"
     rows = {name: [{"seed": run.seed, **results.row(run.path)} for run in of] for name, of in present.items()}
     found = compared(present, rows, metric)
-    shown: list[Block] = [variants(found, watched([row for of in rows.values() for row in of], metric))]
+    split = watched_split([row for of in rows.values() for row in of], metric)
+    shown: list[Block] = [variants(found, split, watched.of_runs(present))]
     shown += [comparisons(found)] if found.comparisons else []
     shown += [Words(f"{one.sentence}.") for one in found.comparisons]
     shown += [Words(f"{note}.") for note in found.notes]

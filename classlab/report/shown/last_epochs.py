@@ -5,7 +5,7 @@ from typing import Any
 
 from classlab.drawing import seeds
 from classlab.drawing.blocks import Block, Column, Figure, Figures, Table, Words
-from classlab.report import words
+from classlab.report import watched, words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
 from classlab.report.shown.comparisons import compared
@@ -13,6 +13,7 @@ from classlab.study import results
 from classlab.study.answer import Answer
 
 NAMES = {"val": "validation", "test": "test"}
+WHEN = {"spread": f"spread of the last {results.LAST_EPOCHS} epochs", "first": "first epoch"}
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:
@@ -23,15 +24,21 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     split = next((one for one in NAMES if any(row.get(f"spread_{one}_accuracy") is not None for row in every)), None)
     if split is None:
         return [Words("No run measured its accuracy after every epoch."), *missing(without(runs))]
-    shown: list[Block] = [_table(present, split)]
+    seen = watched.of_runs(present) if split == "test" else ""
+    shown: list[Block] = [_table(present, split, seen)]
     for when in ("spread", "first"):
         found = compared(present, rows, f"{when}_{split}_accuracy")
-        shown.append(Figures((_dots(found, rows, when, split),)))
-        shown += [Words(f"{one.sentence}.") for one in found.comparisons or found.variants]
+        shown.append(Figures((_dots(found, rows, when, split, seen),)))
+        about = f"{WHEN[when]}, {NAMES[split]} accuracy"
+        if found.comparisons:
+            base = found.baseline
+            shown += [Words(f"{one.variant} and {base}, {about}: {one.sentence}.") for one in found.comparisons]
+        else:
+            shown += [Words(f"{words.capital(about)}: {one.sentence}.") for one in found.variants]
     return [*shown, *missing(without(runs))]
 
 
-def _table(runs: Runs, split: str) -> Table:
+def _table(runs: Runs, split: str, seen: str) -> Table:
     """Return the accuracies of the last epochs, a row a run."""
     curves = {
         (name, run.seed): [float(value) for value in run.history[f"{split}_accuracy"]]
@@ -50,11 +57,11 @@ def _table(runs: Runs, split: str) -> Table:
         known = [value for value in last if value is not None]
         last = [None] * (shown - len(last)) + last
         rows.append((name, seed, *last, min(known), 100 * (max(known) - min(known))))
-    caption = f"The last {shown} epochs of every run, {NAMES[split]} accuracy"
+    caption = f"The last {shown} epochs of every run, {NAMES[split]} accuracy{watched.clause(seen)}"
     return Table("last-epochs", caption, tuple(columns), tuple(rows))
 
 
-def _dots(found: Answer, rows: dict[str, list[results.Row]], when: str, split: str) -> Figure:
+def _dots(found: Answer, rows: dict[str, list[results.Row]], when: str, split: str, seen: str) -> Figure:
     metric = found.metric
     values = [
         {"variant": name, "seed": row["seed"], "status": row["status"], "value": row.get(metric)}
@@ -69,6 +76,7 @@ def _dots(found: Answer, rows: dict[str, list[results.Row]], when: str, split: s
     }[when]
     many = any(len(of) > 1 for of in rows.values())
     caption = f"{what}: a dot a run{', a tick at the mean, a line for its 95 % interval' if many else ''}."
+    caption += watched.sentence(seen)
     described = f"{caption} {' '.join(f'{one.sentence}.' for one in found.variants)}"
     return Figure(f"{when}-epoch" if when == "first" else "spread", caption, described,
                   partial(seeds.dots, values, spans, metric))  # fmt: skip

@@ -7,6 +7,7 @@ from classlab.drawing.blocks import Block, Figures, Number, Numbers, Words
 from classlab.report import curves_of_parts, words
 from classlab.report.of_parts import Runs, ended_badly, missing, without
 from classlab.report.published import Part
+from classlab.report.verdicts import limit_of
 from classlab.runs.run import Run
 
 
@@ -68,8 +69,7 @@ def _limits(part: Part, name: str, of: Sequence[Run]) -> list[str]:
     accuracies, told = _accuracies(of), []
     for value in part.values:
         if (value.of, value.claim, value.metric) == (name, "at_least", "test_accuracy") and accuracies:
-            low, high = value.ends()
-            limit, mean = (low + high) / 2, statistics.over_seeds(accuracies).mean
+            limit, mean = limit_of(value), statistics.over_seeds(accuracies).mean
             side = "above" if mean >= limit else "below"
             reached = sum(accuracy >= limit for accuracy in accuracies)
             runs = f"{reached} of {words.count(len(of), 'run')} reach"

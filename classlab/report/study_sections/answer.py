@@ -3,7 +3,7 @@
 from typing import Any
 
 from classlab.drawing.blocks import Block, Column, Number, Numbers, Section, Table, Verdict, Words
-from classlab.report import words
+from classlab.report import watched, words
 from classlab.statistics import Comparison
 from classlab.study.answer import Answer, Told
 from classlab.study.result import StudyResult
@@ -13,7 +13,8 @@ from classlab.study.results import ENDED
 def section(result: StudyResult) -> Section:
     """Return the verdict, the figures that matter, the table of variants and that of comparisons, and the sentences."""
     answer = result.answer
-    blocks: list[Block] = [_verdict(result, answer), _numbers(result), variants(answer, result.watched)]
+    note = watched.notes({one.name: one.experiment for one in result.variants})
+    blocks: list[Block] = [_verdict(result, answer), _numbers(result), variants(answer, result.watched, note)]
     if answer.comparisons:
         blocks.append(comparisons(answer))
         blocks += [Words(f"{sentence}.") for sentence in answer.tested()]
@@ -28,8 +29,8 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
         return Verdict("bad", "Not begun", "No run of this study has come to its end.")
     unfinished = f" {words.count(missing, 'run')} of {len(result.rows)} are still missing." if missing else ""
     if not answer.comparisons:
-        (only, *_) = answer.variants
-        return Verdict("plain", "Measured", f"{only.sentence}.{unfinished}")
+        told = "; ".join(one.sentence for one in answer.variants)
+        return Verdict("plain", "Measured", f"{told}.{unfinished}")
     higher = answer.scale.higher_is_better
     better = [one.variant for one in answer.comparisons if one.different and (one.effect > 0) == higher]
     worse = [one.variant for one in answer.comparisons if one.different and (one.effect > 0) != higher]
@@ -73,23 +74,26 @@ def _numbers(result: StudyResult) -> Numbers:
     return Numbers(tuple(shown))
 
 
-def variants(answer: Answer, watched: str | None) -> Table:
-    """Return mean, standard deviation and interval of each variant. watched: the split of best and last, if any."""
+def variants(answer: Answer, split: str | None, note: str = "") -> Table:
+    """Return mean, standard deviation and interval of each variant.
+
+    split: of best and last, if any was watched. note: what the test images decided, see report.watched.
+    """
     number = _column(answer)
     columns = [Column("variant"), Column("n", "figure"), number("mean"), Column("± sd", "figure")]
     columns.append(Column("95 % interval", "figure"))
-    if watched:
-        columns += [number(f"best {_split(watched)}"), number(f"last {_split(watched)}")]
+    if split:
+        columns += [number(f"best {_split(split)}"), number(f"last {_split(split)}")]
     columns.append(Column("outcome"))
-    rows = tuple(_variant(answer, one, bool(watched)) for one in answer.variants)
+    rows = tuple(_variant(answer, one, bool(split)) for one in answer.variants)
     metric = answer.metric.replace("_", " ")
     caption = f"{words.capital(metric)} of each variant: mean, standard deviation and t interval over its n seeds"
-    if watched:
-        caption += f"; best and last: the mean of the best and of the last epoch on the {_split(watched)} split"
-    return Table("variants", caption, tuple(columns), rows)
+    if split:
+        caption += f"; best and last: the mean of the best and of the last epoch on the {_split(split)} split"
+    return Table("variants", caption + watched.clause(note), tuple(columns), rows)
 
 
-def _variant(answer: Answer, one: Told, watched: bool) -> tuple[Any, ...]:
+def _variant(answer: Answer, one: Told, with_epochs: bool) -> tuple[Any, ...]:
     estimate, scale = one.estimate, answer.scale
     sd = interval = None
     if estimate is not None and estimate.sd is not None:
@@ -98,7 +102,7 @@ def _variant(answer: Answer, one: Told, watched: bool) -> tuple[Any, ...]:
         interval = f"{scale.value(estimate.low).removesuffix(scale.unit)} to {scale.value(estimate.high)}"
     statuses = ", ".join(f"{count} {status}" for status, count in one.statuses.items())
     cells = [one.name, f"{one.n}" if one.n == one.runs else f"{one.n} of {one.runs}", _mean(estimate), sd, interval]
-    cells += [_mean(one.best), _mean(one.last)] if watched else []
+    cells += [_mean(one.best), _mean(one.last)] if with_epochs else []
     return (*cells, statuses)
 
 

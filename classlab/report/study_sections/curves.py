@@ -1,10 +1,11 @@
 """Curves: the mean of each variant over the epochs with the band of its seeds, and every run as a dot."""
 
+import math
 from functools import partial
 
 from classlab.drawing import seeds
 from classlab.drawing.blocks import Block, Figure, Figures, Section, Words
-from classlab.report import words
+from classlab.report import watched, words
 from classlab.study.result import StudyResult
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy")
@@ -51,13 +52,14 @@ def _dots(result: StudyResult) -> Figure:
         caption += ", a tick at the mean, a line for its 95 % interval"
     if any(row["status"] in ("diverged", "did_not_learn") for row in result.rows):
         caption += "; a cross marks a run that diverged or did not learn"
+    caption += "." + _seen(result, metric)
     draw = partial(seeds.dots, result.dot_rows(), result.interval_rows(), metric)
-    return Figure("dots", caption + ".", " ".join(one.sentence + "." for one in result.answer.variants), draw)
+    return Figure("dots", caption, " ".join(one.sentence + "." for one in result.answer.variants), draw)
 
 
 def _figure(result: StudyResult, metric: str) -> Figure:
     histories, diverged = result.histories(metric), result.diverged
-    caption = f"{words.capital(_named(metric))} over the epochs."
+    caption = f"{words.capital(_named(metric))} over the epochs.{_seen(result, metric)}"
     if diverged and metric == "train_loss":
         told = words.listed([f"{name} ({words.count(len(of), 'run')})" for name, of in diverged.items()])
         caption += f" Diverged: {told}; each a dashed line that ends in a cross."
@@ -74,6 +76,7 @@ def _multiples(result: StudyResult) -> Figure:
     metric = result.curve_metric
     caption = (
         f"{words.capital(_named(metric))} of each variant by itself, every seed a thin line, all on the same axes."
+        f"{_seen(result, metric)}"
     )
     draw = partial(seeds.multiples, result.histories(metric), metric, result.diverged)
     return Figure("multiples", caption, caption, draw)
@@ -82,7 +85,15 @@ def _multiples(result: StudyResult) -> Figure:
 def _end(by_seed: dict[int, list[float]], metric: str) -> str:
     last = [curve[-1] for curve in by_seed.values() if curve]
     mean = sum(last) / len(last)
+    if not math.isfinite(mean):
+        return "no finite value"
     return f"{mean:.4f}" if metric.endswith("loss") else words.percent(mean)
+
+
+def _seen(result: StudyResult, metric: str) -> str:
+    """Return what the test images decided, as a sentence, where the metric is measured on them."""
+    of_test = "test" in metric.split("_")
+    return watched.sentence(watched.notes({one.name: one.experiment for one in result.variants})) if of_test else ""
 
 
 def _named(metric: str) -> str:

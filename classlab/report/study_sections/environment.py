@@ -9,11 +9,11 @@ COMPARED = ("python", "torch", "platform", "processor", "gpu")
 
 
 def section(result: StudyResult) -> Section | None:
-    """Return the facts of the first run and where others differ from it, or None where no run was begun."""
+    """Return the machine, every arithmetic, and whether runs differ in the machine; None where no run was begun."""
     runs = begun(result)
     if not runs:
         return None
-    blocks: list[Block] = [environment.facts(runs[0], of_one_run=False)]
+    blocks: list[Block] = [environment.of_all(runs)]
     first = {key: runs[0].environment.get(key) for key in COMPARED}
     differ = sum({key: run.environment.get(key) for key in COMPARED} != first for run in runs)
     if differ:

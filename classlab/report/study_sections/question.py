@@ -50,7 +50,15 @@ def _protocol(result: StudyResult) -> str:
 
 
 def _test_chose(experiment: Experiment) -> bool:
-    return experiment.protocol.validate_on == "test" and experiment.protocol.select == "best"
+    return experiment.chosen_on == "test"
+
+
+def _result(experiment: Experiment) -> str:
+    protocol = experiment.protocol
+    if protocol.select == "last" and experiment.chosen_on:
+        images = "validation" if experiment.chosen_on == "val" else "test"
+        return f"the last epoch, which early stopping chose by the {images} images"
+    return RESULTS[protocol.select, protocol.validate_on]
 
 
 def _variants(result: StudyResult) -> Table | None:
@@ -80,7 +88,7 @@ def _shared(result: StudyResult) -> list[Fact]:
         ("training.batch_size", "Batch size", f"{training.batch_size:,} images"),
         ("training.epochs", "Epochs", f"{training.epochs:,}"),
         ("data.augmentations", "Augmentations", ", ".join(map(words.spelled, first.data.augmentations)) or "none"),
-        ("protocol", "Result", RESULTS[first.protocol.select, first.protocol.validate_on]),
+        ("protocol", "Result", _result(first)),
     )
     return [Fact(label, value) for key, label, value in told if _same(documents, key)]
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from classlab.drawing.blocks import Column, Section, Table, Words
-from classlab.report import words
+from classlab.report import watched, words
 from classlab.study.answer import WORDS
 from classlab.study.result import StudyResult
 
@@ -27,6 +27,7 @@ def section(result: StudyResult) -> Section:
     caption = "Every run; its figures are those of the epoch that its protocol chose"
     if len(rows) > ROWS:
         caption = f"The first {ROWS} of {len(rows)} runs; results.csv in the study's folder has all"
+    caption += watched.clause(watched.notes({one.name: one.experiment for one in result.variants}))
     table = Table("runs", caption, (*columns, Column("time", "figure"), Column("outcome")), shown)
     failed = [row for row in rows if row["status"] == "failed"]
     told = [Words(f"{row['variant']}, seed {row['seed']}: {row['sentence']}.") for row in failed]
