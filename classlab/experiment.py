@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
@@ -78,6 +79,14 @@ class _Of:
         except pydantic.ValidationError as error:
             known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
             raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
+        for option, value in options.items():
+            try:
+                to_jsonable_python(value)
+            except PydanticSerializationError:
+                raise UserError(
+                    f"{self.kind} {choice.name}: the option {option} is {value!r}, which no file can hold; "
+                    "it must be a number, a text, true, false, null or a list of these"
+                ) from None
         return Choice.model_construct(None, name=choice.name, **options)
 
 
@@ -230,10 +239,20 @@ def _contract(value: Any) -> Any:
     return load_contract(value) if isinstance(value, str) else value
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+SHORT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
+FREE_NAME = r"^[^\s,][^\n,]{0,59}$"
+_PATTERNS = {
+    NAME: "may hold letters, digits, '.', '_' and '-', up to 100 of them, and begins with a letter or digit",
+    SHORT_NAME: "may hold letters, digits, '_' and '-', up to 40 of them, and begins with a letter or digit",
+    FREE_NAME: "may hold anything but commas, up to 60 characters, and does not begin with a blank",
+}
+
+
 class Experiment(Section):
     """A declaration of what to train: data, model, training, protocol and contract."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     description: str = ""
     data: Data
     model: Annotated[Choice, _Of("model")]
@@ -256,6 +275,9 @@ class Experiment(Section):
                 problem = "training.early_stopping needs validation images: set data.val_size, or leave it out"
             elif self.contract.min_val_accuracy_percent is not None:
                 problem = "contract.min_val_accuracy_percent needs validation images: set data.val_size"
+        on_test = self.protocol.validate_on == "test" and self.contract.min_val_accuracy_percent is not None
+        if problem is None and on_test:
+            problem = "contract.min_val_accuracy_percent needs validation images, and protocol.validate_on is test"
         if problem:
             raise ValueError(problem)
         if not validates and self.protocol.validate_on == "val":
@@ -337,11 +359,12 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
     problem = problems[0]
     if problem["type"] == "missing":  # a misspelt key is missing too; the misspelling says more
         problem = next((other for other in problems if other["type"] == "extra_forbidden"), problem)
-    place = [str(step) for step in problem["loc"] if _is_key(step)]
+    kind, (*outer, last) = problem["type"], problem["loc"] or ("",)
+    place = [str(step) for step in outer if _is_key(step)]
+    place += [str(last)] if kind == "extra_forbidden" or _is_key(last) else []  # whatever the unknown key is
     where = ".".join(place)
     given = problem.get("input")
     limits = problem.get("ctx", {})
-    kind = problem["type"]
     if kind == "extra_forbidden":
         parent = ".".join(place[:-1])
         allowed = _settings(model, place[:-1])
@@ -353,7 +376,7 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
     if kind == "string_pattern_mismatch":
-        return f"{where} may hold letters, digits, '.', '_' and '-', up to 100 of them; got {shown(given)}"
+        return f"{where} {_PATTERNS.get(limits['pattern'], 'is spelt in another way')}; got {shown(given)}"
     here = [other for other in problems if [str(step) for step in other["loc"] if _is_key(step)] == place]
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", limits["expected"])

@@ -136,7 +136,7 @@ def bind(kind: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]
 
 
 def _readers_own(kind: str, name: str) -> Callable[..., Any]:
-    source, _, attribute = name.partition(":")
+    source, _, attribute = name.rpartition(":")  # a file of Windows has a colon of its own
     module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
     found = getattr(module, attribute, None)
     if not callable(found):
@@ -159,21 +159,33 @@ def _import_file(file: Path) -> Any:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException as error:
             del sys.modules[name]
-            raise
+            _raise_as_it_is(error, str(file))
     return sys.modules[name]
 
 
 def _import_module(name: str) -> Any:
     try:
         return importlib.import_module(name)
+    except (ValueError, AssertionError) as error:
+        _raise_as_it_is(error, name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise UserError(
                 f"there is no module named {name!r} to take code from (file.py:name takes a file)"
             ) from None
         raise
+
+
+def _raise_as_it_is(error: BaseException, source: str) -> typing.NoReturn:
+    """Raise what the reader's own code raised, so that its traceback is seen.
+
+    pydantic, which asks for the code, takes a ValueError or AssertionError for a setting that is wrong.
+    """
+    if isinstance(error, ValueError | AssertionError):
+        raise ImportError(f"{source} raised {type(error).__name__}: {error}") from error
+    raise error
 
 
 @functools.cache

@@ -73,7 +73,11 @@ def test_the_schema_refuses_what_the_experiment_refuses():
         ("data.val_size=yes", "data.val_size must be a whole number or must be a number; got 'yes'"),
         ("contract.min_test_accuracy_percent=101", "contract.min_test_accuracy_percent must be at most 100"),
         ("training=3", "training must be a name or a group of settings; got 3"),
-        ("name=a/b", "name may hold letters, digits, '.', '_' and '-', up to 100 of them; got 'a/b'"),
+        ("name=a/b", "name may hold letters, digits, '.', '_' and '-', up to 100 of them, and begins with"),
+        ("training.batch size=3", "training.batch size is not a setting; did you mean training.batch_size?"),
+        ("training.optimizer.learning rate=3", "optimizer sgd: learning rate is not a setting; did you mean learning"),
+        ("épochs=3", "épochs is not a setting; an experiment has: name, description, data"),
+        ("data.5=3", "data.5 is not a setting; data has: "),
         ("training.epochs", "--set takes key=value, for example training.epochs=3; got 'training.epochs'"),
         ("training.epochs=[", "--set training.epochs, line 1, column 2: this is not YAML"),
         ("model=nosuch.py:Net", "there is no file nosuch.py to take code from"),
@@ -155,3 +159,20 @@ def test_the_object_is_frozen_and_shows_itself():
         experiment.name = "other"
     assert "digits-quick" in experiment._repr_html_()
     assert str(experiment.training.optimizer).startswith("sgd (learning_rate 0.1")
+
+
+@pytest.mark.parametrize("raised", ["ValueError", "AssertionError", "KeyError", "SyntaxError"])
+def test_what_the_reader_s_own_code_raises_is_not_taken_for_a_wrong_setting(raised, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def build(:\n" if raised == "SyntaxError" else f"raise {raised}('my own mistake')\n")
+    with pytest.raises(Exception, match="invalid syntax" if raised == "SyntaxError" else "my own mistake") as caught:
+        load("digits-quick", [f"model={file}:build"])
+    assert not isinstance(caught.value, cl.UserError)
+
+
+def test_an_option_that_no_file_can_hold_is_refused(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def build(input_shape, classes, layer=print, width: int = 3):\n    pass\n")
+    with pytest.raises(cl.UserError, match=r"mine.py:build: the option layer is <built-in .*, which no file can hold"):
+        load("digits-quick", [f"model={file}:build"])
+    assert load("digits-quick", [f"model={{name: '{file}:build', layer: relu}}"]).model.options["layer"] == "relu"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from classlab.cli.output import console, print_json
 
@@ -60,13 +61,13 @@ def _say(run: "Run", report: Path | None) -> None:
     summary = run.summary
     for check in summary["contract"]["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
-        console.print(f" {mark} {check['sentence']}", soft_wrap=True)
+        console.print(f" {mark} {escape(check['sentence'])}", soft_wrap=True)
     for rule in summary["contract"].get("open", []):
         console.print(f" [yellow]?[/yellow] {rule}: one run cannot say; see classlab check", soft_wrap=True)
     console.print(verdict_line(summary), soft_wrap=True)
-    console.print(f"[dim]run:    [/dim] {run.path}", soft_wrap=True)
+    console.print(f"[dim]run:    [/dim] {escape(str(run.path))}", soft_wrap=True)
     if report:
-        console.print(f"[dim]report: [/dim] {report}", soft_wrap=True)
+        console.print(f"[dim]report: [/dim] {escape(str(report))}", soft_wrap=True)
 
 
 def verdict_line(summary: dict[str, Any]) -> str:
@@ -81,8 +82,8 @@ def verdict_line(summary: dict[str, Any]) -> str:
         word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
     return (
         f"[bold {colour}]{word}[/bold {colour}]: {summary['experiment']}, seed {summary['seed']}: "
-        f"{summary['parameters']:,} parameters, {summary['epochs']} epochs, {_measured(summary)}, "
-        f"{_time(summary['seconds'])}"
+        f"{summary['parameters']:,} parameters, {summary['epochs']} epoch{'' if summary['epochs'] == 1 else 's'}, "
+        f"{_measured(summary)}, {_time(summary['seconds'])}"
     )
 
 
@@ -157,7 +158,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
             f"{row['parameters']:,}" if "parameters" in row else "",
             _time(row["seconds"]) if "seconds" in row else "",
             verdict if row["status"] == "finished" else row["status"].replace("_", " "),
-            "/".join(Path(row["run"]).parts[-2:]),
+            escape("/".join(Path(row["run"]).parts[-2:])),
         )
     console.print(table)
 

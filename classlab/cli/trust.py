@@ -6,7 +6,8 @@ from typing import Any
 
 from classlab.errors import UserError, listing
 
-CHOICES = ("dataset", "augmentations", "model", "loss", "optimizer", "schedule", "initialise")
+CHOICES = ("name", "dataset", "augmentations", "expansion", "model", "loss", "optimizer", "schedule", "initialise")
+FILES = {"contract": "contract", "experiment": "experiment"}  # key -> the kind of file that a string there means
 
 
 def refuse_foreign_code(experiment_file: Path, trust: bool) -> None:
@@ -24,15 +25,45 @@ def refuse_foreign_code(experiment_file: Path, trust: bool) -> None:
             f"{experiment_file} takes code from {listing(foreign)}; opening it runs that code, "
             "which is refused unless --trust is given"
         )
+    others = sorted(set(_files(read_yaml(experiment_file))))
+    if others:
+        raise UserError(
+            f"{experiment_file} takes a part of itself from {listing(others)}, which may name code; what a run leaves "
+            "holds all of its parts, so this is refused unless --trust is given"
+        )
+    for run in _encoders(read_yaml(experiment_file)):
+        refuse_foreign_code(Path(run) / "experiment.yaml", trust)
 
 
-def _foreign(value: Any, key: str = "") -> Iterator[str]:
+def _foreign(document: Any) -> Iterator[str]:
     """Yield every name of code outside classlab: `{name: file.py:build}`, or the bare string where that is allowed."""
+    for key, text in _texts(document):
+        if ":" in text and not {*key.split(".")}.isdisjoint(CHOICES):
+            yield text
+
+
+def _files(document: Any) -> Iterator[str]:
+    """Yield every file that the document would be read on in; a shipped name is none."""
+    from classlab import lookup
+
+    for key, text in _texts(document):
+        kind = FILES.get(key.split(".")[-1])
+        if kind and text not in lookup.names(kind):
+            yield text
+
+
+def _encoders(document: Any) -> Iterator[str]:
+    """Yield the folders of the runs whose encoders are taken."""
+    return (text for key, text in _texts(document) if key.split(".")[-1] == "encoder")
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text with the key that it stands under; in a list that is the list's."""
     if isinstance(value, dict):
         for inner, part in value.items():
-            yield from _foreign(part, str(inner))
+            yield from _texts(part, str(inner))
     elif isinstance(value, list):
         for part in value:
-            yield from _foreign(part, key)
-    elif isinstance(value, str) and ":" in value and key.split(".")[-1] in ("name", *CHOICES):
-        yield value
+            yield from _texts(part, key)
+    elif isinstance(value, str):
+        yield key, value

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.markup import escape
 
 from classlab import contract as contracts
 from classlab import experiment as experiments
 from classlab import statistics
 from classlab.data.splits import split_digest
-from classlab.errors import UserError
+from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.progress import errors
 from classlab.runs import store
-from classlab.runs.prepare import Prepared, place_model, place_splits, prepare, refuse
+from classlab.runs.prepare import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.run import Run
 from classlab.runs.screen import screen
 
@@ -62,27 +63,43 @@ def train(
             return _finished(Run(path), verbose)
     prepared = prepare(experiment, seed, given, test)
     path = store.folder(out, experiment.name, seed, prepared.digest)
-    path = store.unused(path) if again else path
+    path = _again(path, resume) if again else path
     run = Run(path, model, prepared.dataset if data is not None else None)
     if (path / store.SUMMARY).exists():
         return _finished(run, verbose)
-    if (path / store.EXPERIMENT).exists() and not resume and (path / store.LAST).exists():
-        done = len(store.read_metrics(path / store.METRICS))
-        raise UserError(
-            f"{path} is incomplete ({done} of {experiment.training.epochs} epochs are done); "
-            "go on with --resume, or start anew with --again"
-        )
     refuse(prepared)
-    settings = _settings(prepared, path, device, threads)
-    begin(prepared, settings, path)
-    _train(prepared, settings, path, verbose)
-    conclude(prepared, settings, path)
+    store.create(path.parent)
+    with store.alone(path):
+        if (path / store.EXPERIMENT).exists() and not resume and (path / store.LAST).exists():
+            done = len(store.read_metrics(path / store.METRICS))
+            raise UserError(
+                f"{path} is incomplete ({done} of {experiment.training.epochs} epochs are done); "
+                "go on with --resume, or start anew with --again"
+            )
+        settings = _settings(prepared, path, device, threads)
+        begin(prepared, settings, path)
+        _train(prepared, settings, path, verbose, "--again --resume" if again else "--resume")
+        conclude(prepared, settings, path)
     return run
 
 
+def _again(path: Path, resume: bool) -> Path:
+    """Return the folder of a new run beside those there are, or with `resume` of the last one that was cut off."""
+    if not resume:
+        return store.unused(path)
+    begun = store.cut_off(path)
+    if begun is None:
+        raise UserError(f"there is no run of {path} that was cut off; --again alone makes a new one")
+    return begun
+
+
 def _finished(run: Run, verbose: bool) -> Run:
+    """Return a run that is there already. Raises UserError where the code that it names has changed since."""
+    changed = changed_code(run.environment, run.experiment)
+    if changed:
+        raise UserError(f"{run.path} was made before {listing(changed)} was changed; --again makes a new run of it")
     if verbose:
-        errors.print(f"[dim]{run.path} is finished; --again makes a new run of it[/dim]")
+        errors.print(f"[dim]{escape(str(run.path))} is finished; --again makes a new run of it[/dim]")
     return run
 
 
@@ -106,9 +123,10 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
     from classlab.training.device import environment
 
     store.create(path)
-    if (path / store.LAST).exists():
-        return
     experiment, dataset = prepared.experiment, prepared.dataset
+    if (path / store.LAST).exists():
+        _check_unchanged(prepared, path)
+        return
     store.write(path / store.EXPERIMENT, experiment.to_yaml())
     store.write_json(
         path / store.SPLIT,
@@ -130,12 +148,25 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
             "class_names": list(dataset.class_names),
             "dataset": {"name": dataset.name, "digest": dataset.digest, "source": dataset.source},
             "normalise": {"mean": prepared.mean, "std": prepared.std},
+            "code": own_code(experiment),
             **environment(),
         },
     )
 
 
-def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool) -> None:
+def _check_unchanged(prepared: Prepared, path: Path) -> None:
+    """Raise UserError where images, split or code are not what the run was begun with: it would be half of each."""
+    begun = store.read_json(path / store.ENVIRONMENT)
+    changed = changed_code(begun, prepared.experiment)
+    if prepared.dataset.digest != begun.get("dataset", {}).get("digest"):
+        changed.append(f"the images of {prepared.dataset.name}")
+    elif split_digest(prepared.train, prepared.val) != store.read_json(path / store.SPLIT).get("digest"):
+        changed.append("the split")
+    if changed:
+        raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
+
+
+def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, go_on: str) -> None:
     """Run the loop; after every epoch write its row and its state, the state last: it is what makes the epoch count."""
     from classlab.training.train import train as loop
 
@@ -159,7 +190,8 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool) 
                 show(epoch.row)
     except KeyboardInterrupt:
         note(path, "stopped by Ctrl-C")
-        errors.print(f"stopped; {len(rows)} of {plan.epochs} epochs are kept in {path}; go on with --resume")
+        kept = f"{len(rows)} of {plan.epochs} epochs are kept in {escape(str(path))}"
+        errors.print(f"stopped; {kept}; go on with {go_on}")
         raise
 
 
@@ -254,7 +286,7 @@ def _status(rows: list[dict[str, float]], test_loss: float, correct: int | None,
         if statistics.no_better_than_chance(correct, total, largest):
             share = f"{100 * correct / total:.2f} % right where always answering one class gives {100 * largest:.2f} %"
             return "did_not_learn", f"did not learn: {share}"
-    return "finished", f"finished after {len(rows)} epochs"
+    return "finished", f"finished after {len(rows)} epoch{'' if len(rows) == 1 else 's'}"
 
 
 def note(path: Path, text: str) -> None:

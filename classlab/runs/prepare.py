@@ -1,6 +1,9 @@
 """Prepare a run: from its declaration to data on the device, a network with its first weights, and the first checks."""
 
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +101,33 @@ def prepare(
             *contracts.check_layers(experiment.contract, contents(table)),
         ],
     )
+
+
+def own_code(experiment: Experiment) -> dict[str, str]:
+    """Return the SHA-256 of every file of the reader's own that the experiment takes code from, by its path."""
+    found = {}
+    for name in sorted(_names(experiment.model_dump(mode="json"))):
+        file = Path(name.rpartition(":")[0])
+        if file.suffix == ".py" and file.is_file():
+            found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list[str]:
+    """Return the files of the reader's own that a run with this environment was made with and that are others now."""
+    now = own_code(experiment)
+    return [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+
+
+def _names(value: Any) -> Iterator[str]:
+    """Yield every name of something chosen by name."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _names(part)
 
 
 def _given_digests(given: dict[str, Any], model: "nn.Module", dataset: "Dataset") -> list[str]:

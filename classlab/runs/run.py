@@ -43,13 +43,18 @@ class Run:
         if (self.path / store.SUMMARY).exists():
             return store.read_json(self.path / store.SUMMARY)
         rows = store.read_metrics(self.path / store.METRICS)
+        try:  # only read, for to make an Experiment of it would run the code that it may name
+            declared = experiments.read_yaml(self.path / store.EXPERIMENT)
+            name, epochs = declared["name"], declared["training"]["epochs"]
+        except (KeyError, TypeError):
+            raise UserError(f"{self.path / store.EXPERIMENT} holds no whole experiment") from None
         return {
             "run": str(self.path),
-            "experiment": self.experiment.name,
+            "experiment": name,
             "seed": self.environment["seed"],
             "epochs": len(rows),
             "status": "incomplete",
-            "status_sentence": f"incomplete: {len(rows)} of {self.experiment.training.epochs} epochs are done",
+            "status_sentence": f"incomplete: {len(rows)} of {epochs} epochs are done",
         }
 
     @cached_property

@@ -1,10 +1,12 @@
 """Run folders on disk: the only room that writes them. A file appears whole or not at all."""
 
+import itertools
 import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +38,32 @@ def folder(out: str | Path, experiment: str, seed: int, digest: str) -> Path:
 
 def unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3, … that does not exist."""
-    number, free = 2, path
-    while free.exists():
-        free, number = path.with_name(f"{path.name}-{number}"), number + 1
-    return free
+    return next(one for one in _numbered(path) if not one.exists())
+
+
+def cut_off(path: Path) -> Path | None:
+    """Return the last of path, path-2, path-3, … that was cut off before its end, None where there is none."""
+    there = itertools.takewhile(Path.exists, _numbered(path))
+    open_ = [one for one in there if (one / LAST).exists() and not (one / SUMMARY).exists()]
+    return open_[-1] if open_ else None
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.name}-{number}")
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a run folder, which lies beside it. Raises UserError where another process holds it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
+            yield
+    except Timeout:
+        raise UserError(f"another process is at work in {path}; wait for it, or stop it first") from None
 
 
 def create(path: Path) -> None:

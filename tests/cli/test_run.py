@@ -39,7 +39,7 @@ def test_words_end_with_the_verdict_and_a_contract_not_kept_exits_1(tmp_path):
     limits = "contract={max_parameters: 20000, min_test_accuracy_percent: 100}"
     done = shell("run", "digits-quick", "--set", "training.epochs=1", "--set", limits, "--out", tmp_path)
     assert done.returncode == 1
-    assert "CONTRACT NOT KEPT: digits-quick, seed 0: 14,426 parameters, 1 epochs, test accuracy" in done.stdout
+    assert "CONTRACT NOT KEPT: digits-quick, seed 0: 14,426 parameters, 1 epoch, test accuracy" in done.stdout
     again = shell("run", "digits-quick", "--set", "training.epochs=1", "--set", limits, "--out", tmp_path)
     assert again.returncode == 1 and "is finished; --again makes a new run of it" in again.stderr
 

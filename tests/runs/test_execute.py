@@ -130,6 +130,67 @@ def test_a_run_cut_off_after_any_epoch_resumes_to_the_same_bytes(fields, tmp_pat
     assert resumed.history.drop(columns="seconds").equals(whole.history.drop(columns="seconds"))
 
 
+def test_a_run_made_again_and_cut_off_goes_on(tmp_path, monkeypatch):
+    whole = train(QUICK, tmp_path)
+    with pytest.raises(cl.UserError, match=r"there is no run of .* that was cut off; --again alone makes a new one"):
+        train(QUICK, tmp_path, again=True, resume=True)
+    monkeypatch.setattr(store, "write_checkpoint", _cut_after(store.write_checkpoint, times=2))
+    with pytest.raises(KeyboardInterrupt):
+        train(QUICK, tmp_path, again=True)
+    monkeypatch.undo()
+    resumed = train(QUICK, tmp_path, again=True, resume=True)
+    assert resumed.path.name == whole.path.name + "-2"
+    assert (resumed.path / store.LAST).read_bytes() == (whole.path / store.LAST).read_bytes()
+
+
+def test_a_run_of_changed_images_or_code_neither_goes_on_nor_passes_for_finished(tmp_path, monkeypatch):
+    code, arrays = tmp_path / "mine.py", tmp_path / "mine.npz"
+    code.write_text("from classlab.models.perceptron import build\n")
+    images, labels = three_classes()
+    np.savez(arrays, images=images, labels=labels)
+    fields = changed(
+        data={"dataset": {"name": "npz", "path": str(arrays)}, "val_size": 30}, model={"name": f"{code}:build"}
+    )
+    monkeypatch.setattr(store, "write_checkpoint", _cut_after(store.write_checkpoint, times=2))
+    with pytest.raises(KeyboardInterrupt):
+        train(fields, tmp_path / "cut")
+    monkeypatch.undo()
+    np.savez(arrays, images=images[1:], labels=labels[1:])
+    with pytest.raises(cl.UserError, match=r"cannot go on: the images of npz changed since .* --again starts anew"):
+        train(fields, tmp_path / "cut", resume=True)
+    np.savez(arrays, images=images, labels=labels)
+    run = train(fields, tmp_path / "cut", resume=True)
+    assert train(fields, tmp_path / "cut").path == run.path
+    code.write_text("from classlab.models.perceptron import build  # changed\n")
+    with pytest.raises(cl.UserError, match=r"was made before .*mine.py was changed; --again makes a new run of it"):
+        train(fields, tmp_path / "cut")
+
+
+def test_one_process_at_a_time_is_at_work_in_a_run_folder(tmp_path):
+    run = train(QUICK, tmp_path)
+    (run.path / store.SUMMARY).unlink()
+    with store.alone(run.path), pytest.raises(cl.UserError, match=r"another process is at work in .*; wait for it"):
+        train(QUICK, tmp_path, resume=True)
+    assert train(QUICK, tmp_path, resume=True).status == "finished"
+
+
+def test_listing_a_run_that_was_cut_off_does_not_run_its_code(tmp_path, monkeypatch):
+    trace, code = tmp_path / "it-ran", tmp_path / "mine.py"
+    code.write_text("from classlab.models.perceptron import build\n")
+    monkeypatch.setattr(store, "write_checkpoint", _cut_after(store.write_checkpoint, times=2))
+    with pytest.raises(KeyboardInterrupt):
+        train(changed(model={"name": f"{code}:build"}), tmp_path / "cut")
+    monkeypatch.undo()
+    (path,) = store.runs_in(tmp_path / "cut")
+    code.unlink()
+    moved = tmp_path / "theirs.py"
+    moved.write_text(f"open({str(trace)!r}, 'w')\nraise RuntimeError\n")
+    text = (path / store.EXPERIMENT).read_text()
+    (path / store.EXPERIMENT).write_text(text.replace(str(code), str(moved)))
+    assert cl.load_run(path).summary["status_sentence"] == "incomplete: 1 of 3 epochs are done"
+    assert not trace.exists()
+
+
 def _cut_after(write, times):
     calls = []
 

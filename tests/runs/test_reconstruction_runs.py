@@ -100,6 +100,6 @@ def test_the_shell_says_the_test_loss(tmp_path):
     assert summary["test_accuracy"] is None and summary["test_interval"] is None and summary["test_loss"] > 0
     loss = f"{summary['test_loss']:.4f}"
     said = CliRunner().invoke(app, command)
-    assert said.exit_code == 0 and f"1 epochs, test loss {loss}," in said.stdout
+    assert said.exit_code == 0 and f"1 epoch, test loss {loss}," in said.stdout
     listed = CliRunner().invoke(app, ["runs", str(tmp_path / "runs")])
     assert f"loss {loss}" in listed.stdout
