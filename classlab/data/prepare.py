@@ -7,16 +7,33 @@ import numpy as np
 from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.splits import split, split_digest
 from classlab.data.subset import subset
+from classlab.errors import UserError
 from classlab.experiment import Data
 
 
 def prepare(plan: Data, dataset: Dataset | None = None) -> Dataset:
     """Return the dataset that the section names, cut down to the classes and numbers of images that it asks for.
 
-    dataset: taken in the place of the named one, as for the reader's own arrays. Raises UserError.
+    dataset: taken in the place of the named one, as for the reader's own arrays. Raises UserError, also where no
+    training image or no test image is left.
     """
     dataset = dataset or plan.dataset.call("dataset")
-    return subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
+    part = subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
+    _check_not_empty("training", len(dataset.images), len(part.images), dataset.name, plan)
+    _check_not_empty("test", len(dataset.test_images), len(part.test_images), dataset.name, plan)
+    return part
+
+
+def _check_not_empty(kind: str, whole: int, left: int, name: str, plan: Data) -> None:
+    if whole and not left:
+        raise UserError(f"data.classes {plan.classes} leaves no {kind} images of {name}; name classes that have some")
+    if kind == "test" and not left:
+        raise UserError(
+            f"{name} has no test images, and a run is judged by them; give it some (those of a folder lie in "
+            "test/CLASS/…), or give it no test set at all, then a share of every class becomes one"
+        )
+    if not left:
+        raise UserError(f"{name} has no training images; give it some")
 
 
 def statistics(dataset: Dataset, plan: Data) -> dict[str, Any]:

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+import classlab as cl
 from classlab import lookup
 from classlab.data.pictures import read_picture
+from classlab.data.prepare import prepare
 from classlab.errors import UserError
+from classlab.experiment import Data
 
 load = lookup.find("dataset", "folder")
 
@@ -164,6 +167,46 @@ def test_folders_that_do_not_serve_are_told(make, sentence, tmp_path):
     make(tmp_path)
     with pytest.raises(UserError, match=sentence):
         load(str(tmp_path))
+
+
+def place_beside(root):
+    """Put the test pictures in test itself, where no class is told of them."""
+    root.mkdir()
+    Image.new("L", (12, 12)).save(root / "00.png")
+
+
+def leave_empty(root):
+    for name in ("cat", "dog"):
+        (root / name).mkdir(parents=True)
+
+
+def damage(root):
+    fill(root, count=1)
+    for file in root.rglob("*.png"):
+        file.write_bytes(file.read_bytes()[:20])
+
+
+@pytest.mark.parametrize("make", [place_beside, leave_empty, damage])
+def test_a_folder_test_without_pictures_of_any_class_is_told_before_anything_is_trained(make, tmp_path):
+    fill(tmp_path / "pets" / "train")
+    make(tmp_path / "pets" / "test")
+    experiment = {
+        "name": "t",
+        "data": {"dataset": {"name": "folder", "path": str(tmp_path / "pets")}},
+        "model": "perceptron",
+        "training": {"epochs": 1, "batch_size": 4, "optimizer": "adam"},
+    }
+    with pytest.raises(UserError, match=r"pets has no test images, .* lie in test/CLASS/…\), or give it no test set"):
+        cl.train(experiment, out=tmp_path / "runs", verbose=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_classes_without_test_pictures_are_told(tmp_path):
+    fill(tmp_path / "train", ("cat", "dog", "eel", "fox"))
+    fill(tmp_path / "test", ("cat", "dog"))
+    plan = Data.model_validate({"dataset": {"name": "folder", "path": str(tmp_path)}, "classes": ["eel", "fox"]})
+    with pytest.raises(UserError, match=r"data.classes \['eel', 'fox'\] leaves no test images of .*; name classes"):
+        prepare(plan)
 
 
 def test_no_folder_is_told(tmp_path):
