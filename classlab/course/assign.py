@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def assign(name: str, rules: Rules, student: Details, out: Path, salt: str = "",
 
     salt: something only the teacher knows; empty takes the rules' own. line: of the class list.
     """
-    code = student.code(salt or rules.salt or name)
+    code = _code(name, rules, student, salt)
     task = derive(rules, student)
     folder = out / f"{name}-{code}"
     contents = files(name, rules, task, code)
@@ -105,7 +105,9 @@ def assign_class(
 ) -> list[Written]:
     """Write every student's task and OUT/tasks.csv, which says whose is which. Nothing is written for a bad row.
 
-    students: (line, details), see details.read_class_list. on_student: told 1 after each. Raises UserError.
+    A table that stands there is written anew where this class has all its students, under the same codes; else it is
+    kept and the class refused. students: (line, details), see details.read_class_list. on_student: told 1 after each.
+    Raises UserError.
     """
     problems = []
     for line, student in students:
@@ -115,11 +117,16 @@ def assign_class(
             problems.append(f"line {line}: {error}")
     if problems:
         raise UserError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""))
+    if (out / TABLE).exists():
+        _check_table(out / TABLE, {student.roll: _code(name, rules, student, salt) for _, student in students})
     written = []
     for line, student in students:
         written.append(assign(name, rules, student, out, salt, line))
         on_student(1)
-    (out / TABLE).write_bytes(_table(written))
+    try:
+        (out / TABLE).write_bytes(_table(written))
+    except OSError as error:
+        raise UserError(f"{out / TABLE} cannot be written: {error.strerror}; give another folder with --out") from None
     return written
 
 
@@ -142,6 +149,23 @@ def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
 def distinct(tasks: Sequence[Task]) -> int:
     """Return how many different tasks there are."""
     return len({to_yaml([task.experiments, task.contracts]) for task in tasks})
+
+
+def _code(name: str, rules: Rules, student: Details, salt: str) -> str:
+    return student.code(salt or rules.salt or name)
+
+
+def _check_table(file: Path, codes: Mapping[str, str]) -> None:
+    """Raise UserError where a table would be lost that alone says whose tasks are whose. codes: roll -> new code."""
+    elsewhere = "give another folder with --out"
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            held = [(row["roll"], row["task"]) for row in csv.DictReader(stream)]
+    except (OSError, ValueError, KeyError, csv.Error):
+        raise UserError(f"{file} is in the way, and is no table of tasks; {elsewhere}") from None
+    lost = next((pair for pair in held if codes.get(pair[0]) != pair[1]), None)
+    if lost:
+        raise UserError(f"{file} alone says that task {lost[1]} is {lost[0]}'s, and would be lost; {elsewhere}")
 
 
 def _checked(where: str, kind: type[Experiment] | type[Contract], fields: dict[str, Any]) -> Any:

@@ -220,6 +220,43 @@ def test_a_class_is_written_whole_or_not_at_all(tmp_path):
     )
 
 
+def assign(class_list, out, *words):
+    words = ["assign", "dl-minor-1", "--class-list", str(class_list), "--out", str(out), *words]
+    assert CliRunner().invoke(shell.app, words, catch_exceptions=False).exit_code == 0
+
+
+def test_a_second_class_does_not_write_over_the_table_of_the_first(tmp_path):
+    for name, rolls in (("first", (52, 53)), ("second", (54,)), ("grown", (53, 52, 54))):
+        rows = "".join(f"18/03/02,B20AI{roll:03d}\n" for roll in rolls)
+        (tmp_path / f"{name}.csv").write_text("born,roll\n" + rows)
+
+    def give(name, *words):
+        assign(tmp_path / f"{name}.csv", tmp_path / "tasks", *words)
+
+    give("first")
+    table, folders = tmp_path / "tasks" / "tasks.csv", len(list((tmp_path / "tasks").iterdir()))
+    before = table.read_bytes()
+    for words in (("second",), ("first", "--salt", "another")):
+        with pytest.raises(UserError, match="alone says that task ecc926221e is B20AI052's, and would be lost"):
+            give(*words)
+    assert table.read_bytes() == before and len(list((tmp_path / "tasks").iterdir())) == folders
+    give("first")
+    assert table.read_bytes() == before
+    give("grown")
+    assert [line[:8] for line in table.read_text().splitlines()[1:]] == ["B20AI053", "B20AI052", "B20AI054"]
+    table.write_text("mine\n1\n")
+    with pytest.raises(UserError, match=r"tasks.csv is in the way, and is no table of tasks; give another folder"):
+        give("grown")
+
+
+def test_a_table_of_tasks_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "class.csv").write_text("born,roll\n18/03/02,B20AI052\n")
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "tasks.csv").symlink_to(tmp_path / "nowhere" / "tasks.csv")
+    with pytest.raises(UserError, match=r"tasks.csv cannot be written: No such file or directory; give another folder"):
+        assign(tmp_path / "class.csv", tmp_path / "tasks")
+
+
 def test_how_even_a_class_is():
     draw = random.Random(1)
     tasks = [derive(RULES, some_student(draw)) for _ in range(200)]
