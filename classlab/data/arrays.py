@@ -26,7 +26,7 @@ def from_arrays(
     """
     images, labels = _pair(data, "data")
     if test is None:
-        train, held_out = split(labels, test_share, seed=0, stratified=True)
+        train, held_out = split(labels, test_share, seed=0, stratified=True, option="test_share")
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[train], labels[train]
     else:
@@ -78,6 +78,11 @@ def _images(images: np.ndarray, where: str) -> np.ndarray:
     if images.ndim != 4:
         raise UserError(
             f"{where}'s images must have 3 or 4 dimensions (count, channels, height, width), got {images.shape}"
+        )
+    if images.shape[1] not in (1, 3):
+        raise UserError(
+            f"{where}'s images must have 1 or 3 channels, first or last: (count, channels, height, width) or "
+            f"(count, height, width, channels); got {images.shape}"
         )
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images)

@@ -8,20 +8,21 @@ from classlab.errors import UserError
 
 
 def split(
-    labels: np.ndarray, val_size: int | float, seed: int, stratified: bool = False
+    labels: np.ndarray, val_size: int | float, seed: int, stratified: bool = False, option: str = "data.val_size"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (train, val): two sorted int64 arrays of indices that share none and together hold every image.
 
     labels: int64, (count,). val_size: a number of images, or a fraction of them (rounded to the nearest whole number).
     stratified: every class gives its share, by largest remainder, so that the total is exactly the same.
+    option: what the reader gave the size as.
     Raises UserError where nothing would be left to train on, or nothing to validate on though some was asked for.
     """
     count = len(labels)
     size = round(val_size * count) if isinstance(val_size, float) else val_size
     if size >= count:
-        raise UserError(f"data.val_size must leave images to train on: there are {count:,}, got {size:,}")
+        raise UserError(f"{option} must leave images to train on: there are {count:,}, got {size:,}")
     if size == 0 and val_size:
-        raise UserError(f"data.val_size {val_size} of {count:,} images is none; give a larger fraction")
+        raise UserError(f"{option} {val_size} of {count:,} images is none; give a larger fraction")
     # NumPy promises that RandomState draws the same numbers in every version.
     order = np.random.RandomState(seed).permutation(count)
     if stratified and size:

@@ -209,6 +209,18 @@ def test_classes_without_test_pictures_are_told(tmp_path):
         prepare(plan)
 
 
+def test_a_folder_without_one_whole_picture_is_told(tmp_path):
+    damage(tmp_path)
+    with pytest.raises(UserError, match=r"every class needs at least two pictures; 'cat' in .* has 0 that can be read"):
+        load(str(tmp_path))
+
+
+def test_a_share_for_testing_that_is_no_picture_is_told_by_its_own_name(tmp_path):
+    fill(tmp_path, count=2)
+    with pytest.raises(UserError, match=r"^test_share 0.1 of 4 images is none; give a larger fraction"):
+        load(str(tmp_path), test_share=0.1)
+
+
 def test_no_folder_is_told(tmp_path):
     with pytest.raises(UserError, match=r"there is no folder .*nowhere of pictures"):
         load(str(tmp_path / "nowhere"))

@@ -48,10 +48,10 @@ def load(
     pictures = _read(root, files, lambda file: read_picture(file, sides, fit, background), unreadable == "refuse")
     images = _stacked([picture for picture, _ in pictures], channels)
     labels = np.array([file.label for _, file in pictures], np.int64)
-    held_out = np.array([file.test for _, file in pictures])
+    held_out = np.array([file.test for _, file in pictures], bool)
     _check_every_class(root, names, labels[~held_out])
     if test is None:
-        held_out[split(labels, test_share, seed=0, stratified=True)[1]] = True
+        held_out[split(labels, test_share, seed=0, stratified=True, option="test_share")[1]] = True
     mean, std = statistics_of(images[~held_out])
     return Dataset(
         name=root.resolve().name,

@@ -52,7 +52,8 @@ def _names(file: Path, present: set[str]) -> tuple[str, ...]:
         if set(names[:2]) <= present and not present & set(names[2:]):
             return names[:2]
     known = "; ".join(", ".join(names) for names in KNOWN_NAMES)
-    raise UserError(f"{file} holds {listing(sorted(present)) or 'nothing'}; wanted are {known} (the last two may lack)")
+    held = listing(sorted(present)) or "nothing"
+    raise UserError(f"{file} holds {held}; wanted are {known} (the last two may be missing)")
 
 
 def _array(archive: zipfile.ZipFile, name: str, file: Path) -> np.ndarray:
