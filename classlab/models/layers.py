@@ -1,14 +1,17 @@
 """The layer table: what a network is made of, how large it is, how much work it does and how far it sees."""
 
+import copy
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from classlab.errors import UserError
 from classlab.models import operations
-from classlab.models.trace import Failure, Step, trace
+from classlab.models.trace import Failure, Step, Trace, trace
 
 MEBIBYTE = 2**20
 
@@ -53,14 +56,23 @@ class LayerTable:
         return {**vars(self), "layers": [dict(vars(layer)) for layer in self.layers]}
 
 
-def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTable:
-    """Return the layers that one image of (channels, height, width) meets in `model`, and their totals.
+def follow(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
+    """Return what an image of (channels, height, width) meets in `model`.
 
     Raises UserError, naming the layer, when the model cannot take such images.
     """
     met = trace(model, input_shape)
     if met.failed:
         raise UserError(_misfit(met.failed, input_shape)) from met.failed.error
+    return met
+
+
+def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTable:
+    """Return the layers that one image of (channels, height, width) meets in `model`, and their totals.
+
+    Raises UserError, naming the layer, when the model cannot take such images.
+    """
+    met = follow(model, input_shape)
     layers = [*_named(met.steps), *_unmet(model, met.steps)]
     parameters = list(model.parameters())
     work = [layer.multiply_adds for layer in layers]
@@ -80,9 +92,7 @@ def check_shapes(model: nn.Module, input_shape: tuple[int, int, int], classes: i
     classes None: it must answer with an image of the same shape, as an autoencoder does.
     Raises UserError that names the layer and both shapes.
     """
-    met = trace(model, input_shape)
-    if met.failed:
-        raise UserError(_misfit(met.failed, input_shape)) from met.failed.error
+    met = follow(model, input_shape)
     wanted = input_shape if classes is None else (classes,)
     shape = getattr(met.output, "shape", None)
     if shape is None:
@@ -94,11 +104,38 @@ def check_shapes(model: nn.Module, input_shape: tuple[int, int, int], classes: i
     by = f"its last layer {last.name} ({last.kind}) gives" if last else "it gives"
     if shape[:1] != (2,):
         raise UserError(f"the model must keep the images of a batch apart; of 2 images {by} {_shape(tuple(shape))}")
-    if given != wanted and not (classes is None and given == (prod(wanted),)):
+    if given != wanted:
         meaning = "the images have the shape" if classes is None else f"{classes} classes need"
+        flat = classes is None and given == (prod(wanted),)
+        advice = f"; end it with nn.Unflatten(1, {_shape(wanted)})" if flat else ""
         raise UserError(
-            f"the model does not fit the data: {by} {_shape(given)} for each image, {meaning} {_shape(wanted)}"
+            f"the model does not fit the data: {by} {_shape(given)} for each image, {meaning} {_shape(wanted)}{advice}"
         )
+
+
+def check_last_batch(model: nn.Module, input_shape: tuple[int, int, int], images: int, batch_size: int) -> None:
+    """Check that `model` can be trained on one image where the last batch of an epoch of so many images holds but one.
+
+    A batch norm over a single number a channel has no variance. Raises UserError that names a batch size that serves.
+    """
+    alone = batch_size == 1 or images % batch_size == 1
+    if not alone or not any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        return
+    network = copy.deepcopy(model).train()
+    like = next((one for one in model.parameters() if one.is_floating_point()), torch.zeros(()))
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            network(torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        sizes = (*range(batch_size - 1, 1, -1), *range(max(2, batch_size + 1), images + 1))
+        other = next((size for size in sizes if images % size != 1), None)
+        advice = f"; choose another, for example {other}" if other else ""
+        raise UserError(
+            f"training.batch_size {batch_size} leaves a batch of one of the {images:,} training images, "
+            f"from which the model's batch norm has no variance to take{advice}"
+        ) from None
 
 
 def _named(steps: list[Step]) -> list[Layer]:

@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from classlab import lookup
 from classlab.errors import UserError
 from classlab.experiment import Choice
+from classlab.models.layers import follow
 
 
 def make(
@@ -20,12 +22,15 @@ def make(
 ) -> nn.Module:
     """Return a network for images of `input_shape` (channels, height, width) with its initial weights.
 
-    A module is copied, never changed; `seed` decides the weights unless `initialise` is keep. The session's random
-    state is left as it was.
+    A module is copied, never changed; `seed` decides the weights unless `initialise` is keep, those of lazy layers
+    always. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
+    that do not fit the images.
     """
     with torch.random.fork_rng(devices=[]):
         generator = torch.random.default_generator.manual_seed(seed)
         if isinstance(model, nn.Module):
+            if any(is_lazy(buffer) for buffer in model.buffers()):
+                raise UserError("torch cannot copy a lazy batch norm; give a function that builds the model")
             network = copy.deepcopy(model)
         elif isinstance(model, Choice):
             network = model.call("model", input_shape=input_shape, classes=classes)
@@ -33,10 +38,21 @@ def make(
             network = model()
         if not isinstance(network, nn.Module):
             raise UserError(f"the model must be a torch.nn.Module, got {type(network).__name__}")
+        _give_shapes(network, input_shape)
         if initialise.name != "default" or isinstance(model, nn.Module):
             generator.manual_seed(seed)
             lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
     return network
+
+
+def _give_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> None:
+    """Let lazy layers take their shapes, and draw their weights, from one image. Raises UserError where none does."""
+    if not any(is_lazy(one) for one in network.state_dict(keep_vars=True).values()):
+        return
+    follow(network, input_shape)
+    left = next((name for name, one in network.state_dict(keep_vars=True).items() if is_lazy(one)), None)
+    if left:
+        raise UserError(f"the model's lazy {left} has no shape, since no image reaches its layer; leave that layer out")
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -63,7 +63,7 @@ def prepare(
     from classlab.data.arrays import from_arrays
     from classlab.data.prepare import prepare as prepare_data
     from classlab.models.contents import contents
-    from classlab.models.layers import check_shapes, layer_table
+    from classlab.models.layers import check_last_batch, check_shapes, layer_table
     from classlab.models.make import make
     from classlab.training.random import number
     from classlab.training.task import reconstructs
@@ -82,6 +82,8 @@ def prepare(
     source = given.get("model", experiment.model)
     model = make(source, initialise, dataset.input_shape, classes, number(seed, 0, "initialise"))
     check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
+    images = len(train) * max(1, len(plan.expansion))
+    check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
     return Prepared(
         experiment=experiment,

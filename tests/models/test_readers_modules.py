@@ -5,8 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import classlab as cl
 from classlab.errors import UserError
-from classlab.models.layers import check_shapes, layer_table
+from classlab.experiment import Choice
+from classlab.models.layers import check_last_batch, check_shapes, layer_table
+from classlab.models.make import make
 
 
 class Branched(nn.Module):
@@ -194,6 +197,86 @@ def test_layers_that_measure_themselves_at_the_first_image():
     assert layer_table(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), (1, 4, 4)).parameters == 170
 
 
+LAZY = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.LazyConv2d(3, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+"""
+
+
+@pytest.mark.parametrize("initialise", ["default", "he_normal"])
+def test_lazy_layers_draw_their_weights_from_the_seed_and_their_run_opens_again(initialise, tmp_path):
+    (tmp_path / "lazy.py").write_text(LAZY)
+    fields = {
+        "name": "lazy",
+        "data": {"dataset": "digits", "max_per_class": 10},
+        "model": f"{tmp_path}/lazy.py:net",
+        "training": {"epochs": 1, "batch_size": 20, "optimizer": "adam", "initialise": initialise},
+    }
+    runs = []
+    for session in (1, 2):
+        torch.manual_seed(session)
+        runs.append(cl.train(fields, out=tmp_path / str(session), verbose=False))
+    first, second = ((run.path / "last.safetensors").read_bytes() for run in runs)
+    assert first == second
+    run = cl.load_run(runs[0].path)
+    data = run.dataset()
+    images = (torch.from_numpy(data.test_images) / 255 - data.mean[0]) / data.std[0]
+    with torch.no_grad():
+        outputs = run.model()(images)
+    torch.testing.assert_close(outputs, torch.from_numpy(run.predictions()[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_lazy_module_of_python_s_own_is_drawn_from_the_seed_too():
+    drawn = []
+    for session in (1, 2):
+        torch.manual_seed(session)
+        module = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+        drawn.append([make(module, Choice(name=name), (1, 4, 4), 10, 5)[1].weight for name in ("default", "keep")])
+    assert all(torch.equal(one, other) for one, other in zip(*drawn, strict=True))
+
+
+def test_lazy_layers_that_get_no_shape_are_told():
+    with pytest.raises(UserError, match=r"its layer 0 \(Conv2d\) is given \(1, 8, 8\)"):
+        make(nn.Sequential(nn.LazyConv2d(2, 9), nn.LazyConv2d(2, 3)), Choice(name="he_normal"), (1, 8, 8), 10, 0)
+    with pytest.raises(UserError, match=r"torch cannot copy a lazy batch norm; give a function that builds the model"):
+        make(nn.Sequential(nn.LazyBatchNorm2d()), Choice(name="default"), (1, 8, 8), 10, 0)
+    unused = nn.Identity()
+    unused.spare = nn.LazyLinear(3)
+    with pytest.raises(UserError, match=r"the model's lazy spare.weight has no shape, since no image"):
+        make(unused, Choice(name="he_normal"), (1, 8, 8), 10, 0)
+
+
+NORMED = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 10))
+
+
+@pytest.mark.parametrize(("batch_size", "other"), [(359, 358), (1, 3)])
+def test_a_batch_of_one_image_that_a_batch_norm_cannot_take_is_told_before_training(batch_size, other, tmp_path):
+    def fields(size):
+        return {
+            "name": "normed",
+            "data": {"dataset": "digits"},
+            "model": "perceptron",
+            "training": {"epochs": 1, "batch_size": size, "optimizer": "adam"},
+        }
+
+    told = (
+        f"training.batch_size {batch_size} leaves a batch of one of the 1,437 training images, .* for example {other}"
+    )
+    with pytest.raises(UserError, match=told):
+        cl.train(fields(batch_size), model=NORMED, out=tmp_path, verbose=False)
+    assert not list(tmp_path.iterdir())
+    assert cl.train(fields(358), model=NORMED, out=tmp_path, verbose=False).summary["epochs"] == 1
+
+
+def test_a_batch_norm_over_a_whole_map_takes_one_image():
+    check_last_batch(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)), (1, 8, 8), 1437, 359)
+    check_last_batch(NORMED, (1, 8, 8), 1437, 358)
+    with pytest.raises(UserError, match=r"batch_size 4 leaves a batch of one of the 1 training images, [^;]*$"):
+        check_last_batch(NORMED, (1, 8, 8), 1, 4)
+
+
 FLAT = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
@@ -233,6 +316,13 @@ FLAT = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
             "the model does not fit the data: its last layer 1 (Linear) gives (10) for each image, "
             "the images have the shape (1, 28, 28)",
         ),
+        (
+            nn.Flatten(),
+            (1, 8, 8),
+            None,
+            "the model does not fit the data: its last layer Flatten (Flatten) gives (64) for each image, "
+            "the images have the shape (1, 8, 8); end it with nn.Unflatten(1, (1, 8, 8))",
+        ),
     ],
 )
 def test_a_wrong_shape_is_told_with_the_layer_and_both_shapes(model, shape, classes, sentence):
@@ -271,4 +361,4 @@ def test_an_error_in_the_readers_own_code_is_not_dressed_up():
 def test_a_model_that_fits_is_let_through():
     check_shapes(FLAT, (1, 28, 28), 10)
     check_shapes(nn.Identity(), (1, 8, 8), None)
-    check_shapes(nn.Flatten(), (1, 8, 8), None)
+    check_shapes(nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 8, 8))), (1, 8, 8), None)
