@@ -2,12 +2,13 @@
 
 import inspect
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from classlab import lookup
+from classlab.data import own
 from classlab.data.affine import AffineMaps, resample
 from classlab.data.draws import Draws
 from classlab.experiment import Choice
@@ -16,10 +17,27 @@ Augmentation = tuple[Callable[..., Any], bool]
 
 
 def bind(choices: Sequence[Choice]) -> list[Augmentation]:
-    """Return each augmentation with its options filled in, and whether it is geometric (returns AffineMaps)."""
-    return [
-        (lookup.bind("augmentation", choice.name, choice.options), _is_geometric(choice.name)) for choice in choices
-    ]
+    """Return each augmentation with its options filled in, and whether it is geometric (returns AffineMaps).
+
+    One of the reader's own raises UserError at a call where it returns something else than its kind does.
+    """
+    return [_bind_one(choice) for choice in choices]
+
+
+def _bind_one(choice: Choice) -> Augmentation:
+    if _is_geometric(choice.name):
+        return own.bind("augmentation", choice, _are_maps, "AffineMaps or None, as its annotation says"), True
+    wanted = "images of the shape and type that it was given, or None (AffineMaps where its annotation says so)"
+    return own.bind("augmentation", choice, _are_like_the_images, wanted), False
+
+
+def _are_maps(given: Any, handed_over: Mapping[str, Any]) -> bool:
+    return given is None or isinstance(given, AffineMaps)
+
+
+def _are_like_the_images(given: Any, handed_over: Mapping[str, Any]) -> bool:
+    images = handed_over["images"]
+    return given is None or (isinstance(given, Tensor) and given.shape == images.shape and given.dtype == images.dtype)
 
 
 def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Draws) -> Tensor:
@@ -60,5 +78,8 @@ def _resample_both(images: Tensor, clean: Tensor, maps: AffineMaps | None) -> tu
 
 def _is_geometric(name: str) -> bool:
     function = lookup.find("augmentation", name)
-    returns = typing.get_type_hints(function).get("return", inspect.Signature.empty)
+    try:
+        returns = typing.get_type_hints(function).get("return")
+    except NameError:  # annotations that only exist while type checking
+        return "AffineMaps" in str(inspect.signature(function).return_annotation)
     return returns is AffineMaps or AffineMaps in typing.get_args(returns)

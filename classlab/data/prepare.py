@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from classlab.data import own
 from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.splits import split, split_digest
 from classlab.data.subset import subset
 from classlab.errors import UserError
-from classlab.experiment import Data
+from classlab.experiment import Choice, Data
 
 
 def prepare(plan: Data, dataset: Dataset | None = None) -> Dataset:
@@ -17,11 +18,36 @@ def prepare(plan: Data, dataset: Dataset | None = None) -> Dataset:
     dataset: taken in the place of the named one, as for the reader's own arrays. Raises UserError, also where no
     training image or no test image is left.
     """
-    dataset = dataset or plan.dataset.call("dataset")
+    dataset = dataset or _load(plan.dataset)
     part = subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
     _check_not_empty("training", len(dataset.images), len(part.images), dataset.name, plan)
     _check_not_empty("test", len(dataset.test_images), len(part.test_images), dataset.name, plan)
     return part
+
+
+def _load(choice: Choice) -> Dataset:
+    wanted = "a Dataset, as classlab.data.arrays.from_arrays makes it"
+    dataset = own.bind("dataset", choice, lambda given, _: isinstance(given, Dataset), wanted)()
+    told, like, classes = f"the dataset {choice.name} returned", dataset.images, len(dataset.class_names)
+    _check_part(f"{told} images", dataset.images, f"{told} labels", dataset.labels, like, classes)
+    _check_part(f"{told} test_images", dataset.test_images, f"{told} test_labels", dataset.test_labels, like, classes)
+    return dataset
+
+
+def _check_part(told: str, images: Any, of_labels: str, labels: Any, like: Any, classes: int) -> None:
+    """Check what a Dataset holds, which the reader may have made by hand. like: the training images."""
+    if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype not in (np.uint8, np.float32):
+        form = "an array of uint8 or float32, (count, channels, height, width)"
+        raise UserError(f"{told} {own.shown(images)}; they must be {form}")
+    if images.shape[1:] != like.shape[1:] or images.dtype != like.dtype:
+        raise UserError(f"{told} {own.shown(images)}; they must be like its images, {own.shown(like)}")
+    numbers = isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer)
+    if not numbers or labels.shape != images.shape[:1]:
+        form = f"an array of whole numbers, one for each of {len(images):,} images"
+        raise UserError(f"{of_labels} {own.shown(labels)}; they must be {form}")
+    outside = labels[(labels < 0) | (labels >= classes)]
+    if len(outside):
+        raise UserError(f"{of_labels} with a {outside[0]}; with {classes} class_names they go from 0 to {classes - 1}")
 
 
 def _check_not_empty(kind: str, whole: int, left: int, name: str, plan: Data) -> None:

@@ -17,7 +17,7 @@ from torch.func import vmap
 
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
-from classlab.training import updates
+from classlab.training import own, updates
 from classlab.training.device import Settings, isolated, sums
 from classlab.training.evaluate import Images
 from classlab.training.functional import Functional, take_apart
@@ -61,12 +61,9 @@ def train_population(
     """
     first = members[0].experiment
     plan, images, count = first.training, splits["train"], len(members)
-    augmentations, schedule = bind(first.data.augmentations), plan.schedule.bind("schedule")
+    augmentations, schedule = bind(first.data.augmentations), own.schedule(plan.schedule)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    optimizers = [
-        member.experiment.training.optimizer.call("optimizer", parameters=list(_trained(member.model)))
-        for member in members
-    ]
+    optimizers = [own.optimizer(member.experiment.training.optimizer, member.model) for member in members]
     groups = [optimizer.param_groups[0] for optimizer in optimizers]
     with isolated(settings):
         taken = take_apart(members[0].model, images.first(plan.batch_size, layout))
@@ -122,16 +119,12 @@ def generator_of_modules(seed: int, epoch: int, settings: Settings) -> torch.Gen
     return torch.Generator(settings.device).manual_seed(number(seed, epoch, "modules"))
 
 
-def _trained(model: nn.Module) -> Iterator[nn.Parameter]:
-    return (parameter for parameter in model.parameters() if parameter.requires_grad)
-
-
 def _step(
     taken: Functional, experiment: Experiment, optimizers: Sequence[torch.optim.Optimizer]
 ) -> Callable[..., None]:
     """Return what makes one step of all members, changing the stack and the totals."""
     plan = experiment.training
-    loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
+    loss_function, counts = own.loss(plan.loss), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizers[0])
 
     def one(

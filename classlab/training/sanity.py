@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from classlab.experiment import Choice
 from classlab.models.layers import layer_table
 from classlab.models.reconstruction import reachable
+from classlab.training import own
 from classlab.training.task import reconstructs
 
 BATCH = 32
@@ -66,10 +67,8 @@ def _patterns(input_shape: tuple[int, int, int]) -> Tensor:
 
 def _loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice) -> tuple[Tensor, Tensor]:
     outputs = model(images)
-    if reconstructs(loss):
-        outputs = outputs.view_as(images)
     handed: dict[str, Any] = {"outputs": outputs, "targets": targets, "inputs": images, "clean": images}
-    return loss.bind("loss")(**handed), outputs
+    return own.loss(loss)(**handed), outputs
 
 
 def _first_loss(first: float, classes: int) -> Finding:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
+from classlab.training import own
 from classlab.training.cores import has_idle_core
 from classlab.training.device import Settings, isolated, sums
 from classlab.training.evaluate import Evaluation, Images, evaluate
@@ -52,9 +53,8 @@ def train(
     plan = experiment.training
     images = splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    schedule = plan.schedule.bind("schedule")
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = plan.optimizer.call("optimizer", parameters=trained)
+    schedule = own.schedule(plan.schedule)
+    optimizer = own.optimizer(plan.optimizer, model)
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
     steps = plan.epochs * steps_per_epoch
@@ -161,7 +161,7 @@ def evaluate_split(
     drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
     loss = experiment.training.loss
     with isolated(settings):
-        return evaluate(model, images, loss.bind("loss"), reconstructs(loss), augmentations, drawn)
+        return evaluate(model, images, own.loss(loss), reconstructs(loss), augmentations, drawn)
 
 
 def capture(weights: Mapping[str, Tensor], slots: Mapping[int, Mapping[str, Any]], past: Past) -> State:
