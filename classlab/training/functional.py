@@ -184,10 +184,20 @@ def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
 
 
 def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
-    """Return the masks of all dropout layers, in the order in which one forward pass draws them."""
+    """Return the masks of all dropout layers, in the order in which one forward pass draws them.
+
+    Raises NotFunctionalError for a dropout layer or a batch norm that the pass meets twice: there is one mask for the
+    layer, and one pair of running statistics is returned, which the second use would have to go on from.
+    """
     masks: list[Mask] = []
     handles = []
+    normed: set[str] = set()
     names = {id(layer): name for name, layer in network.named_modules()}
+
+    def once(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if names[id(layer)] in normed:
+            raise NotFunctionalError(f"the batch norm {names[id(layer)]} is used twice")
+        normed.add(names[id(layer)])
 
     def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
         seen, probability = given[0], float(getattr(layer, "p", 0.0))
@@ -204,6 +214,8 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
     for layer in network.modules():
         if type(layer) in (nn.Dropout, dropout.Dropout, *FEATURE_DROPOUTS):
             handles.append(layer.register_forward_pre_hook(note))
+        elif isinstance(layer, _BatchNorm):
+            handles.append(layer.register_forward_pre_hook(once))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network(inputs)
     for handle in handles:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.progress import errors
-from classlab.training import columns, decompositions, layers, updates
+from classlab.training import columns, decompositions, layers, own, updates
 from classlab.training.device import Settings
-from classlab.training.functional import Functional, NotFunctionalError, take_apart
+from classlab.training.functional import Functional, take_apart
 from classlab.training.task import reconstructs
 from classlab.training.updates import Slots, Tensors
 
@@ -25,20 +26,34 @@ def make_step(
 ) -> Step:
     """Return the step for this model and optimizer, which it changes in place. inputs: a batch as it will be given.
 
-    Where the settings ask for a compiled step and the network or the machine cannot have one, it says so and is eager.
+    Where the settings ask for a compiled step, and the network, the loss or the machine cannot have one, it says so and
+    is eager; where the experiment itself asks for it, it raises UserError. Making the step changes nothing.
     """
     eager = _eager(model, optimizer, experiment, settings)
     if not settings.compiled:
         return eager
+    slots = {parameter: dict(kept) for parameter, kept in optimizer.state.items()}
     try:
         return _compiled(model, optimizer, experiment, inputs, eager)
-    except NotFunctionalError as error:
-        errors.print(f"the step is not compiled: {error}", soft_wrap=True)
-        return eager
+    except UserError:
+        raise
+    except Exception as error:  # a compiler without headers, a loss that looks at its numbers: torch has many kinds
+        if experiment.training.compile is True:
+            raise UserError(f"the step cannot be compiled: {_reason(error)}; set training.compile=false") from None
+        errors.print(f"the step is not compiled: {_reason(error)}", soft_wrap=True, markup=False)
+    optimizer.state.clear()
+    optimizer.state.update(slots)
+    return eager
+
+
+def _reason(error: Exception) -> str:
+    """Return the line of the error that says most: of a compiler's report the one that names what it lacks."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in lines if "fatal error:" in line), lines[0])[:200]
 
 
 def _eager(model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings) -> Step:
-    loss_function = experiment.training.loss.bind("loss")
+    loss_function = own.loss(experiment.training.loss)
     counts = not reconstructs(experiment.training.loss)
     kind, mixed = settings.device.split(":")[0], settings.precision == "bf16"
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -69,7 +84,7 @@ def _compiled(
     taken = take_apart(model, inputs)
     layers.quicken(taken.network, (layers.COLUMNS,))  # the compiler knows this form, torch.vmap does not
     columns.allow(taken.network, decompositions.columns(len(inputs)))
-    loss_function, counts = plan.loss.bind("loss"), not reconstructs(plan.loss)
+    loss_function, counts = own.loss(plan.loss), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
     group = optimizer.param_groups[0]
     names, values = zip(*updates.rates(group).items(), strict=True)

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.runs.prepare import place_model, place_splits, prepare
 from classlab.training.device import Settings, has_compiler
@@ -157,8 +158,24 @@ class Counts(OwnRandomness):
         return self.last(images.flatten(1))
 
 
+class NormTwice(nn.Module):
+    """A batch norm that is used twice: each use changes the running statistics that the one before left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm, self.last = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(self.norm(self.first(images)).relu()).mean((2, 3)))
+
+
 @pytest.mark.parametrize(
-    ("network", "reason"), [(OwnRandomness, "random|vmap"), (Counts, "changes its buffer seen|vmap")]
+    ("network", "reason"),
+    [
+        (OwnRandomness, "random|vmap"),
+        (Counts, "changes its buffer seen|vmap"),
+        (NormTwice, "the batch norm norm is used twice"),
+    ],
 )
 def test_a_network_that_is_no_pure_function_is_told_apart(network, reason):
     with pytest.raises(NotFunctionalError, match=reason):
@@ -203,6 +220,49 @@ def test_a_compiled_step_knows_noisy_images_from_clean_ones():
     )
     (*_, compiled), (*_, eager) = (alone(plan, 0, GREY, compiled=one) for one in (True, False))
     assert difference(compiled.state, eager.state) < 1e-9
+
+
+HARDEST = """
+import torch.nn.functional as F
+
+def hardest(outputs, targets):
+    wrong = outputs.argmax(1) != targets
+    return F.cross_entropy(outputs[wrong], targets[wrong]) if wrong.any() else outputs.square().mean()
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("why", ["a loss that looks at its numbers", "headers that lack", "a batch norm used twice"])
+def test_what_cannot_be_compiled_is_told_and_trained_eagerly_to_the_same_bits(
+    why, optimizer, tmp_path, monkeypatch, capsys
+):
+    network, options, told = Small, {}, "the step is not compiled: "
+    if why == "headers that lack":
+
+        def fails(*_, **__):
+            raise RuntimeError("C++ compile error\n\nx.cpp:1:10: fatal error: Python.h: No such file or directory")
+
+        monkeypatch.setattr("torch._inductor.compile", fails)
+        told += "x.cpp:1:10: fatal error: Python.h: No such file"
+    elif why == "a batch norm used twice":
+        network = NormTwice
+        told += "the batch norm norm is used twice"
+    else:
+        (tmp_path / "own.py").write_text(HARDEST)
+        options["loss"] = f"{tmp_path}/own.py:hardest"
+    rates = {"name": optimizer, "learning_rate": 0.01} | ({"momentum": 0.9} if optimizer == "sgd" else {})
+    plan = experiment(compile="auto", optimizer=rates, epochs=2, **options)
+    eager = alone(plan, 0, GREY, network)
+    assert "not compiled" not in capsys.readouterr().err
+    fallen_back = alone(plan, 0, GREY, network, compiled=True)
+    assert told in capsys.readouterr().err
+    for one, other in zip(fallen_back, eager, strict=True):
+        assert one.row["train_loss"] == other.row["train_loss"]
+        assert one.state.keys() == other.state.keys()
+        assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
+    asked_for = experiment(compile=True, optimizer=rates, epochs=2, **options)
+    with pytest.raises(UserError, match=r"^the step cannot be compiled: .*; set training.compile=false"):
+        alone(asked_for, 0, GREY, network, compiled=True)
 
 
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
