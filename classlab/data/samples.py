@@ -25,6 +25,7 @@ class Samples:
 def samples(dataset: Dataset, plan: Data, per_class: int, seed: int) -> Samples:
     """Return the first `per_class` training images of each class that has any, before and after what `plan` does.
 
+    dataset: holding the images that are trained on and no others, it gives the very copies that are trained on.
     plan: its expansion gives one reading a copy, its augmentations one more, drawn from `seed`. Black is 0 and white 1,
     in a reading that goes beyond them its smallest and its largest value.
     """
