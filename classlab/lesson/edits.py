@@ -1,6 +1,6 @@
 """The slips that people make with a formula: every small change to the right expression, with a sentence for each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +42,7 @@ class Edit:
 def edits(expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show) -> Iterator[Edit]:
     """Yield the slips that people make with this expression, the likeliest first."""
     yield Edit(Negative(expression), "has the wrong sign")
+    yield from _of_slopes(expression)
     inside = list(_inside(expression, others, rows, show, None))
     yield from (edit for rank in range(3) for found, edit in inside if found == rank)
     yield from _renamings(expression, others, show)
@@ -92,6 +93,67 @@ def _path_by_path(expression: Expression) -> Expression:
             rest = (*expression.factors[:index], *expression.factors[index + 1 :])
             return Sum(tuple(multiply(term, *rest) for term in factor.terms))
     return expression
+
+
+def _of_slopes(expression: Expression) -> Iterator[Edit]:
+    """Yield slips with slopes, one layer's or all: left out, or that of the sigmoid taken for that of tanh."""
+    slopes = dict(_slopes(expression))
+    layers: dict[str, list[Name]] = {}
+    for a in slopes:
+        layers.setdefault(a.name.partition("[")[0].rstrip("0123456789"), []).append(a)
+    for units in [*layers.values(), list(slopes)]:
+        right, turned = ([multiply(*_slope(slopes[a], a, other)) for a in units] for other in (False, True))
+        told, instead = (" and ".join(map(text, products)) for products in (right, turned))
+        whose = " and ".join(dict.fromkeys("the sigmoid" if slopes[a] == "sigmoid" else "tanh" for a in units))
+        yield Edit(_with_slopes(expression, units, lambda kind, a: ()), f"lacks {told}, the slope of {whose}")
+        yield Edit(
+            _with_slopes(expression, units, lambda kind, a: _slope(kind, a, True)),
+            f"has {instead} where {told}, the slope of {whose}, belongs",
+        )
+
+
+def _slope(kind: str, a: Name, other: bool = False) -> tuple[Expression, ...]:
+    """Return the factors of a sigmoid's or tanh's slope, told by its activation; of the other one's if `other`."""
+    one = Number(1.0)
+    return (a, minus(one, a)) if (kind == "sigmoid") != other else (minus(one, Square(a)),)
+
+
+def _slope_at(factors: Sequence[Expression], index: int) -> tuple[str, Name] | None:
+    """Return (sigmoid or tanh, the activation) where the factors from `index` on are a slope; None where not."""
+    match factors[index]:
+        case Name() as a if factors[index + 1 : index + 2] == _slope("sigmoid", a)[1:]:
+            return "sigmoid", a
+        case Sum((Number(1.0), Negative(Square(Name() as a)))):
+            return "tanh", a
+    return None
+
+
+def _slopes(expression: Expression) -> Iterator[tuple[Name, str]]:
+    """Yield the activation and the kind of every slope in an expression."""
+    if isinstance(expression, Product):
+        found = (_slope_at(expression.factors, index) for index in range(len(expression.factors)))
+        yield from ((a, kind) for kind, a in filter(None, found))
+    for part in parts(expression):
+        yield from _slopes(part)
+
+
+def _with_slopes(
+    expression: Expression, units: Sequence[Name], new: Callable[[str, Name], tuple[Expression, ...]]
+) -> Expression:
+    """Put new factors in place of the slopes of these activations."""
+    if not isinstance(expression, Product):
+        return with_parts(expression, tuple(_with_slopes(part, units, new) for part in parts(expression)))
+    factors: list[Expression] = []
+    rest = expression.factors
+    while rest:
+        slope = _slope_at(rest, 0)
+        if slope and slope[1] in units:
+            factors += new(*slope)
+            rest = rest[len(_slope(*slope)) :]
+        else:
+            factors.append(_with_slopes(rest[0], units, new))
+            rest = rest[1:]
+    return multiply(*factors)
 
 
 def _inside(

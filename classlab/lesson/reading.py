@@ -3,7 +3,7 @@
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
@@ -25,6 +25,9 @@ HIDDEN = ("sigmoid", "tanh", "relu")
 OUTPUTS = ("sigmoid", "softmax")
 LOSSES = ("squared_error", "whole_squared_error", "cross_entropy")
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
+LEAST_GAIN = 1e-9
+ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
+SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 Key = tuple[str, int]
 
 
@@ -179,32 +182,59 @@ class Reading:
 
     def rounding(self, name: str, row: int) -> float:
         """Return half of the last digit of a typed number, as its whole column is typed; 0 for formulas and givens."""
-        quantity = self.quantities.get(name)
-        given = quantity is not None and quantity.kind in ("input", "target")
-        first = row == 0 and quantity is not None and quantity.kind in ("weight", "bias")
+        first = row == 0 and self._kind(name) == "parameter"
         digits = self._digits.get(name)
-        cell = self.book.cells.get(self.table.address(name, row)) if name in self.table.columns else None
-        if given or first or digits is None or cell is None or cell.formula is not None:
+        if first or digits is None or self.table.address(name, row) not in self.book.cells:
             return 0.0
         number = self.own(name, row) or 0.0
         by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
-        return 0.505 * max(10.0 ** -digits[0], by_figures)
+        half = 0.505 * max(10.0 ** -digits[0], by_figures)
+        return half + SINGLE * abs(number) if name in self._single else half
 
     @cached_property
     def _digits(self) -> dict[str, tuple[int, int]]:
-        """Most decimals and most significant figures of each column in which no number is a formula."""
+        """Most decimals and most significant figures of each typed column.
+
+        One with too few numbers to tell has at least the digits usual among its kind (gradients, …), or among all.
+        """
+        own = {name: _most_digits(numbers) for name, numbers in self._typed.items() if numbers}
         found: dict[str, tuple[int, int]] = {}
-        for name in self.table.columns:
-            cells = [self.book.cells.get(self.table.address(name, row)) for row in range(len(self.table.lines))]
-            if any(cell is not None and cell.formula is not None for cell in cells):
-                continue
-            numbers = [self.numbers[name, row] for row in range(1, len(cells))]
-            written = [Decimal(repr(number)) for number in numbers if number]
-            if len(written) >= 3:
-                exponents = [number.normalize().as_tuple().exponent for number in written]
-                decimals = max(-exponent for exponent in exponents if isinstance(exponent, int))
-                found[name] = (max(decimals, 0), max(len(number.normalize().as_tuple().digits) for number in written))
+        for name, numbers in self._typed.items():
+            alike = [name] if len(numbers) >= ENOUGH else self._alike(name)
+            usual = [statistics.median_low(counts) for counts in zip(*(own[one] for one in alike), strict=True)]
+            if usual:
+                decimals, figures = own.get(name, (0, 0))
+                found[name] = max(decimals, usual[0]), max(figures, usual[1])
         return found
+
+    def _alike(self, name: str) -> list[str]:
+        """Return the typed columns of the same kind, or all; none where even these have too few numbers to tell."""
+        filled = [other for other, numbers in self._typed.items() if numbers]
+        kin = [other for other in filled if self._kind(other) == self._kind(name)]
+        return next((some for some in (kin, filled) if sum(len(self._typed[one]) for one in some) >= ENOUGH), [])
+
+    @cached_property
+    def _single(self) -> set[str]:
+        """The typed columns in which every number is one of 32 bits."""
+        return {name for name, numbers in self._typed.items() if numbers and all(map(_is_single, numbers))}
+
+    @cached_property
+    def _typed(self) -> dict[str, list[float]]:
+        """The computed numbers, but for zeros, of each column in which no number is a formula."""
+        found: dict[str, list[float]] = {}
+        for name in self.table.columns:
+            kind, rows = self._kind(name), range(len(self.table.lines))
+            cells = [self.book.cells.get(self.table.address(name, row)) for row in rows]
+            if kind != "given" and not any(cell is not None and cell.formula is not None for cell in cells):
+                computed = rows[1:] if kind == "parameter" else rows
+                found[name] = [number for row in computed if (number := self.numbers[name, row])]
+        return found
+
+    def _kind(self, name: str) -> str:
+        """What is rounded alike has one kind."""
+        kind = self.quantities[name].kind if name in self.quantities else "link"
+        alike = {"input": "given", "target": "given", "weight": "parameter", "bias": "parameter", "total": "error"}
+        return "given" if name == RATE else "new" if name.startswith("new ") else alike.get(kind, kind)
 
     def agrees(self, name: str, row: int, expected: float) -> bool:
         """Say whether the cell holds what it should."""
@@ -245,6 +275,23 @@ class Reading:
                 found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
         self._random[seed, row, free] = found
         return found
+
+
+def _most_digits(numbers: Sequence[float]) -> tuple[int, int]:
+    """Return the most decimals and the most significant figures among numbers that are not 0."""
+    written = [Decimal(repr(number)).normalize().as_tuple() for number in numbers]
+    decimals = max(-number.exponent for number in written if isinstance(number.exponent, int))
+    return max(decimals, 0), max(len(number.digits) for number in written)
+
+
+def _is_single(number: float) -> bool:
+    """Say whether a number is one of 32 bits, in full as PyTorch's .item() gives it, or printed.
+
+    A spreadsheet keeps 15 digits of what is pasted.
+    """
+    with np.errstate(over="ignore"):
+        single = np.float32(number)
+    return any(math.isclose(one, number, rel_tol=1e-14) for one in (float(single), float(str(single))))
 
 
 def read(book: Book, table: Table) -> Reading:
@@ -342,27 +389,50 @@ def _complete_constants(reading: Reading) -> None:
 
 
 def _fitted(reading: Reading) -> tuple[Reading, float]:
-    """Return the reading with the settings that make most columns right, and the share that is.
+    """Return the reading with the settings that its columns have, and the share of columns that is right with them.
 
-    One setting is changed at a time, the usual ones first, as long as that helps: each has columns of its own.
+    One setting is changed at a time, the usual ones first. It is judged by the columns that define it (the error by E1,
+    the activations by a_h1 and a_o1); by all only where these decide nothing, or a slip made in every gradient would
+    outvote them.
     """
     options: dict[str, Sequence[Any]] = {"by_input": (False, True), "hidden": HIDDEN, "output": OUTPUTS, "loss": LOSSES}
-    best, fit = reading, _fit(reading)
+    best, shares = reading, _shares(reading)
     for name in (*options, *options):
-        for option in options[name]:
-            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
-            if option != getattr(best.shape, name) and (better := _fit(changed)) > fit + 1e-9:
-                best, fit = changed, better
-        if fit == 1:
+        if _mean(shares, shares) == 1:
             break
-    return best, fit
+        own = [column for column, quantity in reading.quantities.items() if _defines(quantity) == name]
+        for option in options[name]:
+            if option == getattr(best.shape, name):
+                continue
+            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
+            found = _shares(changed)
+            by_own, by_all = (_mean(found, columns) - _mean(shares, columns) for columns in (own, shares))
+            # An E without its ½ is an error of its own only where the gradients have the 2; else the ½ was forgotten.
+            if option == "whole_squared_error" and by_all < LEAST_GAIN:
+                continue
+            if by_own > LEAST_GAIN or (by_own > -LEAST_GAIN and by_all > LEAST_GAIN):
+                best, shares = changed, found
+    return best, _mean(shares, shares)
 
 
-def _fit(reading: Reading) -> float:
-    """Return which share of the columns holds what these settings make of the row's other cells."""
+def _defines(quantity: Quantity) -> str:
+    """Return the setting that a column defines, "" where it only follows from settings."""
+    if quantity.kind == "activation":
+        return "output" if quantity.name.startswith("a_o") else "hidden"
+    return {"sum": "by_input", "error": "loss", "total": "loss"}.get(quantity.kind, "")
+
+
+def _mean(shares: Mapping[str, float], columns: Collection[str]) -> float:
+    """Return the mean share of those of the columns that the table has; 0 where it has none of them."""
+    chosen = [share for name, share in shares.items() if name in columns]
+    return statistics.fmean(chosen) if chosen else 0.0
+
+
+def _shares(reading: Reading) -> dict[str, float]:
+    """Return for each computed column the share of its cells that is what these settings make of its row."""
     count = len(reading.table.lines)
     rows = sorted({*range(min(count, SAMPLE // 2)), *range(0, count, max(1, count // (SAMPLE // 2)))})
-    shares: list[float] = []
+    shares: dict[str, float] = {}
     for name in reading.order:
         kind = reading.quantities[name].kind if name in reading.quantities else "link"
         held = [row for row in rows if reading.own(name, row) is not None]
@@ -374,8 +444,8 @@ def _fit(reading: Reading) -> float:
                 right += reading.agrees(name, row, reading.expected(name, row))
             except Missing:
                 continue
-        shares.append(right / len(held))
-    return statistics.fmean(shares) if shares else 0.0
+        shares[name] = right / len(held)
+    return shares
 
 
 def _rate(reading: Reading) -> tuple[float | None, Written | None]:

@@ -7,13 +7,16 @@ import zipfile
 from random import Random
 
 import layouts
+import numpy as np
 import openpyxl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classlab.errors import UserError
-from classlab.lesson import check, headers, network, workbook
+from classlab.lesson import book as books
+from classlab.lesson import check, derivation, headers, network, workbook
 
 ROW = 6
 SHORT = {name: dataclasses.replace(layout, rows=12) for name, layout in layouts.LAYOUTS.items()}
@@ -273,6 +276,153 @@ def test_in_a_workbook_of_plain_numbers_only_the_wrong_number_is_blamed(name, tm
         (blamed,) = {key[0] for key in planted}
         assert list(found) == [blamed], (planted, found)
         assert words in found[blamed].findings[0].slip
+
+
+OUTPUT_SLOPE, HIDDEN_SLOPE = r"\*\{(a_o\d)\}\*\(1-\{\1\}\)", r"\*\{(a_h\d)\}\*\(1-\{\1\}\)"
+BOTH = "lacks a_o1·(1 − a_o1) and a_o2·(1 − a_o2), the slope of the sigmoid"
+ALIKE = [
+    ("era", OUTPUT_SLOPE, "", [*layouts.GRADIENTS], {"∂E/∂w5": "lacks a_o1·(1 − a_o1), the slope", "∂E/∂w1": BOTH}),
+    ("own-way", OUTPUT_SLOPE, "", ["∂E/∂o1", "∂E/∂o2"], {"∂E/∂o2": "lacks a_o2·(1 − a_o2), the slope of the sigmoid"}),
+    ("era", HIDDEN_SLOPE, "", layouts.GRADIENTS[:4], {"∂E/∂w1": "lacks a_h1·(1 − a_h1), the slope of the sigmoid"}),
+    ("own-way", HIDDEN_SLOPE, "", layouts.GRADIENTS[:4], {"∂E/∂w4": "lacks a_h2·(1 − a_h2), the slope"}),
+    ("era", HIDDEN_SLOPE, r"*(1-{\1}^2)", layouts.GRADIENTS[:4], {"∂E/∂w3": "has 1 − a_h2² where a_h2·(1 − a_h2), "}),
+    ("era", "^", "2*", [*layouts.GRADIENTS], {"∂E/∂w8": "has a factor too many: 2"}),
+]
+
+
+def as_numbers(file):
+    """The workbook's formulas replaced by the numbers they give."""
+    calculated, book = books.read(file), openpyxl.load_workbook(file)
+    for address, cell in calculated.cells.items():
+        if cell.formula:
+            book[address.sheet].cell(address.row, address.column).value = calculated.number(address)
+    book.save(file)
+    return file
+
+
+@pytest.mark.parametrize("form", ["formulas", "numbers"])
+@pytest.mark.parametrize(("name", "old", "new", "blamed", "words"), ALIKE)
+def test_a_slip_made_alike_in_every_gradient_is_blamed_on_the_gradients(name, old, new, blamed, words, form, tmp_path):
+    """Not on the columns that say what the network is: a_h1 with 1 − a_h1² forgotten is no relu, E no cross-entropy."""
+    layout = SHORT[name]
+    formulas = {k: re.sub(old, new, v, count=9) if k.startswith("∂") else v for k, v in layout.formulas.items()}
+    file = layouts.write(dataclasses.replace(layout, formulas=formulas), tmp_path / "a.xlsx")
+    found = check.check(file if form == "formulas" else as_numbers(file))
+    assert found.tables[0].settings == "sigmoid hidden, sigmoid output, ½ squared error, no biases"
+    assert set(wrong(found)) == set(blamed)
+    for column, told in words.items():
+        assert told in wrong(found)[column].findings[0].slip
+
+
+def test_the_slope_of_the_sigmoid_under_tanh_is_blamed_on_the_gradients(tmp_path):
+    formulas = SHORT["era"].formulas | {f"a_h{j}": f"TANH({{h{j}}})" for j in (1, 2)}
+    found = check.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
+    assert found.tables[0].settings.startswith("tanh hidden")
+    assert set(wrong(found)) == set(layouts.GRADIENTS[:4])
+    assert "has a_h1·(1 − a_h1) where 1 − a_h1², the slope of tanh, belongs" in wrong(found)["∂E/∂w1"].findings[0].slip
+
+
+def test_a_half_forgotten_in_both_errors_is_blamed_on_them(tmp_path):
+    formulas = {k: v.replace("0.5*", "") for k, v in SHORT["era"].formulas.items()}
+    found = check.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
+    assert set(wrong(found)) == {"E1", "E2"}
+
+
+def table_of(rows, file):
+    """A table of plain numbers with η = 0.5 beside it."""
+    book = openpyxl.Workbook()
+    book.active["A1"].value, book.active["B1"].value = "η =", 0.5
+    for column, name in enumerate(rows[0], 1):
+        for line, value in enumerate([name, *(row[name] for row in rows)], 3):
+            book.active.cell(line, column).value = value
+    book.save(file)
+    return file
+
+
+def epochs(count, **options):
+    """The rows of the second report's network, or of one with other options, at the rate 0.5."""
+    return [derivation.values(epoch) for epoch in network.descend(network.build("eva7-s4", **options), 0.5, count)]
+
+
+@pytest.mark.parametrize("absent", ["a_h", "E", "∂E", "h"])
+@pytest.mark.parametrize("options", [{"hidden": "tanh"}, {"loss": "cross_entropy"}, {}])
+def test_settings_are_recognised_from_other_columns_where_their_own_are_absent(options, absent, tmp_path):
+    rows = [
+        {name: number for name, number in row.items() if not re.fullmatch(f"{absent}(_tot|/∂w)?\\d*", name)}
+        for row in epochs(8, **options)
+    ]
+    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    assert found.right, wrong(found)
+    assert found.tables[0].settings.startswith(options.get("hidden", "sigmoid"))
+    assert ("cross-entropy" in found.tables[0].settings) == ("loss" in options)
+
+
+# Numbers typed or pasted
+
+
+def rounded(rows, how):
+    """The same rows, everything computed rounded."""
+    start = {**rows[0]}
+    rows = [{name: number if name[0] in "it" else how(number) for name, number in row.items()} for row in rows]
+    rows[0] |= {name: start[name] for name in start if name[0] == "w"}
+    return rows
+
+
+ROUNDED = {
+    "3 decimals": lambda number: round(number, 3),
+    "4 decimals": lambda number: round(number, 4),
+    "4 figures": lambda number: float(f"{number:.4g}"),
+    "32 bits": lambda number: float(np.float32(number)),
+    "32 bits, printed": lambda number: float(str(np.float32(number))),
+}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("how", ROUNDED)
+def test_rounded_numbers_pass_in_short_tables_too(how, count, tmp_path):
+    """With 3 decimals the gradients of w1 … w4, about 0.0003, are 0.000 throughout."""
+    found = check.check(table_of(rounded(epochs(count), ROUNDED[how]), tmp_path / "a.xlsx"))
+    assert found.right, wrong(found)
+
+
+@pytest.mark.parametrize("how", ROUNDED)
+@pytest.mark.parametrize("name", ["h2", "a_h1", "o2", "a_o1", "E2", "E_tot", "∂E/∂w5", "w7"])
+def test_a_wrong_number_among_rounded_ones_is_found_in_a_table_of_two_rows(name, how, tmp_path):
+    rows = rounded(epochs(2), ROUNDED[how])
+    rows[1][name] = ROUNDED[how](rows[1][name] + 0.02)
+    assert list(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == [name]
+
+
+@pytest.mark.parametrize("count", [2, 60])
+def test_what_pytorch_computes_in_32_bits_passes(count, tmp_path):
+    weights = [torch.tensor([[0.15, 0.20], [0.25, 0.30]]), torch.tensor([[0.40, 0.45], [0.50, 0.55]])]
+    inputs, targets, rows = torch.tensor([0.05, 0.10]), torch.tensor([0.01, 0.99]), []
+    for _ in range(count):
+        below, above = (weight.clone().requires_grad_() for weight in weights)
+        h = below @ inputs
+        o = above @ h.sigmoid()
+        errors = 0.5 * (targets - o.sigmoid()) ** 2
+        errors.sum().backward()
+        units = {"i": inputs, "t": targets, "h": h, "a_h": h.sigmoid(), "o": o, "a_o": o.sigmoid(), "E": errors}
+        row = {f"{name}{unit}": values[unit - 1].item() for name, values in units.items() for unit in (1, 2)}
+        row["E_tot"] = errors.sum().item()
+        for name, matrices in (("w", (below, above)), ("∂E/∂w", (below.grad, above.grad))):
+            numbers = [number.item() for matrix in matrices for number in matrix.flatten()]
+            row |= {f"{name}{index}": number for index, number in enumerate(numbers, 1)}
+        rows.append(row)
+        weights = [(weight - 0.5 * weight.grad).detach() for weight in (below, above)]
+    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    assert found.right, wrong(found)
+    rows[1]["a_h2"] += 1e-5
+    assert set(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == {"a_h2"}
+
+
+def test_a_learning_rate_in_a_column_of_its_own_is_taken_as_it_is_typed(tmp_path):
+    """Not as if 0.5 could be 0.45: an update by another rate is wrong."""
+    rows = [{**row, "η": 0.5} for row in epochs(8)]
+    assert check.check(table_of(rows, tmp_path / "a.xlsx")).right
+    rows[4]["w5"] = rows[3]["w5"] - 0.47 * rows[3]["∂E/∂w5"]
+    assert "w5" in wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))
 
 
 def test_a_reference_that_moved_with_the_row_is_named(tmp_path):
