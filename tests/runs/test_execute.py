@@ -156,7 +156,7 @@ def test_a_run_of_changed_images_or_code_neither_goes_on_nor_passes_for_finished
         train(fields, tmp_path / "cut")
     monkeypatch.undo()
     np.savez(arrays, images=images[1:], labels=labels[1:])
-    with pytest.raises(cl.UserError, match=r"cannot go on: the images of npz changed since .* --again starts anew"):
+    with pytest.raises(cl.UserError, match=r"cannot go on: the images of mine changed since .* --again starts anew"):
         train(fields, tmp_path / "cut", resume=True)
     np.savez(arrays, images=images, labels=labels)
     run = train(fields, tmp_path / "cut", resume=True)
@@ -187,7 +187,7 @@ def test_listing_a_run_that_was_cut_off_does_not_run_its_code(tmp_path, monkeypa
     moved.write_text(f"open({str(trace)!r}, 'w')\nraise RuntimeError\n")
     text = (path / store.EXPERIMENT).read_text()
     (path / store.EXPERIMENT).write_text(text.replace(str(code), str(moved)))
-    assert cl.load_run(path).summary["status_sentence"] == "incomplete: 1 of 3 epochs are done"
+    assert cl.load_run(path).summary["status_sentence"] == "incomplete: 2 of 3 epochs are done"
     assert not trace.exists()
 
 
