@@ -107,11 +107,12 @@ def check(file: Path) -> Check:
         raise UserError(
             f"{file} holds no table to check: a row of headers such as w1, w2, h1, a_h1, o1, E_tot, ∂E/∂w1 over numbers"
         )
+    nearest = [tables.nearest_rate(book, table) for table in found]
     judged: list[_Judged] = []
     problems: list[UserError] = []
-    for table in found:
+    for index, table in enumerate(found):
         try:
-            judged.append(_judge(reading.read(book, table)))
+            judged.append(_judge(reading.read(book, table, [*nearest[:index], *nearest[index + 1 :]])))
         except UserError as problem:
             problems.append(problem)
     if not judged:
@@ -304,10 +305,16 @@ def _remarks(judged: _Judged) -> list[str]:
     remarks = [read.taken] if read.taken else []
     if read.rate_at is None and RATE not in table.columns and read.rate is not None:
         remarks.append(f"no learning rate is written on the sheet; the updates follow {read.rate:.6g}")
+    nearest = tables.nearest_rate(book, table) if read.rate_at else None
+    if nearest and read.rate is not None and not math.isclose(nearest.value, read.rate, rel_tol=0.02):
+        remarks.append(
+            f"the updates follow η = {read.rate:g}; nearer to the table stands {nearest.value:g} ({nearest.address})"
+        )
     named = headers.rate_in(table.sheet)
     if named is not None and read.rate is not None and not math.isclose(named, read.rate, rel_tol=0.02):
         remarks.append(f"the sheet is named {table.sheet!r}, its learning rate is {read.rate:g}")
     stale: list[str] = []
+    texts: list[str] = []
     typed: dict[str, list[str]] = {}
     formulas: Counter[str] = Counter()
     for address, (name, row) in sorted(read.places.items()):
@@ -323,9 +330,14 @@ def _remarks(judged: _Judged) -> list[str]:
         elif row > 0 and (name, row) not in judged.wrong and isinstance(cell.value, float):
             typed.setdefault(name, []).append(str(address))
         if isinstance(cell.value, str) and cell.formula is None and now is not None:
-            remarks.append(f"{address} holds its number as text")
+            texts.append(str(address))
     if judged.unchecked:
         remarks.append(f"not checked, for want of numbers to check them against: {', '.join(sorted(judged.unchecked))}")
+    if texts:
+        remarks.append(
+            f"{texts[0]} holds its number as text"
+            + (f", and so do {len(texts) - 1:,} more cells" if len(texts) > 1 else "")
+        )
     if stale:
         remarks.append(
             f"{len(stale)} cells, first {stale[0]}, store other values than their formulas give; recalculate"

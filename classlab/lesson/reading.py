@@ -294,9 +294,10 @@ def _is_single(number: float) -> bool:
     return any(math.isclose(one, number, rel_tol=1e-14) for one in (float(single), float(str(single))))
 
 
-def read(book: Book, table: Table) -> Reading:
+def read(book: Book, table: Table, theirs: Collection[Written | None] = ()) -> Reading:
     """Recognise the network of a table: sizes from its columns, everything else from its numbers.
 
+    theirs: the learning rates nearest to the other tables of the workbook.
     Raises UserError where the columns make no network.
     """
     shape = _sizes(table)
@@ -307,7 +308,7 @@ def read(book: Book, table: Table) -> Reading:
     found = Reading(book, table, numbers, shape, constants=constants, beside=at)
     _complete_constants(found)
     found, _ = _fitted(found)
-    found.rate, found.rate_at = _rate(found)
+    found.rate, found.rate_at = _rate(found, theirs)
     return found
 
 
@@ -448,12 +449,17 @@ def _shares(reading: Reading) -> dict[str, float]:
     return shares
 
 
-def _rate(reading: Reading) -> tuple[float | None, Written | None]:
-    """Return the rate to hold updates against, and where it stands: the written one, else the one they follow."""
+def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float | None, Written | None]:
+    """Return the rate to hold updates against, and where it stands: the written one, else the one they follow.
+
+    One that is nearest to another table is not this one's, unless the two tables share it.
+    """
     if RATE in reading.table.columns:
         return None, None
     followed = inferred_rate(reading)
     written = tables.rates(reading.book, reading.table)
+    if tables.nearest_rate(reading.book, reading.table) not in theirs:
+        written = [rate for rate in written if rate not in theirs]
     near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
     in_cells = [rate for rate in written if rate.address.row > 0]
     usable = [rate for rate in in_cells if rate.usable]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from classlab.lesson import headers
 from classlab.lesson.book import Book
-from classlab.lesson.formula import Address
+from classlab.lesson.formula import Address, Value
+from classlab.lesson.functions import as_number
 
 FEWEST_NAMES = 5
 BLANK_ROWS = 2
@@ -77,6 +78,11 @@ def rates(book: Book, table: Table) -> list[Written]:
     return [*found, Written(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else found
 
 
+def nearest_rate(book: Book, table: Table) -> Written | None:
+    """Return the learning rate in a cell of the table's sheet that stands nearest to its header; None for none."""
+    return next((rate for rate in rates(book, table) if rate.address.row > 0), None)
+
+
 def settings(book: Book, table: Table) -> dict[str, Written]:
     """Return inputs and targets that stand beside the table, as "i1 =" with a number to its right or below."""
     found: dict[str, Written] = {}
@@ -113,7 +119,7 @@ def _tables(book: Book, sheet: str, turned: bool) -> Iterator[Table]:
         name = headers.quantity_named(cell.value) if cell.formula is None else None
         if name:
             grid.setdefault(line, {})[column] = name
-        if cell.formula is not None or isinstance(cell.value, float):
+        if cell.formula is not None or _is_number(cell.value):
             filled.setdefault(line, set()).add(column)
     heads = {line: _segments(names) for line, names in sorted(grid.items())}
     heads = {line: segments for line, segments in heads.items() if segments}
@@ -123,6 +129,11 @@ def _tables(book: Book, sheet: str, turned: bool) -> Iterator[Table]:
             lines = _lines(filled, set(columns.values()), line, min(below, default=None))
             if lines:
                 yield Table(sheet, _kept(columns, filled, lines), line, lines, turned)
+
+
+def _is_number(value: Value) -> bool:
+    """Say whether a cell holds a number, or a text that is one: 0,15 is, where a point was expected."""
+    return isinstance(value, float) or (isinstance(value, str) and as_number(value) is not None)
 
 
 def _kept(columns: Mapping[str, int], filled: Mapping[int, set[int]], lines: Sequence[int]) -> dict[str, int]:

@@ -178,20 +178,61 @@ def test_right_workbooks_as_found_in_practice_pass(name, tmp_path):
     assert not [column for column in found.tables[0].columns if column.verdict == "unchecked"]
 
 
-def test_several_tables_on_a_sheet_each_have_their_own_rate(tmp_path):
+def side_by_side(tables, file):
+    """Several tables on a sheet: (row, column, rate, contents planted); each has its rate two rows above its header."""
     book = openpyxl.Workbook()
     sheet = book.active
-    for row, column, rate in ((10, 1, 2.0), (10, 36, 1.0), (40, 1, 0.1)):
+    for row, column, rate, planted in tables:
         layout = dataclasses.replace(SHORT["era"], row=row, column=column, rate=rate, rate_at=(row - 2, column + 1))
         sheet.cell(row - 2, column + 1).value, sheet.cell(row - 2, column + 2).value = "η =", rate
         for name in layout.order:
             sheet[layout.address(name, -1)].value = name
-        for (name, index), content in layouts.contents(layout, {}).items():
+        for (name, index), content in layouts.contents(layout, planted).items():
             sheet[layout.address(name, index)].value = content
+    book.save(file)
+    return file
+
+
+def test_several_tables_on_a_sheet_each_have_their_own_rate(tmp_path):
+    tables = [(10, 1, 2.0, {}), (10, 36, 1.0, {}), (40, 1, 0.1, {})]
+    found = check.check(side_by_side(tables, tmp_path / "a.xlsx"))
+    assert found.right
+    assert sorted(table.learning_rate for table in found.tables) == [0.1, 1.0, 2.0]
+    assert not [remark for table in found.tables for remark in table.remarks]
+
+
+def test_updates_by_the_rate_of_the_table_beside_are_wrong(tmp_path):
+    neighbours = {
+        (f"w{n}", row): f"={{^w{n}}}-$AL$8*{{^∂E/∂w{n}}}" for n in range(1, 9) for row in range(1, SHORT["era"].rows)
+    }
+    found = check.check(side_by_side([(10, 1, 2.0, neighbours), (10, 36, 1.0, {})], tmp_path / "a.xlsx"))
+    assert [table.right for table in found.tables] == [False, True]
+    assert [table.learning_rate_cell for table in found.tables] == ["C8", "AL8"]
+    assert set(wrong(found)) == set(layouts.WEIGHTS)
+    assert wrong(found)["w5"].findings[0].slip == ("M12 takes η from AL8, which holds 1; η stands in C8: write $C$8")
+
+
+def test_a_rate_that_stands_farther_away_than_another_is_a_remark(tmp_path):
+    """One table, two rates: the updates say which is meant."""
+    book = openpyxl.load_workbook(layouts.write(SHORT["era"], tmp_path / "a.xlsx"))
+    book.active["B30"].value, book.active["C30"].value = "η =", 0.1
     book.save(tmp_path / "a.xlsx")
     found = check.check(tmp_path / "a.xlsx")
     assert found.right
-    assert sorted(table.learning_rate for table in found.tables) == [0.1, 1.0, 2.0]
+    assert found.tables[0].remarks == ["the updates follow η = 0.5; nearer to the table stands 0.1 (C30)"]
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_table_whose_numbers_are_texts_with_a_comma_is_read(count, tmp_path):
+    rows = rounded(epochs(count), ROUNDED["4 decimals"])
+    rows = [{name: f"{number:g}".replace(".", ",") for name, number in row.items()} for row in rows]
+    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    assert found.right, wrong(found)
+    assert found.tables[0].remarks == [
+        f"A4 holds its number as text, and so do {count * len(rows[0]) - 1:,} more cells"
+    ]
+    rows[1]["a_h1"] = "0,6"
+    assert list(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == ["a_h1"]
 
 
 # Planted slips
