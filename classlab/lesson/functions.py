@@ -67,8 +67,19 @@ def _ln(value: Any) -> Any:
     return np.log(value)
 
 
+def _single(value: Any) -> float:
+    """Return an argument that must be one number; a block of cells is none."""
+    plain = number(value)
+    if isinstance(plain, np.ndarray):
+        raise FormulaError("#VALUE!")
+    return plain
+
+
 def _rounded(value: Any, digits: Any) -> Any:
-    scale = 10 ** int(number(digits))
+    places = int(_single(digits))
+    if abs(places) > MOST_PLACES:
+        raise FormulaError("#NUM!")
+    scale = 10.0**places
     plain = number(value)
     return np.sign(plain) * np.floor(np.abs(plain) * scale + 0.5) / scale
 
@@ -86,11 +97,12 @@ def _sum_of_products(*arguments: Any) -> float:
 
 
 MANY = 255
+MOST_PLACES = 300  # that ROUND keeps: 10 to a power that a number holds
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "EXP": (_plain(np.exp), 1, 1),
     "LN": (_plain(_ln), 1, 1),
     "LOG10": (_plain(lambda x: _ln(x) / math.log(10)), 1, 1),
-    "LOG": (lambda x, base=10: _ln(number(x)) / math.log(number(base)), 1, 2),
+    "LOG": (lambda x, base=10: _ln(number(x)) / math.log(_single(base)), 1, 2),
     "POWER": (lambda a, b: power(number(a), number(b)), 2, 2),
     "SQRT": (_plain(lambda x: power(x, 0.5)), 1, 1),
     "ABS": (_plain(np.abs), 1, 1),

@@ -120,6 +120,8 @@ def build(
     for given, allowed, what in ((hidden, HIDDEN, "hidden"), (output, OUTPUTS, "output"), (loss, LOSSES, "loss")):
         if given not in allowed:
             raise UserError(f"--{what} must be one of {listing(allowed)}; got {given!r}{did_you_mean(given, allowed)}")
+    if seed < 0:
+        raise UserError(f"--seed must be a whole number from 0; got {seed}")
     if inputs is None:
         inputs = [[round(0.05 * (index + 1), 2) for index in range(sizes[0])]]
     if targets is None:

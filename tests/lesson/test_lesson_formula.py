@@ -1,14 +1,16 @@
 """Formulas as a spreadsheet calculates them: precedence, functions, references filled down, errors, and refusals."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from classlab.lesson.book import Book, Cell
 from classlab.lesson.formula import Address, Unknown, parse, tokens
-from classlab.lesson.functions import FormulaError
+from classlab.lesson.functions import FUNCTIONS, FormulaError
 
 
 def book(**cells):
@@ -69,6 +71,9 @@ def test_formulas_have_a_spreadsheets_values(formula, expected):
         ("=nobody*2", "#NAME?"),
         ("=EXP(1000)", "#NUM!"),
         ("=(-8)^0.5", "#NUM!"),
+        ("=ROUND(A1,A1:A2)", "#VALUE!"),
+        ("=LOG(A1,A1:A2)", "#VALUE!"),
+        ("=ROUND(A1,1E9)", "#NUM!"),
         ("=Z9+1", "a circle: the formula needs its own value"),
         ("=WEBSERVICE(A1)", "a formula that is not calculated here"),
         ("=[1]Other!A1", "a formula that is not calculated here"),
@@ -81,6 +86,15 @@ def test_errors_are_those_of_a_spreadsheet_and_nothing_else_is_run(formula, erro
     found = value(formula, A1=2.0, A3="text")
     assert isinstance(found, FormulaError)
     assert str(found) == error
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_answers_whatever_it_is_given(name):
+    """A value or an error of the spreadsheet, never a fault of ours, for numbers, blocks, texts and blanks."""
+    for count in range(FUNCTIONS[name][1], min(FUNCTIONS[name][2], 2) + 1):
+        for arguments in itertools.product(["A1", "A1:B2", "A3", "A9", "1E300", "-1E9", "TRUE"], repeat=count):
+            found = value(f"={name}({','.join(arguments)})", A1=2.0, A2=3.0, B1=0.5, B2=-1.0, A3="text")
+            assert isinstance(found, FormulaError | float | int) or found is None or np.isscalar(found)
 
 
 numbers = st.floats(0.1, 9).map(lambda number: f"{number:.3f}")

@@ -162,6 +162,7 @@ def test_the_reports_settings():
         ({"sizes": (2,)}, "--sizes must name 2 to 6 layers of 1 to 12 units, for example 2,2,2; got 2"),
         ({"weights": [1.0]}, "weights must be 8 numbers for these sizes; got 1"),
         ({"weights": [float("nan")] * 8}, "weights must be finite numbers"),
+        ({"sizes": (3, 4, 2), "seed": -1}, "--seed must be a whole number from 0; got -1"),
         ({"inputs": [[1.0]]}, "each example must have 2 inputs; got 1"),
         ({"inputs": [[1.0, 2.0]] * 2, "targets": [[0.0, 1.0]]}, "inputs and targets must hold as many examples"),
         ({"loss": "cross_entropy", "targets": [[2.0, 0.0]]}, "with cross_entropy every target must lie in 0 … 1"),
