@@ -46,9 +46,10 @@ def pair():
     return np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
 
 
-def numbered(last=1, count=20, side=8, kind="uint8"):
+def numbered(last=1, count=20, side=8, kind="uint8", trained=20):
     images, labels = np.arange(1280, dtype=np.uint8).reshape(20, 1, 8, 8), np.arange(20) % 2
     other, given = np.zeros((20, 1, side, side), kind), np.append(labels[1:], last)[:count]
+    images, labels = images[:trained], labels[:trained]
     return Dataset("mine", images, labels, other, given, ("no", "yes"), (0.5,), (0.2,), "a test")
 
 
@@ -131,6 +132,11 @@ def test_what_an_own_function_returns_is_told_with_its_name(section, key, name, 
 def test_a_dataset_that_does_not_agree_with_itself_is_told(options, sentence, tmp_path):
     with pytest.raises(cl.UserError, match=rf"^the dataset .*own.py:numbered returned {sentence}"):
         run(tmp_path, "data", "dataset", {"name": f"{tmp_path}/own.py:numbered", **options})
+
+
+def test_a_dataset_without_training_images_is_told(tmp_path):
+    with pytest.raises(cl.UserError, match=r"^mine has no training images; give it some"):
+        run(tmp_path, "data", "dataset", {"name": f"{tmp_path}/own.py:numbered", "trained": 0})
 
 
 def test_own_functions_that_return_what_they_should_train_as_the_shipped_ones_do(tmp_path):
