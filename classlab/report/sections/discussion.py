@@ -31,7 +31,7 @@ def trouble(run: Run) -> str:
     """Say where a run went wrong that did not finish well."""
     history = run.history
     if run.status == "diverged":
-        losses = [name for name in history if name.endswith("_loss")]
+        losses = [str(name) for name in history if str(name).endswith("_loss")]
         broken = next((name for name in losses if not math.isfinite(history[name].iloc[-1])), "test_loss")
         which = broken.replace("val_", "validation_").replace("_", " ")
         last = history["train_loss"].iloc[-2] if len(history) > 1 else None
