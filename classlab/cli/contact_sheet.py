@@ -1,5 +1,6 @@
 """Writes the contact sheet of `classlab data show`: a picture or a page."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,12 @@ def write(file: Path, dataset: "Dataset", plan: "Data", per_class: int, seed: in
 
 def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tuple[Strips, list[str]]":
     from classlab.data.samples import samples
+    from classlab.data.splits import split
     from classlab.drawing.blocks import Strip, Strips
 
-    drawn = samples(dataset, plan, per_class, seed)
+    train, _ = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    part = replace(dataset, images=dataset.images[train], labels=dataset.labels[train])
+    drawn = samples(part, plan, per_class, seed)
     rows = tuple(
         (
             name,
@@ -54,8 +58,8 @@ def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tup
     if plan.expansion:
         number = len(plan.expansion)
         notes.append(
-            f"Every training image stands in the set {number} times: {number} × {len(dataset.images):,} = "
-            f"{number * len(dataset.images):,} images before any are held out."
+            f"Every image that is trained on stands in the set {number} times: {number} × {len(train):,} = "
+            f"{number * len(train):,} images."
         )
     if plan.augmentations:
         notes.append(f"Augmented in every epoch anew: {', '.join(map(str, plan.augmentations))}.")

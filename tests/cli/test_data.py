@@ -146,13 +146,22 @@ def test_show_writes_a_picture_a_drawing_and_a_page(tmp_path):
     assert not re.search(r"(src|href)=.https?:", page)
 
 
+def test_show_draws_images_that_are_trained_on_and_not_those_held_out(tmp_path):
+    data("show", "digits", "--out", "all.png")
+    data("show", "digits", "--set", "data.val_size=500", "--out", "some.png")
+    assert (tmp_path / "all.png").read_bytes() != (tmp_path / "some.png").read_bytes()
+    copies = ["--set", "data.expansion=[[], [horizontal_flip]]", "--set", "data.val_size=500"]
+    data("show", "digits", *copies, "--out", "sheet.html")
+    assert "stands in the set 2 times: 2 × 937 = 1,874 images." in (tmp_path / "sheet.html").read_text()
+
+
 def test_show_has_the_original_beside_each_copy(tmp_path):
     copies = "data.expansion=[[], [{name: horizontal_flip, probability: 1.0}], [{name: uniform_noise, high: 0.5}]]"
     data("show", "digits", "--set", copies, "--set", "data.classes=[3, 7]", "--out", "sheet.html")
     page = (tmp_path / "sheet.html").read_text()
     assert page.count(">as they are</th>") == 2
     assert page.count("<img ") == 2 * 2 * 2 * 6
-    assert "Every training image stands in the set 3 times: 3 × 290 = 870 images" in page
+    assert "Every image that is trained on stands in the set 3 times: 3 × 290 = 870 images" in page
     data("show", "digits", "--set", copies, "--out", "a.png")
     data("show", "digits", "--set", copies, "--out", "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
