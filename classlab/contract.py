@@ -108,14 +108,16 @@ def check_after(contract: Contract, summary: Mapping[str, Any]) -> list[Check]:
 def check_seeds(contract: Contract, summaries: Sequence[Mapping[str, Any]]) -> list[Check]:
     """Check what a contract asks of several runs together: enough seeds, or those named, and their accuracies.
 
-    summaries: one for each run, with seed and, for the splits asked for, correct and total, as for check_after.
-    A contract for single runs asks nothing here.
+    summaries: one for each run, with seed and, for the splits asked for, correct and total, as for check_after. A run
+    without a seed does not count, and neither does one whose seed is not among those named. A contract for single runs
+    asks nothing here.
     """
     if contract.seeds == 1:
         return []
-    checks = [_seeds(contract.seeds, [summary.get("seed") for summary in summaries])]
+    summaries = [summary for summary in summaries if isinstance(summary.get("seed"), int)]
+    checks = [_seeds(contract.seeds, [summary["seed"] for summary in summaries])]
     if isinstance(contract.seeds, list):
-        summaries = [summary for summary in summaries if summary.get("seed") in contract.seeds]
+        summaries = [summary for summary in summaries if summary["seed"] in contract.seeds]
     for split in SPLITS:
         checks += _accuracy_over_seeds(contract, split, summaries)
     return checks
@@ -195,9 +197,9 @@ def _accuracy(contract: Contract, split: str, summary: Mapping[str, Any]) -> lis
     return [Check(rule, limit, percent, passed, f"{figure}, {wanted}: {_word(passed)}", percent - limit)]
 
 
-def _seeds(wanted: int | list[int], given: Sequence[Any]) -> Check:
-    """Check that the seeds asked for are there. Each counts once."""
-    distinct = sorted({seed for seed in given if isinstance(seed, int)})
+def _seeds(wanted: int | list[int], given: Sequence[int]) -> Check:
+    """Check that the seeds asked for are there, each once: a lucky one given again would lift the mean."""
+    distinct = sorted(set(given))
     shown = ", ".join(map(str, distinct)) or "none"
     if isinstance(wanted, int):
         passed, limit = len(distinct) >= wanted, wanted
@@ -207,7 +209,11 @@ def _seeds(wanted: int | list[int], given: Sequence[Any]) -> Check:
     else:
         passed, limit = set(wanted) <= set(distinct), len(wanted)
         sentence = f"seeds {shown}; wanted {', '.join(map(str, wanted))}: {_word(passed)}"
-    found = len(distinct if isinstance(wanted, int) else set(wanted) & set(distinct))
+    counted = [seed for seed in distinct if isinstance(wanted, int) or seed in wanted]
+    found, again = len(counted), [seed for seed in counted if given.count(seed) > 1]
+    if again:
+        sentence = f"{given.count(again[0])} runs with seed {again[0]}, and a seed counts once: not kept"
+        return Check("seeds", limit, found, False, sentence)
     return Check("seeds", limit, found, passed, sentence, found - limit)
 
 
@@ -221,7 +227,7 @@ def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Map
         sentence = f"{SPLITS[split]} accuracy not measured with every seed, {wanted}: not shown"
         return [Check(rule, limit, None, False, sentence)]
     exact = [Fraction(int(correct), int(total)) for correct, total in counts if correct is not None and total]
-    told = statistics.over_seeds([float(value) for value in exact])
+    told = statistics.over_seeds([float(value) for value in exact], images=min(total for _, total in counts if total))
     if contract.judged_by == "mean":
         percent = sum(exact, Fraction(0)) / len(exact) * 100
         passed = percent >= Fraction(str(limit))

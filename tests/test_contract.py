@@ -4,13 +4,28 @@ import math
 from fractions import Fraction
 
 import pytest
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
+from typer.testing import CliRunner
 
 from classlab import lookup
-from classlab.contract import check_after, check_before, check_data, check_seeds, in_words, open_rules, verdict
+from classlab.cli.main import app
+from classlab.contract import (
+    check_after,
+    check_before,
+    check_data,
+    check_layers,
+    check_seeds,
+    in_words,
+    open_rules,
+    verdict,
+)
 from classlab.errors import UserError
 from classlab.experiment import Contract, Data, load, load_contract
+from classlab.models.contents import contents
+from classlab.models.layers import layer_table
 from classlab.statistics import over_seeds, wilson
 
 MNIST_20K = Contract(max_parameters=19999, max_epochs=20, min_test_accuracy_percent=99.4)
@@ -133,6 +148,18 @@ def test_the_seeds_may_be_named_and_then_no_others_count():
     ]
 
 
+def test_a_seed_counts_once_however_often_it_is_handed_in():
+    for seeds, handed_in in ((3, [0, 1, 2, 2]), ([0, 1, 2], [0, 1, 2, 2]), (2, [0, 0])):
+        contract = Contract(min_test_accuracy_percent=99, seeds=seeds)
+        checks = check_seeds(contract, runs(990, 990, 990, 990, seeds=handed_in))
+        assert not verdict(checks) and not checks[0].passed
+        assert checks[0].sentence == f"2 runs with seed {handed_in[-1]}, and a seed counts once: not kept"
+    named = Contract(min_test_accuracy_percent=99, seeds=[0, 1])
+    assert verdict(check_seeds(named, runs(990, 990, 1, 1, seeds=[0, 1, 7, 7])))
+    nameless = check_seeds(Contract(min_test_accuracy_percent=99, seeds=2), runs(980, 980, 1000, seeds=[0, 1, None]))
+    assert nameless[0].passed and not nameless[1].passed
+
+
 def test_the_lower_bound_over_seeds_is_that_of_the_t_interval():
     values = [990, 992, 994]
     low = 100 * over_seeds([value / 1000 for value in values]).low
@@ -140,6 +167,10 @@ def test_the_lower_bound_over_seeds_is_that_of_the_t_interval():
         contract = Contract(min_test_accuracy_percent=limit, seeds=3, judged_by="lower_bound")
         check = check_seeds(contract, runs(*values))[1]
         assert check.passed == passed and check.measured == low
+    same = [{"seed": seed, "test_correct": 9941, "test_total": 10_000} for seed in (0, 1)]
+    close = Contract(min_test_accuracy_percent=99.4, seeds=2, judged_by="lower_bound")
+    assert not verdict(check_seeds(close, same))
+    assert verdict(check_seeds(Contract(min_test_accuracy_percent=99.4, seeds=2), same))
     one = check_seeds(Contract(min_test_accuracy_percent=1, seeds=[0], judged_by="lower_bound"), runs(990))
     assert not verdict(one) and "whose interval over seeds is not known" in one[1].sentence
 
@@ -170,6 +201,37 @@ def test_classes_are_the_same_by_number_by_name_and_in_any_order():
         assert check.passed == passed
     assert not verdict(check_data(contract, None))
     assert check_data(Contract(), None) == []
+
+
+class Dropped(nn.Module):
+    """A network with a dropout as a module or as a function."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.last = how, nn.Linear(64, 10)
+
+    def forward(self, images):
+        return self.last(self.how(images.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("how", "counts"),
+    [
+        (nn.Dropout(0.1), True), (nn.Dropout(0), False), (nn.Dropout(0.0), False), (nn.AlphaDropout(0.0), False),
+        (F.dropout, True), (lambda x: F.dropout(x, 0.0), False), (lambda x: F.alpha_dropout(x, p=0.0), False),
+    ],
+)  # fmt: skip
+def test_a_dropout_that_drops_nothing_does_not_count(how, counts):
+    found = contents(layer_table(Dropped(how), (1, 8, 8)))
+    (check,) = check_layers(Contract(must_contain=["dropout"]), found)
+    assert check.passed == counts
+
+
+def test_a_shipped_network_without_its_dropout_breaks_its_contract():
+    words = ["inspect", "era-s6", "--set", "contract=era-s6"]
+    kept, broken = (CliRunner().invoke(app, [*words, "--set", f"model.dropout={p}"]).stdout for p in (0.05, 0))
+    assert "6 dropout layers, at least one wanted: kept" in " ".join(kept.split())
+    assert "no dropout layers, at least one wanted: not kept" in " ".join(broken.split())
 
 
 @pytest.mark.parametrize("name", lookup.names("contract"))

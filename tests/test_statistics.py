@@ -368,6 +368,16 @@ def test_equal_shares_still_leave_one_more_run_what_rounding_to_an_image_hides()
     assert one_more_run([0.99, 0.98], images=10_000) == one_more_run([0.99, 0.98])
 
 
+def test_equal_shares_still_leave_their_mean_what_rounding_to_an_image_hides():
+    same = [0.9941, 0.9941]
+    assert (over_seeds(same).low, over_seeds(same).high) == (0.9941, 0.9941)
+    estimate = over_seeds(same, images=10_000)
+    half = scipy.stats.t.ppf(0.975, 1) / (10_000 * 12**0.5) / 2**0.5
+    assert (estimate.low, estimate.high) == pytest.approx((0.9941 - half, 0.9941 + half)) and estimate.sd == 0
+    assert over_seeds([0.99, 0.98], images=10_000) == over_seeds([0.99, 0.98])
+    assert over_seeds([0.5, 0.5], scale=LOSS, images=10_000).low == 0.5
+
+
 def test_mcnemar_speaks_of_these_two_networks():
     first = np.repeat([True, True, False], [9900, 30, 70])
     second = np.repeat([True, False, True], [9900, 30, 70])

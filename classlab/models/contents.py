@@ -23,8 +23,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
 def contents(table: LayerTable) -> dict[str, int | None]:
     """Return how many of each kind of layer the network has, and first_layer_filters, None without a convolution.
 
-    A layer used twice counts twice. A global average pooling is an average pool, or a mean, that leaves one number of
-    a whole map larger than 1×1; it counts as an average pool too.
+    A layer used twice counts twice, and a dropout with probability 0 is none. A global average pooling is an average
+    pool, or a mean, that leaves one number of a whole map larger than 1×1; it counts as an average pool too.
     """
     counted = {name: sum(layer.kind in kinds for layer in table.layers) for name, kinds in _KINDS.items()}
     whole = [layer for layer in table.layers if _is_global_average(table, layer)]

@@ -64,9 +64,9 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hardtanh": ("Hardtanh", ()),
     "hardswish": ("Hardswish", ()),
     "softplus": ("Softplus", ()),
-    "dropout": ("Dropout", ()),
-    "dropout2d": ("Dropout2d", ()),
-    "alpha_dropout": ("AlphaDropout", ()),
+    "dropout": ("Dropout", ("p",)),
+    "dropout2d": ("Dropout2d", ("p",)),
+    "alpha_dropout": ("AlphaDropout", ("p",)),
     "permute": ("permute", ("dims",)),
     "transpose": ("transpose", ("dim0", "dim1")),
     "cat": ("cat", ("dim",)),
@@ -82,7 +82,7 @@ _REDUCTIONS = {"mean", "sum", "amax", "amin", "max", "min", "logsumexp", "std"}
 _PADS = {"Pad", "ZeroPad2d", "ConstantPad2d", "ReflectionPad2d", "ReplicationPad2d"}
 _MODULE_OPTIONS = (
     *("kernel_size", "stride", "padding", "dilation", "groups", "output_size", "scale_factor", "mode", "padding_mode"),
-    *("align_corners", "upscale_factor", "downscale_factor", "dim", "normalized_shape", "weight"),
+    *("align_corners", "upscale_factor", "downscale_factor", "dim", "normalized_shape", "weight", "p"),
 )
 # Each output value depends on the values at its own place only.
 _POINTWISE = {
@@ -107,7 +107,8 @@ def of_module(module: nn.Module, inputs: Sequence[Shape], output: Shape) -> Oper
     bases = [kind for kind in type(module).__mro__ if kind.__module__.startswith("torch.nn.modules")]
     kinds = [kind.__name__ for kind in bases if kind is not nn.Module]
     options = {key: getattr(module, key) for key in _MODULE_OPTIONS if hasattr(module, key)}
-    return Operation(kinds[0] if kinds else type(module).__name__, options, tuple(inputs), output)
+    kind = _kind(kinds[0] if kinds else type(module).__name__, options)
+    return Operation(kind, options, tuple(inputs), output)
 
 
 def of_function(
@@ -122,7 +123,12 @@ def of_function(
         options["dims"] = args[1:]
     if name == "getitem":
         options["index"] = args[1]
-    return Operation(kind, options, tuple(inputs), output)
+    return Operation(_kind(kind, options), options, tuple(inputs), output)
+
+
+def _kind(kind: str, options: Mapping[str, Any]) -> str:
+    """Return what a layer is at work: a dropout that drops nothing is an identity."""
+    return "Identity" if "Dropout" in kind and options.get("p") == 0 else kind
 
 
 def window(operation: Operation) -> dict[str, tuple[int, int]] | None:

@@ -129,7 +129,7 @@ def compare(
     a value was measured on: values that agree to the image are not taken to have no spread. Raises ValueError for a
     side without any value.
     """
-    tests = [_t_test(_seen(one), _seen(baseline), images if scale.is_share else None) for one in variants]
+    tests = [_t_test(_seen(one), _seen(baseline), scale.rounding(images)) for one in variants]
     known = [test.p for test in tests if test]
     adjusted = iter(holm(known))
     return [
@@ -213,7 +213,7 @@ def equivalence(
 
     if not margin > 0:
         raise ValueError(f"the margin must be above 0; got {margin}")
-    test = _t_test(_seen(one), _seen(baseline), images if scale.is_share else None)
+    test = _t_test(_seen(one), _seen(baseline), scale.rounding(images))
     limit, pair = scale.gap(margin), f"{one.name} and {baseline.name}"
     if test is None:
         told = f"whether {pair} differ by less than {limit} cannot be said with one seed each{_notes(one, baseline)}"
@@ -246,14 +246,15 @@ class _Test:
     p: float
 
 
-def _t_test(one: Mapping[int, float], other: Mapping[int, float], images: int | None) -> _Test | None:
-    """Make the test that the seeds allow, None for one seed each. `sd` is what `seeds_needed` asks for."""
-    # An accuracy moves in steps of 1/images, as if rounded: a variance of step²/12 that equal counts would hide.
-    rounding = 1 / (12 * images**2) if images else 0.0
+def _t_test(one: Mapping[int, float], other: Mapping[int, float], rounding: float) -> _Test | None:
+    """Make the test that the seeds allow, None for one seed each. `sd` is what `seeds_needed` asks for.
+
+    rounding: the least standard deviation of a value, see Scale.rounding.
+    """
     shared = _shared(one, other)
     if shared:
         gaps = [one[seed] - other[seed] for seed in shared]
-        sd = max(stdev(gaps), math.sqrt(2 * rounding))
+        sd = max(stdev(gaps), math.sqrt(2) * rounding)
         seeds = (len(shared), len(shared))
         return _finished("paired t test", fmean(gaps), sd / math.sqrt(len(gaps)), len(gaps) - 1, sd, seeds)
     a, b = list(one.values()), list(other.values())
@@ -262,9 +263,9 @@ def _t_test(one: Mapping[int, float], other: Mapping[int, float], images: int | 
         if max(seeds) == 1:
             return None
         longer = a if len(a) > 1 else b
-        sd = max(stdev(longer), math.sqrt(rounding))
+        sd = max(stdev(longer), rounding)
         return _finished("pooled t test", effect, sd * math.sqrt(1 + 1 / len(longer)), len(longer) - 1, sd, seeds)
-    variances = [max(stdev(values) ** 2, rounding) for values in (a, b)]
+    variances = [max(stdev(values), rounding) ** 2 for values in (a, b)]
     sd = math.sqrt(fmean(variances))
     if sd == 0:
         return _finished("Welch's t test", effect, 0.0, sum(seeds) - 2, 0.0, seeds)

@@ -10,7 +10,8 @@ from statistics import NormalDist, fmean, stdev
 class Scale:
     """How a metric is told: what a value is multiplied by, its unit, that of a difference, and which way is better.
 
-    `is_share`: a value is a share of images, so it lies in 0 … 1 and moves in steps of one image.
+    `is_share`: a value is a share of images, so it lies in 0 … 1 and moves in steps of one image. `is_gap`: a value is
+    the difference of two such shares, each of which moves so.
     """
 
     name: str = "accuracy"
@@ -20,6 +21,17 @@ class Scale:
     decimals: int = 2
     higher_is_better: bool = True
     is_share: bool = True
+    is_gap: bool = False
+
+    def rounding(self, images: int | None) -> float:
+        """Return the standard deviation that equal values may hide, being rounded to whole images.
+
+        images: how many a share was counted on; a step of one has 1 / (images √12), a difference √2 of that. 0 where
+        images is None, or where values are neither.
+        """
+        if not images or not (self.is_share or self.is_gap):
+            return 0.0
+        return 1 / (images * math.sqrt(6 if self.is_gap else 12))
 
     def value(self, value: float) -> str:
         """Return "99.43 %"."""
@@ -115,9 +127,12 @@ def no_better_than_chance(correct: int, total: int, largest_class_share: float) 
     return low <= largest_class_share
 
 
-def over_seeds(values: Sequence[float], confidence: float = 0.95, scale: Scale = ACCURACY) -> Estimate:
+def over_seeds(
+    values: Sequence[float], confidence: float = 0.95, scale: Scale = ACCURACY, images: int | None = None
+) -> Estimate:
     """Return mean, standard deviation, n and the t interval of the mean over seeds.
 
+    images: how many the values were counted on; the interval then takes no spread below what Scale.rounding says.
     Source: "Student", "The probable error of a mean", Biometrika 6 (1908), 1. Raises ValueError for no values.
     """
     if not values:
@@ -127,7 +142,7 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95, scale: Scale =
         told = f"{scale.value(mean)} (one seed: its spread is not known)"
         return Estimate(mean, None, 1, None, None, confidence, told)
     sd = stdev(values)
-    half = t_quantile(confidence, n - 1) * sd / math.sqrt(n)
+    half = t_quantile(confidence, n - 1) * max(sd, scale.rounding(images)) / math.sqrt(n)
     low, high = _within(scale, mean - half, mean + half)
     told = (
         f"{scale.value(mean)}, standard deviation {scale.gaps(sd)[0]}{scale.gap_unit}, {n} seeds; "
@@ -141,16 +156,14 @@ def one_more_run(
 ) -> tuple[float, float]:
     """Return the interval (low, high) in which one more run with a new seed falls: mean ± t sd √(1 + 1/n).
 
-    images: how many the shares were counted on. A share moves in steps of one image, and so equal ones still differ by
-    what rounding to a step hides: sd is then at least that, 1 / (images √12).
+    images: how many the values were counted on; sd is then at least what Scale.rounding says.
     Source: G. J. Hahn, "Factors for calculating two-sided prediction intervals", JASA 64 (1969), 878.
     Raises ValueError for fewer than two values.
     """
     if len(values) < 2:
         raise ValueError("where the next run will fall can only be said from two runs or more")
     n = len(values)
-    rounding = 1 / (images * math.sqrt(12)) if images and scale.is_share else 0.0
-    half = t_quantile(confidence, n - 1) * max(stdev(values), rounding) * math.sqrt(1 + 1 / n)
+    half = t_quantile(confidence, n - 1) * max(stdev(values), scale.rounding(images)) * math.sqrt(1 + 1 / n)
     return _within(scale, fmean(values) - half, fmean(values) + half)
 
 

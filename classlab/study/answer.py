@@ -4,7 +4,7 @@ Every figure comes from classlab.statistics; here it is only decided which of it
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +95,10 @@ def answer(
     scale = scale_of(metric)
     chance = chance if scale.is_share else None
     gathered = {name: _gather(name, of, metric, chance, scale) for name, of in rows.items()}
-    told = [_told(gathered[name], of, metric, chance) for name, of in rows.items()]
+    images = _images(rows.values(), metric)
+    told = [_told(gathered[name], of, metric, chance, images) for name, of in rows.items()]
     others = [one for name, one in gathered.items() if name != baseline]
     comparable = [one for one in others if one.values] if gathered[baseline].values else []
-    images = _images(rows, metric)
     if _one_seed_each(comparable, gathered[baseline]) and metric == "test_accuracy":
         comparisons = _over_images(comparable, gathered[baseline], right, images)
     else:
@@ -125,15 +125,16 @@ def _status(one: Row) -> str:
     return "not begun" if one["status"] == "waiting" else one["status"]
 
 
-def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None) -> Told:
+def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None, images: int) -> Told:
     scale = scale_of(metric)
     values = list(gathered.values.values())
-    estimate = statistics.over_seeds(values, scale=scale) if values else None
+    estimate = statistics.over_seeds(values, scale=scale, images=images) if values else None
     best, last = (_of_epoch(when, gathered.name, rows, metric, chance) for when in ("best", "last"))
     note = gathered.note
     learned = [value for seed, value in gathered.values.items() if seed not in gathered.failed]
     if 0 < len(learned) < len(values):  # values in two heaps, of which one mean says little
-        note += f"; the {len(learned)} that learned: {statistics.over_seeds(learned, scale=scale).sentence}"
+        estimated = statistics.over_seeds(learned, scale=scale, images=images)
+        note += f"; the {len(learned)} that learned: {estimated.sentence}"
     told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
     statuses = dict(Counter(WORDS[one["status"]] for one in rows))
     sentence = f"{gathered.name}: {told}{f' ({note})' if note else ''}"
@@ -147,7 +148,8 @@ def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: fl
         key = f"{when}_{split}_{what}"
         if any(one.get(key) is not None for one in rows):
             gathered = _gather(name, rows, key, chance if what == "accuracy" else None, scale_of(key))
-            return statistics.over_seeds(list(gathered.values.values()), scale=scale_of(key))
+            values = list(gathered.values.values())
+            return statistics.over_seeds(values, scale=scale_of(key), images=_images([rows], key))
     return None
 
 
@@ -160,10 +162,10 @@ def watched(rows: Sequence[Row], metric: str) -> str | None:
     return None
 
 
-def _images(rows: Mapping[str, Sequence[Row]], metric: str) -> int:
+def _images(rows: Iterable[Sequence[Row]], metric: str) -> int:
     """Return how many images the metric was measured on, which says how finely an accuracy moves."""
     split = "val" if "val_" in metric else "test"
-    totals = [one.get(f"{split}_total") for of in rows.values() for one in of]
+    totals = [one.get(f"{split}_total") for of in rows for one in of]
     return max((total for total in totals if total), default=10_000)
 
 
