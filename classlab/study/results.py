@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 LAST_EPOCHS = 5  # of which spread_val_accuracy is the highest less the lowest
-SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False)
+SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False, is_gap=True)
 SELECTED = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss")
 ENDED = ("finished", "diverged", "did_not_learn")
 Row = dict[str, Any]
@@ -75,6 +75,8 @@ def scale_of(metric: str) -> Scale:
     return SPREAD if metric.startswith("spread_") else ACCURACY if metric.endswith("accuracy") else LOSS
 
 
+OUTCOME = ("seed", "status", "epochs", "selected_epoch", "parameters", *SELECTED)
+TAKEN = ("variant", "experiment", *OUTCOME, "run", "sentence", "seconds")  # names that no setting's column may have
 CURVE = (
     "first_{}_accuracy", "best_{}_accuracy", "best_{}_accuracy_epoch", "last_{}_accuracy", "spread_{}_accuracy",
     "first_{}_loss", "best_{}_loss", "last_{}_loss",
@@ -85,10 +87,7 @@ def columns(rows: Sequence[Row], changed: Sequence[str]) -> list[str]:
     """Return the columns of results.csv: of the curves those that any run has."""
     curve = [pattern.format(split) for split in ("val", "test") for pattern in CURVE]
     measured = [name for name in curve if any(one.get(name) is not None for one in rows)]
-    return [
-        "variant", *changed, "seed", "status", "epochs", "selected_epoch", "parameters", *SELECTED, *measured, "run",
-        "sentence",
-    ]  # fmt: skip
+    return ["variant", *changed, *OUTCOME, *measured, "run", "sentence"]
 
 
 def to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:

@@ -168,7 +168,10 @@ def load(
     if seeds is not None:
         fields["seeds"] = seeds
     _look_beside(fields, folder)
-    return Study(**{str(key): value for key, value in fields.items()})
+    study = Study(**{str(key): value for key, value in fields.items()})
+    for override in overrides:
+        _check_heard(study, override.partition("=")[0].strip())
+    return study
 
 
 def _file(source: str | Path) -> Path:
@@ -187,13 +190,45 @@ def _override(fields: dict[str, Any], override: str) -> None:
     if not equals or first in Study.model_fields:
         set_value(fields, override)
     elif first in sections:
-        fields["set"] = {**(fields.get("set") or {}), key.strip(): parse_yaml(text, f"--set {key}")}
+        held = {} if fields.get("set") is None else fields["set"]
+        if not isinstance(held, dict):
+            raise UserError(f"--set {key}: the study's own set is {shown(held)}; it must be a mapping of settings")
+        fields["set"] = {**held, key.strip(): parse_yaml(text, f"--set {key}")}
     else:
         known = [*sections, *Study.model_fields]
         raise UserError(
             f"--set {key}: {first} is no setting of a study or of its experiments{did_you_mean(first, known) or ';'} "
             f"they have: {listing(known)}"
         )
+
+
+def _check_heard(study: Study, key: str) -> None:
+    """Raise UserError where a variant sets for itself what an override would change in every variant."""
+    if key not in study.set:
+        return
+    places = [("sweep.grid", study.sweep.grid)]
+    places += [(f"the variant {named.name}", named.set) for named in study.sweep.variants]
+    for place, swept in places:
+        for other in swept:
+            if f"{key}.".startswith(f"{other}.") or _holds(study.set[key], key, other):
+                raise UserError(
+                    f"--set {key}: {place} of {study.name} sets {other} itself and would undo this; change it there"
+                )
+
+
+def _holds(value: Any, key: str, other: str) -> bool:
+    """Say whether a value given to the setting `key` decides the setting `other` inside it."""
+    if not other.startswith(f"{key}."):
+        return False
+    for step in other.removeprefix(f"{key}.").split("."):
+        value = {"name": value} if isinstance(value, str) else value
+        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        elif isinstance(value, dict) and step in value:
+            value = value[step]
+        else:
+            return False
+    return True
 
 
 def _look_beside(fields: dict[str, Any], folder: Path) -> None:

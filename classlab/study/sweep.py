@@ -2,13 +2,14 @@
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from classlab import experiment as experiments
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
+from classlab.study.results import TAKEN
 from classlab.study.study import MAX_VARIANTS, Study
 
 MOST_LETTERS = 28  # of a value in a name
@@ -100,14 +101,16 @@ def baseline(study: Study, names: Sequence[str]) -> str:
     return study.compare.baseline or names[0]
 
 
-def short_keys(keys: Sequence[str]) -> dict[str, str]:
-    """Return for every dotted key its last step, or as many more as it takes to tell it from the others."""
+def short_keys(keys: Sequence[str], taken: Collection[str] = ()) -> dict[str, str]:
+    """Return for every dotted key its last step, or as many more as tell it from the others and from `taken` names."""
     short: dict[str, str] = {}
     for key in keys:
         steps = key.removesuffix(".name").split(".")
         others = [other.removesuffix(".name").split(".") for other in keys if other != key]
         length = 1
-        while length < len(steps) and any(other[-length:] == steps[-length:] for other in others):
+        while length < len(steps) and (
+            any(other[-length:] == steps[-length:] for other in others) or ".".join(steps[-length:]) in taken
+        ):
             length += 1
         short[key] = ".".join(steps[-length:])
     return short
@@ -160,6 +163,7 @@ def flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def settings(made: Sequence[Variant]) -> tuple[list[str], dict[str, dict[str, str]]]:
     """Return the keys that the variants change, and for every variant what each of them is, as short text.
 
+    They are columns of results.csv, and as short as its other columns allow: training.epochs, for epochs is taken.
     The experiment's name is one of them where variants train several experiments.
     """
     keys = list(dict.fromkeys(key for one in made for key in one.changes))
@@ -169,7 +173,7 @@ def settings(made: Sequence[Variant]) -> tuple[list[str], dict[str, dict[str, st
         columns.append("experiment")
         for one in made:
             found[one.name]["experiment"] = one.experiment.name
-    for key, column in short_keys(keys).items():
+    for key, column in short_keys(keys, TAKEN).items():
         columns.append(column)
         texts = short_values_each([_at(one.experiment.model_dump(mode="json"), key) for one in made])
         for one, text in zip(made, texts, strict=True):

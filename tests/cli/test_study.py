@@ -93,6 +93,10 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(file, tmp_path):
         (("study", "cifar-dept"), "did you mean cifar-depth?"),
         (("study", "nosuch.yaml"), "there is no study file nosuch.yaml"),
         (("study", "cifar-depth", "--set", "trainin.epochs=1"), "did you mean training?"),
+        (
+            ("study", "cifar-learning-rate", "--set", "training.optimizer.learning_rate=0.5"),
+            "sweep.grid of cifar-learning-rate sets training.optimizer.learning_rate itself and would undo this",
+        ),
         (("study", "cifar-depth", "--seeds", "0"), "seeds must be at least 1"),
         (("compare", "/nowhere"), "/nowhere is not a run folder and holds none"),
         (("compare", "."), "--images writes a file that ends in .png; got x.jpg"),

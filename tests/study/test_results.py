@@ -1,14 +1,19 @@
 """Rows and answers from metrics made up by hand."""
 
+import csv
 import math
 
 import pytest
+import scipy.stats
 
 from classlab import statistics
 from classlab.runs import store
-from classlab.study import results
+from classlab.study import plan, results
 from classlab.study.answer import answer, watched
+from classlab.study.result import STUDY, StudyResult
 from classlab.study.results import row
+from classlab.study.study import load
+from classlab.study.sweep import variants
 
 
 def run(folder, accuracies, losses=None, status="finished", **summary):
@@ -63,7 +68,8 @@ def test_every_figure_of_an_answer_is_that_of_the_statistics():
     said = answer({name: rows(values) for name, values in data.items()}, "base", "test_accuracy")
     made = {name: statistics.Variant(name, dict(enumerate(values))) for name, values in data.items()}
     assert said.comparisons == statistics.compare([made["up"], made["same"]], made["base"], images=1000)
-    assert [one.estimate for one in said.variants] == [statistics.over_seeds(values) for values in data.values()]
+    estimates = [statistics.over_seeds(values, images=1000) for values in data.values()]
+    assert [one.estimate for one in said.variants] == estimates
 
 
 def test_a_difference_too_small_to_matter_is_tested_where_the_study_names_one():
@@ -113,6 +119,43 @@ def test_the_spread_is_told_in_points():
     assert results.scale_of("spread_val_accuracy").value(0.0123) == "1.23 points"
     assert not results.scale_of("spread_val_accuracy").higher_is_better
     assert results.scale_of("best_val_loss") is statistics.LOSS
+
+
+def test_equal_gaps_between_spreads_are_not_taken_to_be_without_a_spread_of_their_own():
+    metric = "spread_val_accuracy"
+    data = {"base": [0.02, 0.04], "wider": [0.03, 0.05]}
+    every = {name: [{**one, "val_total": 100} for one in rows(values, metric)] for name, values in data.items()}
+    (comparison,) = answer(every, "base", metric).comparisons
+    # Each spread is a difference of two counts and each gap one of two spreads: four times a variance of step² / 12.
+    t = 0.01 / math.sqrt(4 * 0.01**2 / 12 / 2)
+    assert comparison.p == pytest.approx(2 * scipy.stats.t.sf(t, 1)) and not comparison.different
+    lost = answer({name: rows(values, "test_loss") for name, values in data.items()}, "base", "test_loss").comparisons
+    assert lost[0].p < 0.001
+
+
+def test_the_mean_of_equal_accuracies_is_not_taken_to_be_certain():
+    (told,) = answer({"base": rows([0.9, 0.9, 0.9])}, "base", "test_accuracy").variants
+    half = scipy.stats.t.ppf(0.975, 2) / (1000 * math.sqrt(12) * math.sqrt(3))
+    assert (told.estimate.low, told.estimate.high) == pytest.approx((0.9 - half, 0.9 + half))
+
+
+def test_a_setting_named_as_what_came_of_a_run_keeps_a_column_of_its_own(tmp_path, quick):
+    stops = {**quick, "training": {**quick["training"], "early_stopping": {"patience": 1}}}
+    study = load({"name": "long", "experiment": stops, "sweep": {"grid": {"training.epochs": [8, 9]}}, "seeds": 1})
+    made = variants(study)
+    runs = tuple(plan.Planned(one.name, 0, plan.run_folder(one, 0)) for one in made)
+    plan.write(tmp_path, plan.Plan((plan.Entry("processes", 1, "cpu", runs),)))
+    (tmp_path / STUDY).write_text(study.to_yaml(), encoding="utf-8")
+    for one in runs:
+        run(tmp_path / one.run, [0.5, 0.4, 0.3])
+    assert [one.name for one in made] == ["epochs=8", "epochs=9"]
+    result = StudyResult(tmp_path)
+    result.write()
+    header, *lines = csv.reader((tmp_path / "results.csv").read_text(encoding="utf-8").splitlines())
+    assert len(set(header)) == len(header)
+    read = [dict(zip(header, line, strict=True)) for line in lines]
+    assert [(one["training.epochs"], one["epochs"]) for one in read] == [("8", "3"), ("9", "3")]
+    assert result.results["training.epochs"].tolist() == ["8", "9"]
 
 
 def test_values_in_two_heaps_are_told_apart():

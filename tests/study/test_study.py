@@ -62,7 +62,7 @@ def test_named_variants_stand_in_every_combination_of_a_grid_and_may_train_anoth
     assert made[2].experiment.model.options["widths"] == [64]
     assert made[4].experiment.name == "digits-quick" and made[4].experiment.training.epochs == 3
     columns, values = settings(made)
-    assert columns == ["experiment", "learning_rate", "widths", "epochs"]
+    assert columns == ["experiment", "learning_rate", "widths", "training.epochs"]
     assert values[made[4].name]["experiment"] == "digits-quick" and values[made[0].name]["widths"] == "[16]"
 
 
@@ -86,6 +86,15 @@ def test_set_reaches_the_study_and_every_variant(rates):
     assert study.seed_list == [4, 9] and study.compare.metric == "val_loss"
     assert {one.experiment.training.epochs for one in variants(study)} == {7}
     assert load(rates, seeds=5).seed_list == [0, 1, 2, 3, 4]
+
+
+def test_set_may_change_what_lies_around_a_swept_setting(rates):
+    optimizers = [one.experiment.training.optimizer for one in variants(load(rates, ["training.optimizer=adam"]))]
+    assert [one.name for one in optimizers] == ["adam", "adam"]
+    assert [one.options["learning_rate"] for one in optimizers] == [0.1, 0.01]
+    rates["set"] = {"training.optimizer.learning_rate": 1, "training.optimizer.momentum": 0.5}
+    made = variants(load(rates, ["training.optimizer.momentum=0.8"]))
+    assert [one.experiment.training.optimizer.options["momentum"] for one in made] == [0.8, 0.8]
 
 
 def test_the_files_a_study_names_are_looked_for_beside_it(rates, tmp_path, monkeypatch):
@@ -125,6 +134,29 @@ def test_the_files_a_study_names_are_looked_for_beside_it(rates, tmp_path, monke
         ),
         (["compare.metric=best_test_loss"], "is tested at the end only; set protocol.test_each_epoch=true"),
         (["model=autoencoder", "training.loss=reconstruction"], "so it has losses and no accuracies"),
+        (["set=[a]", "training.epochs=3"], '--set training.epochs: the study\'s own set is ["a"]; it must be'),
+        (["set=a", "training.epochs=3"], "the study's own set is 'a'; it must be a mapping of settings"),
+        (
+            ["training.optimizer.learning_rate=0.5"],
+            "--set training.optimizer.learning_rate: sweep.grid of rates sets training.optimizer.learning_rate itself "
+            "and would undo this; change it there",
+        ),
+        (
+            ["training.optimizer={name: adam, learning_rate: 0.5}"],
+            "--set training.optimizer: sweep.grid of rates sets training.optimizer.learning_rate itself",
+        ),
+        (
+            ["sweep={grid: {training.optimizer: [sgd, adam]}}", "training.optimizer.learning_rate=0.5"],
+            "--set training.optimizer.learning_rate: sweep.grid of rates sets training.optimizer itself",
+        ),
+        (
+            ["sweep={grid: {training.optimizer.name: [sgd, adam]}}", "training.optimizer=adam"],
+            "--set training.optimizer: sweep.grid of rates sets training.optimizer.name itself",
+        ),
+        (
+            ["sweep={variants: [{name: a}, {name: b, set: {training.epochs: 3}}]}", "training.epochs=1"],
+            "--set training.epochs: the variant b of rates sets training.epochs itself and would undo this",
+        ),
     ],
 )
 def test_a_mistake_gets_one_sentence(rates, change, sentence):
