@@ -71,8 +71,7 @@ def _say(compared: "Compared", images: Path | None) -> None:
 
     _say_differences(compared)
     say_answer(compared.answer, compared.watched)
-    finished = all(row["status"] in ("finished", "did_not_learn", "diverged") for row in compared.rows)
-    if len(compared.folders) == 2 and compared.metric.endswith("accuracy") and finished:
+    if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
         names = " and ".join(map(escape, compared.folders))
         shown = "" if images is None else f"; the surest are in {escape(str(images))}"

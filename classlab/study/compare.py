@@ -67,6 +67,12 @@ class Compared:
         """The split that was evaluated after every epoch, val before test."""
         return watched(self.rows, self.metric)
 
+    @property
+    def both_answer(self) -> bool:
+        """Whether there are two variants whose runs all name classes and have come to their end."""
+        answered = all(row["status"] in results.ENDED and row["test_accuracy"] is not None for row in self.rows)
+        return len(self.folders) == 2 and answered
+
     @cached_property
     def answer(self) -> Answer:
         """Each variant's mean with its interval, and each comparison with the baseline."""
@@ -117,7 +123,7 @@ class Compared:
             "sentences": self.sentences(),
             "runs": [{key: value for key, value in row.items() if key != "seconds"} for row in self.rows],
         }
-        if len(self.folders) == 2 and self.metric.endswith("accuracy") and all(_done(row) for row in self.rows):
+        if self.both_answer and self.metric.endswith("accuracy"):
             found = self.disagreements()
             document["disagreements"] = {"count": len(found), "images": found[:SURE_FIRST]}
         return document
@@ -149,7 +155,7 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
         if twin != folder:
             raise UserError(f"{twin} and {folder} are the same experiment with the same seed; a seed counts once")
         documents[key] = document
-    names = _names(documents)
+    names = _names(documents, {key: next(iter(of.values())) for key, of in folders_of.items()})
     named = {names[key]: dict(sorted(of.items())) for key, of in folders_of.items()}
     if metric is None:
         rows = [results.row(folder) for folder in folders]
@@ -190,7 +196,7 @@ def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]
         raise UserError(f"{file} cannot be read: {error}") from None
     if text not in parsed:
         document = parse_yaml(text, str(file))
-        if not isinstance(document, dict) or "name" not in document:
+        if not isinstance(document, dict) or not isinstance(document.get("name"), str):
             raise UserError(f"{file} does not hold an experiment")
         parsed[text] = document
     return parsed[text]
@@ -232,8 +238,12 @@ def _differences(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, st
     return found
 
 
-def _names(documents: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Return a name for each variant: what differs if that is little, its experiment's name, or that and a digest."""
+def _names(documents: dict[str, dict[str, Any]], folders: dict[str, Path]) -> dict[str, str]:
+    """Return a name of its own for each variant.
+
+    It is its experiment's name, or what differs if that is little, or the name with the digest of its folder. A folder
+    that somebody renamed shows no digest: then the folder's name stands for it, and if even these agree, a number.
+    """
     differing = _differences(documents)
     keys = short_keys([key for key in differing if key != "name"])
     by_experiment = {key: document["name"] for key, document in documents.items()}
@@ -246,11 +256,10 @@ def _names(documents: dict[str, dict[str, Any]]) -> dict[str, str]:
         named[key] = ", ".join(parts)
     if 0 < len(keys) <= KEYS_IN_A_NAME and len(set(named.values())) == len(documents):
         return named
-    return {key: f"{by_experiment[key]} {key.rsplit(' ', 1)[1]}".strip() for key in documents}
-
-
-def _done(row: results.Row) -> bool:
-    return row["status"] in results.ENDED
+    named = {key: f"{by_experiment[key]} {_digest(folder) or folder.name}" for key, folder in folders.items()}
+    if len(set(named.values())) < len(named):
+        named = {key: f"{name} #{place}" for place, (key, name) in enumerate(named.items(), start=1)}
+    return named
 
 
 def _probabilities(folders: Sequence[Path]) -> "tuple[np.ndarray, np.ndarray]":

@@ -80,6 +80,35 @@ def test_what_cannot_be_compared_gets_one_sentence(trained, tmp_path):
         compare(trained[0.1, 0]).disagreements()
 
 
+def test_renamed_folders_of_experiments_that_differ_in_much_are_all_compared(trained, tmp_path, shell):
+    text = (trained[0.1, 0] / store.EXPERIMENT).read_text(encoding="utf-8")
+    changed = text.replace("learning_rate: 0.1\n", "learning_rate: 0.2\n").replace("momentum: 0.9", "momentum: 0.5")
+    changed = changed.replace("batch_size: 64", "batch_size: 32").replace("degrees: 10", "degrees: 20")
+    for student, experiment in (("ada", text), ("bo", changed)):
+        for folder in (tmp_path / student, tmp_path / "class" / student / "run"):
+            shutil.copytree(trained[0.1, 0], folder)
+            (folder / store.EXPERIMENT).write_text(experiment, encoding="utf-8")
+    assert list(compare(tmp_path / "ada", tmp_path / "bo").folders) == ["quick ada", "quick bo"]
+    compared = compare(tmp_path / "class")
+    assert list(compared.folders) == ["quick run #1", "quick run #2"] and len(compared.rows) == 2
+    done = shell("compare", tmp_path / "class")
+    assert "momentum" in done.stdout and "only the seeds differ" not in done.stdout
+
+
+def test_a_network_that_draws_can_stand_beside_one_that_names_classes(trained, quick, tmp_path, shell):
+    training = {**quick["training"], "loss": "reconstruction"}
+    fields = {**quick, "name": "draws", "model": {"name": "autoencoder", "widths": [16]}, "training": training}
+    drawn = cl.train(fields, out=tmp_path, verbose=False).path
+    compared = compare(trained[0.1, 0], drawn)
+    assert compared.metric == "test_accuracy" and "disagreements" not in compared.to_json()
+    done = shell("compare", trained[0.1, 0], drawn)
+    assert done.returncode == 0 and "no value" in done.stdout and "different answers" not in done.stdout, done.stderr
+    document = json.loads(shell("compare", trained[0.1, 0], drawn, "--json").stdout)
+    assert [one["n"] for one in document["variants"]] == [1, 0]
+    with pytest.raises(UserError, match="draws images again and names no class"):
+        compared.disagreements()
+
+
 def test_two_hundred_runs_are_listed_and_compared_in_under_two_seconds(trained, tmp_path, shell):
     """Ten variants of twenty seeds, made from one run: the files are those of a real one, the accuracies made up."""
     text = (trained[0.1, 0] / store.EXPERIMENT).read_text(encoding="utf-8")
