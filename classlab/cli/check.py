@@ -11,7 +11,7 @@ from classlab.errors import UserError
 
 if TYPE_CHECKING:
     from classlab.contract import Check
-    from classlab.course.check import Checked
+    from classlab.course.check import Checked, Together
     from classlab.experiment import Contract
 
 
@@ -51,14 +51,7 @@ def check(
             }
         )
     else:
-        for one in checked:
-            console.print(f"[bold]{one.run}[/bold], seed {one.seed}", soft_wrap=True)
-            _say(one.checks)
-            for note in one.notes:
-                console.print(f" [yellow]![/yellow] {note}", soft_wrap=True)
-        for group in together:
-            console.print(f"[bold]{group.experiment}[/bold], {len(group.runs)} runs together", soft_wrap=True)
-            _say(group.checks)
+        _say_all(checked, together)
         console.print(_verdict(contract, checked, passed), soft_wrap=True)
     if not passed:
         raise typer.Exit(1)
@@ -76,6 +69,19 @@ def _checked(folder: Path, contract: "Contract", trust: bool, alone: bool) -> "C
         if alone:
             raise
         return unreadable(folder, error)
+
+
+def _say_all(checked: "list[Checked]", together: "list[Together]") -> None:
+    from rich.markup import escape
+
+    for one in checked:
+        console.print(f"[bold]{escape(one.run)}[/bold], seed {one.seed}", soft_wrap=True)
+        _say(one.checks)
+        for note in one.notes:
+            console.print(f" [yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    for group in together:
+        console.print(f"[bold]{escape(group.experiment)}[/bold], {len(group.runs)} runs together", soft_wrap=True)
+        _say(group.checks)
 
 
 def _say(checks: "list[Check]") -> None:
@@ -96,6 +102,8 @@ def _margin(one: "Check") -> str:
 
 
 def _verdict(contract: str, checked: "list[Checked]", passed: bool) -> str:
+    from rich.markup import escape
+
     word, colour = ("CONTRACT KEPT", "green") if passed else ("CONTRACT NOT KEPT", "red")
     runs = f"by {sum(one.passed for one in checked)} of {len(checked)} runs" if len(checked) > 1 else "by the run"
-    return f"[bold {colour}]{word}[/bold {colour}]: {contract}, {runs}, measured again"
+    return f"[bold {colour}]{word}[/bold {colour}]: {escape(contract)}, {runs}, measured again"

@@ -70,7 +70,8 @@ def _say(done: "StudyResult") -> None:
     for row in done.rows:
         if row["status"] == "failed":
             console.print(f"[red]✗[/red] {escape(row['variant'])}, seed {row['seed']}: {escape(row['sentence'])}")
-    console.print(f"[dim]study:   {done.path}\nresults: {done.path / 'results.csv'}[/dim]", soft_wrap=True)
+    folder, table = escape(str(done.path)), escape(str(done.path / "results.csv"))
+    console.print(f"[dim]study:   {folder}\nresults: {table}[/dim]", soft_wrap=True)
 
 
 def say_answer(answer: "Answer", watched: str | None) -> None:

@@ -65,7 +65,7 @@ def study(
         return StudyResult(folder)
     store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
     if verbose:
-        errors.print(f"[dim]{folder} is finished; more seeds or values make it grow[/dim]")
+        errors.print(f"{folder} is finished; more seeds or values make it grow", style="dim", markup=False)
     return StudyResult(folder)
 
 
@@ -130,7 +130,8 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
                     places.train_entry(entry, waiting, experiments, folder, jobs, failed)
     except KeyboardInterrupt:
         done = sum((folder / one.run / store.SUMMARY).is_file() for one in planned.runs)
-        errors.print(f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume")
+        told = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
+        errors.print(told, markup=False)
         raise
     finally:
         StudyResult(folder).write()

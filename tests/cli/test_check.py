@@ -134,6 +134,17 @@ def test_one_run_does_not_show_what_two_seeds_should(runs, copied, tmp_path):
     assert failed == ["different_weights", "seeds"]
 
 
+def test_a_lucky_seed_trained_again_to_other_bits_is_seen(runs, copied, tmp_path):
+    state = store.read_checkpoint(copied / store.LAST)
+    state["model.conv1.bias"] *= 1 + 1e-6
+    store.write_checkpoint(copied / store.LAST, state, {"experiment": copied.name.partition("-")[2], "seed": 0})
+    for seeds in (2, [0, 1]):
+        document = check(tmp_path, *[run.path for run in runs], copied, seeds=seeds, min_test_accuracy_percent=50)
+        failed = [one for one in document["together"][0]["checks"] if not one["passed"]]
+        assert [one["rule"] for one in failed] == ["seeds"]
+        assert failed[0]["sentence"] == "2 runs with seed 0, and a seed counts once: not kept"
+
+
 def test_a_run_under_a_contract_of_several_seeds_says_what_it_cannot_say(tmp_path):
     fields = {**FIELDS, "contract": {"seeds": 2, "min_test_accuracy_percent": 50, "max_epochs": 3}}
     (tmp_path / "tiny.yaml").write_text(to_yaml(fields))
@@ -186,6 +197,18 @@ def test_broken_result_files_are_told_and_change_no_verdict(copied, tmp_path):
     document = check(tmp_path, copied, dataset="digits", min_test_accuracy_percent=50)
     assert document["passed"] and len(document["runs"][0]["notes"]) == 2
     assert broken(check(tmp_path, copied, max_seconds=100)) == ["max_seconds"]
+
+
+def test_what_the_folder_says_is_printed_as_it_stands(copied, tmp_path):
+    (copied / store.SUMMARY).write_text('{"test_accuracy": "[/x]"}')
+    (tmp_path / "[").mkdir()
+    odd = copied.rename(tmp_path / "[/y]")
+    (tmp_path / "[/z].yaml").write_text("min_test_accuracy_percent: 1\n")
+    words = ["check", str(odd), "--contract", str(tmp_path / "[/z].yaml")]
+    done = CliRunner().invoke(shell.app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "summary.json says test accuracy [/x], the weights give" in done.stdout
+    assert "/[/y], seed 0" in done.stdout and "/[/z].yaml, by the run" in done.stdout
 
 
 def edit(folder, change):
