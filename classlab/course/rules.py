@@ -12,7 +12,7 @@ from pydantic import Field
 
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import Section, sentence
+from classlab.experiment import SHORT_NAME, Section, sentence
 from classlab.yaml_text import read_yaml, shown
 
 PARTS = ("day", "month", "year")
@@ -28,7 +28,7 @@ CONDITIONS = {
     "at_least": "two", "divisible": "two", "all": "conditions", "any": "conditions", "not": "condition",
     "spelled": "spelled", "decided": "decided",
 }  # fmt: skip
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
+Name = Annotated[str, Field(pattern=SHORT_NAME)]
 
 
 class Branch(Section):

@@ -2,8 +2,7 @@
 
 import heapq
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -238,7 +237,7 @@ def train(
     if not waiting:
         return {}
     store.create(out)
-    with _alone(out):
+    with store.alone(out, out / LOCK):
         known = forecast.check(_variants(list(waiting.values())), device)
         works = {folder: known[one.name] for folder, one in waiting.items()}
         order = longest_first(waiting, {folder: _seconds(work) for folder, work in works.items()})
@@ -301,15 +300,3 @@ def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None, fa
 
     entry = Entry("processes" if device == "cpu" else "one by one", 1, device, planned)
     places.train_entry(entry, planned, experiments, out, jobs, failed, ready)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises UserError where another process holds it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(out / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UserError(f"another process is at work in {out}; wait for it, or stop it first") from None

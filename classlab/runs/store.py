@@ -6,7 +6,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,15 +55,24 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Hold the lock of a run folder, which lies beside it. Raises UserError where another process holds it."""
+def alone(folder: Path, lock: Path | None = None) -> Iterator[None]:
+    """Hold the lock of a folder: by default a file beside it, which goes afterwards, for run folders are listed.
+
+    Raises UserError where another process holds it.
+    """
     from filelock import FileLock, Timeout
 
+    file = lock or folder.with_name(f".{folder.name}.lock")
     try:
-        with FileLock(path.with_name(f".{path.name}.lock"), timeout=0):
-            yield
+        with FileLock(file, timeout=0):
+            try:
+                yield
+            finally:
+                if lock is None:
+                    with suppress(OSError):  # Windows does not let go of an open file, and removes it itself
+                        file.unlink()
     except Timeout:
-        raise UserError(f"another process is at work in {path}; wait for it, or stop it first") from None
+        raise UserError(f"another process is at work in {folder}; wait for it, or stop it first") from None
 
 
 def create(path: Path) -> None:

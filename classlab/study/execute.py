@@ -2,8 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def study(
     if new or (missing and resume):
         works = forecast.check(new, device)
         store.create(folder)
-        with _alone(folder):
+        with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or cores(), verbose)
@@ -135,18 +134,6 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
         raise
     finally:
         StudyResult(folder).write()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises UserError where another process holds it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UserError(f"another process is at work in {folder}; wait for it, or stop it first") from None
 
 
 def to_json(result: StudyResult) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 from classlab import experiment as experiments
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import Experiment, Section, sentence
+from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
 
 # What a metric's name is made of: when it was measured, on which split, and what. Without a `when` it is measured at
@@ -52,7 +52,7 @@ Seed = Annotated[int, Field(ge=0)]
 class Named(Section):
     """A variant with a name of its own: the experiment it trains if another, and the settings that it changes."""
 
-    name: Annotated[str, Field(pattern=r"^[^\s,][^\n,]{0,59}$")]
+    name: Annotated[str, Field(pattern=FREE_NAME)]
     experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; null: the study's")
     set: dict[str, Any] = Field(default={}, description="dotted key: value, as training.epochs: 3")
 
@@ -102,7 +102,7 @@ class Compare(Section):
 class Study(Section):
     """Runs that answer a question: an experiment, its variants, their seeds, and what is compared."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     question: str = ""
     description: str = ""
     experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; what variants start from")

@@ -172,6 +172,7 @@ def test_one_process_at_a_time_is_at_work_in_a_run_folder(tmp_path):
     with store.alone(run.path), pytest.raises(cl.UserError, match=r"another process is at work in .*; wait for it"):
         train(QUICK, tmp_path, resume=True)
     assert train(QUICK, tmp_path, resume=True).status == "finished"
+    assert list(run.path.parent.iterdir()) == [run.path]
 
 
 def test_listing_a_run_that_was_cut_off_does_not_run_its_code(tmp_path, monkeypatch):
