@@ -120,9 +120,7 @@ def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
     if scale >= 1:
         return picture
     height, width = (max(1, round(n * scale)) for n in picture.shape[:2])
-    down, along = (
-        _area_weights(n, m, m / n, 0.0) * (m / n) for n, m in zip(picture.shape, (height, width), strict=False)
-    )
+    down, along = (_area_weights(n, m, m / n, 0.0) for n, m in zip(picture.shape, (height, width), strict=False))
     return np.einsum("ij,jkc,lk->ilc", down, picture, along, optimize=True).astype(np.float32)
 
 

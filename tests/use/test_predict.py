@@ -16,6 +16,7 @@ import classlab as cl
 from classlab.errors import UserError
 from classlab.training.calibration import calibrate, lead, losses, temperature
 from classlab.training.evaluate import Images
+from classlab.use.digits import find_digits
 
 
 def right(answers, wanted):
@@ -44,6 +45,32 @@ def test_the_polarity_the_place_and_the_paper_make_no_difference(mnist_run):
     for picture in (digit(), digit(ink=235, paper=20), digit(ink=120, paper=180), digit(1200)):
         (answer,) = mnist_run.predict(picture)
         assert answer.name == "1" and answer.prepared == "digits"
+
+
+def large(ink, paper, side=2000):
+    """A one on a photograph of many pixels, the digit a quarter of it high."""
+    picture = Image.new("RGB", (side, side * 3 // 4), paper)
+    picture.paste(ink, (side // 2, side // 4, side // 2 + side // 40, side // 2))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [((225, 225, 215), (40, 60, 50)), ((225, 222, 215), (240, 238, 232)), ((20, 20, 25), (235, 235, 230))],
+)
+def test_ink_on_a_large_photograph_is_found_whatever_its_colours(mnist_run, ink, paper):
+    (answer,) = mnist_run.predict(large(ink, paper))
+    assert (answer.name, answer.note) == ("1", "")
+
+
+@pytest.mark.parametrize(("ink", "paper"), [((225, 225, 215), (40, 60, 50)), ((20, 20, 25), (235, 235, 230))])
+def test_the_pixels_of_a_photograph_make_no_difference_to_its_contrast(ink, paper):
+    small, *others = (
+        find_digits(np.asarray(large(ink, paper, side), np.float32))[0] for side in (360, 1000, 2000, 4000)
+    )
+    for found in others:
+        assert found.ink.contrast == pytest.approx(small.ink.contrast, rel=0.05)
+        assert found.plausible
 
 
 def test_images_like_the_trained_ones_pass_unchanged(mnist_run):
@@ -147,6 +174,26 @@ def test_the_command_prints_one_document_and_tells_of_a_bad_file(mnist_run, tmp_
     assert command(mnist_run.path, tmp_path / "good.png").returncode == 0
     wrong = command(tmp_path, tmp_path / "good.png")
     assert wrong.returncode == 2 and "is not a run folder" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_a_file_that_cannot_be_written_is_refused_at_once_or_after_the_answers(mnist_run, tmp_path):
+    digit().save(tmp_path / "good.png")
+    for options, told in [
+        (["--explain", tmp_path / "sheet.jpg"], "give a name that ends in .png, got"),
+        (["--csv", tmp_path / "no" / "a.csv"], f"cannot be written: there is no folder {tmp_path / 'no'}"),
+    ]:
+        refused = command(tmp_path / "no run", tmp_path / "good.png", *options)  # told before the run is looked at
+        assert refused.returncode == 2 and told in refused.stderr
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
+    done = command(mnist_run.path, tmp_path / "good.png", "--csv", folder, "--json")
+    assert done.returncode == 2 and f"{folder} cannot be written: Is a directory" in done.stderr
+    assert json.loads(done.stdout)["predictions"][0]["class"] == "1"
+    (tmp_path / "sheet.png").mkdir()
+    done = command(
+        mnist_run.path, tmp_path / "good.png", "--csv", tmp_path / "a.csv", "--explain", tmp_path / "sheet.png"
+    )
+    assert done.returncode == 2 and "good.png: 1 " in done.stdout and (tmp_path / "a.csv").is_file()
 
 
 def test_the_temperature_is_that_of_least_loss_and_the_calibration_travels_with_the_run(mnist_run):
