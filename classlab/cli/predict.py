@@ -49,6 +49,7 @@ def predict(
     from classlab.runs.run import load
     from classlab.use import predict as predicting
 
+    _check_files(csv, explain)
     refuse_foreign_code(run / "experiment.yaml", trust)
     chosen = prepare.value if prepare else None
 
@@ -59,10 +60,7 @@ def predict(
     with progress("reading pictures", total, "pictures") as advance:
         answers = predicting.predict(loaded, images, prepare=chosen, advance=advance, report=report)
     unread = sum(bool(answer.error) for answer in answers)
-    if csv:
-        _write_csv(answers, csv)
-    if explain and unread < len(answers):
-        answers.explain(explain)
+    # A file that cannot be written must not take the answers with it: they are printed first.
     if json:
         print_json({"run": str(run), "predictions": [answer.document() for answer in answers]})
     else:
@@ -71,10 +69,23 @@ def predict(
                 console.print(f"{answer.file}: {answer.sentence()}", soft_wrap=True, markup=False)
         if len(answers) > 1 or unread:
             console.print(_total(answers, unread), soft_wrap=True)
-        for path in filter(None, (csv, explain if unread < len(answers) else None)):
-            console.print(str(path), soft_wrap=True, markup=False)
+    written = [_write_csv(answers, csv)] if csv else []
+    written += [answers.explain(explain)] if explain and unread < len(answers) else []
+    for path in written if not json else []:
+        console.print(str(path), soft_wrap=True, markup=False)
     if unread:
         raise typer.Exit(2 if unread == len(answers) else 1)
+
+
+def _check_files(csv: Path | None, sheet: Path | None) -> None:
+    """Refuse what can be seen to be no place for a file before any picture is read. Raises UserError."""
+    from classlab.use.explain import check_name
+
+    if sheet:
+        check_name(sheet)
+    for path in filter(None, (csv, sheet)):
+        if not path.parent.is_dir():
+            raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
 def _total(answers: "Predictions", unread: int) -> str:
@@ -84,7 +95,7 @@ def _total(answers: "Predictions", unread: int) -> str:
     return f"{read}; prepared: {', '.join(sorted(prepared)) or 'none'}"
 
 
-def _write_csv(answers: "Predictions", path: Path) -> None:
+def _write_csv(answers: "Predictions", path: Path) -> Path:
     """Write one line a picture. A file name that a spreadsheet would take for a formula is led by an apostrophe."""
     import csv
 
@@ -101,3 +112,4 @@ def _write_csv(answers: "Predictions", path: Path) -> None:
                 table.writerow(cells)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    return path

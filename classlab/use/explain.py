@@ -19,10 +19,15 @@ INK, FAINT, PAPER, EDGE = (28, 32, 38), (98, 105, 114), (255, 255, 255), (214, 2
 SURE, UNSURE, TRACK = (27, 94, 160), (176, 92, 10), (236, 239, 243)
 
 
-def explain(answers: "list[Prediction]", out: Path) -> Path:
-    """Write the sheet as PNG, one answer a cell, at most 120 of them, and return its path. Raises UserError."""
+def check_name(out: Path) -> None:
+    """Raise UserError where the sheet cannot have this name, so that it is told before any picture is read."""
     if out.suffix.lower() != ".png":
         raise UserError(f"the sheet that explains is a PNG file: give a name that ends in .png, got {out}")
+
+
+def explain(answers: "list[Prediction]", out: Path) -> Path:
+    """Write the sheet as PNG, one answer a cell, at most 120 of them, and return its path. Raises UserError."""
+    check_name(out)
     from PIL import Image
 
     shown = [answer for answer in answers if not answer.error][:MOST]
