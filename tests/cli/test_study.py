@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -74,8 +75,10 @@ def test_a_dry_run_says_what_would_be_trained_and_trains_nothing(trained, file, 
 
 
 def test_ctrl_c_keeps_what_is_done_and_says_so(file, tmp_path):
-    words = command("study", file, "--out", tmp_path, "--set", "training.epochs=200", "--jobs", "1")
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = command("study", file, "--out", tmp_path, "--set", "training.epochs=40", "--jobs", "1")
+    # A shell's background commands ignore Ctrl-C, and hand that on to all that they start.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
     until = time.monotonic() + 120
     while not list(tmp_path.rglob("summary.json")) and time.monotonic() < until and process.poll() is None:
         time.sleep(0.02)
