@@ -17,22 +17,30 @@ def refuse_foreign_code(experiment_file: Path, trust: bool) -> None:
     """
     from classlab.experiment import read_yaml
 
-    if trust or not experiment_file.is_file():
-        return
-    foreign = sorted(set(_foreign(read_yaml(experiment_file))))
+    waiting, seen = [] if trust else [experiment_file], set[Path]()
+    while waiting:  # an experiment, the one of the run whose encoder it takes, and so on
+        file = waiting.pop()
+        if file.resolve() in seen or not file.is_file():
+            continue
+        seen.add(file.resolve())
+        document = read_yaml(file)
+        _refuse_one(file, document)
+        waiting += [Path(run) / "experiment.yaml" for run in _encoders(document)]
+
+
+def _refuse_one(file: Path, document: Any) -> None:
+    foreign = sorted(set(_foreign(document)))
     if foreign:
         raise UserError(
-            f"{experiment_file} takes code from {listing(foreign)}; opening it runs that code, "
+            f"{file} takes code from {listing(foreign)}; opening it runs that code, "
             "which is refused unless --trust is given"
         )
-    others = sorted(set(_files(read_yaml(experiment_file))))
+    others = sorted(set(_files(document)))
     if others:
         raise UserError(
-            f"{experiment_file} takes a part of itself from {listing(others)}, which may name code; what a run leaves "
+            f"{file} takes a part of itself from {listing(others)}, which may name code; what a run leaves "
             "holds all of its parts, so this is refused unless --trust is given"
         )
-    for run in _encoders(read_yaml(experiment_file)):
-        refuse_foreign_code(Path(run) / "experiment.yaml", trust)
 
 
 def _foreign(document: Any) -> Iterator[str]:

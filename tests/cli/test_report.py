@@ -139,6 +139,9 @@ def test_other_files_that_a_foreign_experiment_is_read_on_in_are_not_opened(run,
     (tmp_path / "other/experiment.yaml").write_text("model: 'os:system'\n")
     with pytest.raises(UserError, match=r"other/experiment.yaml takes code from os:system"):
         refuse_foreign_code(folder / "experiment.yaml", trust=False)
+    itself = {**encoder, "encoder": str(tmp_path / "other")}
+    (tmp_path / "other/experiment.yaml").write_text(json.dumps({"model": itself}))
+    refuse_foreign_code(folder / "experiment.yaml", trust=False)
 
 
 def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path, monkeypatch, capsys):
