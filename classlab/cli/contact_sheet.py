@@ -1,6 +1,5 @@
 """Writes the contact sheet of `classlab data show`: a picture or a page."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +41,7 @@ def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tup
     from classlab.drawing.blocks import Strip, Strips
 
     train, _ = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
-    part = replace(dataset, images=dataset.images[train], labels=dataset.labels[train])
-    drawn = samples(part, plan, per_class, seed)
+    drawn = samples(dataset, train, plan, per_class, seed)
     rows = tuple(
         (
             name,

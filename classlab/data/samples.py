@@ -22,10 +22,10 @@ class Samples:
     rows: tuple[tuple[str, tuple[np.ndarray, ...]], ...]
 
 
-def samples(dataset: Dataset, plan: Data, per_class: int, seed: int) -> Samples:
+def samples(dataset: Dataset, train: np.ndarray, plan: Data, per_class: int, seed: int) -> Samples:
     """Return the first `per_class` training images of each class that has any, before and after what `plan` does.
 
-    dataset: holding the images that are trained on and no others, it gives the very copies that are trained on.
+    train: int64, indices of the images that are trained on; their copies are the very ones that are trained with.
     plan: its expansion gives one reading a copy, its augmentations one more, drawn from `seed`. Black is 0 and white 1,
     in a reading that goes beyond them its smallest and its largest value.
     """
@@ -34,15 +34,16 @@ def samples(dataset: Dataset, plan: Data, per_class: int, seed: int) -> Samples:
     from classlab.data.augment import augment, bind
     from classlab.data.expansion import expansion
 
-    of_each = [np.flatnonzero(dataset.labels == label)[:per_class] for label in range(len(dataset.class_names))]
+    labels, images = dataset.labels[train], dataset.images[train]
+    of_each = [np.flatnonzero(labels == label)[:per_class] for label in range(len(dataset.class_names))]
     chosen = np.concatenate(of_each)
-    pixels = torch.from_numpy(dataset.images[chosen])
+    pixels = torch.from_numpy(images[chosen])
     original = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     readings = [("as they are", original)]
     expanded = expansion(plan.expansion, plan.expansion_seed)
     if expanded:
-        # The draws of a copy depend on which image it is, so all are asked for by their place in the whole set.
-        whole = torch.from_numpy(dataset.images)
+        # The draws of a copy depend on which image it is, so all are asked for by their place among all.
+        whole = torch.from_numpy(images)
         for number, copy in enumerate(plan.expansion):
             if copy:
                 places = torch.from_numpy(chosen) + number * len(whole)

@@ -1,6 +1,5 @@
 """Data: what the images are, how they were split, and samples of each class before and after augmentation."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,9 +88,8 @@ def class_counts(run: Run, dataset: "Dataset") -> Table:
 
 def class_samples(run: Run, dataset: "Dataset") -> Strips:
     """Return the first training images of each class, as they are and as they are changed for training."""
-    train, plan = run.split()["train"], run.experiment.data
-    part = dataclasses.replace(dataset, images=dataset.images[train], labels=dataset.labels[train])
-    shown = samples(part, plan, SAMPLES, run.seed)
+    plan = run.experiment.data
+    shown = samples(dataset, np.array(run.split()["train"]), plan, SAMPLES, run.seed)
     caption = "The first training images of each class"
     if plan.expansion:
         caption += ", and their copies, which are the same in every epoch"
