@@ -14,7 +14,7 @@ from typing import Any
 
 from classlab.errors import UserError
 from classlab.lesson import book as books
-from classlab.lesson import headers, reading, slips, tables
+from classlab.lesson import headers, recognise, slips, tables
 from classlab.lesson.derivation import RATE
 from classlab.lesson.formula import letters
 from classlab.lesson.functions import FormulaError
@@ -112,7 +112,7 @@ def check(file: Path) -> Check:
     problems: list[UserError] = []
     for index, table in enumerate(found):
         try:
-            judged.append(_judge(reading.read(book, table, [*nearest[:index], *nearest[index + 1 :]])))
+            judged.append(_judge(recognise.read(book, table, [*nearest[:index], *nearest[index + 1 :]])))
         except UserError as problem:
             problems.append(problem)
     if not judged:
@@ -255,7 +255,7 @@ def _table_check(judged: _Judged) -> TableCheck:
         rows=len(table.lines),
         network="-".join(map(str, shape.sizes)),
         settings=f"{shape.hidden} hidden, {shape.output} output, {loss}, {biases}",
-        like=reading.like(read),
+        like=recognise.like(read),
         learning_rate=rate,
         learning_rate_cell=str(at) if at else None,
         columns=[_column(judged, name) for name in sorted(read.order, key=lambda name: table.columns[name])],

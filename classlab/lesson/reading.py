@@ -1,31 +1,21 @@
-"""Reading a table as a network: its sizes and settings recognised from the numbers, and what each cell should hold."""
+"""A table read as a network: what its cells hold, what they should hold, and how far rounding may part the two."""
 
-import itertools
 import math
 import statistics
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from classlab.errors import UserError
-from classlab.lesson import tables
 from classlab.lesson.book import Book
 from classlab.lesson.derivation import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
 from classlab.lesson.expression import Expression, Name, differential, evaluate, minus, multiply
 from classlab.lesson.formula import Address
-from classlab.lesson.network import LIKE, MOST_UNITS, WEIGHTS
 from classlab.lesson.tables import Table, Written
 
-SAMPLE = 8
-HIDDEN = ("sigmoid", "tanh", "relu")
-OUTPUTS = ("sigmoid", "softmax")
-LOSSES = ("squared_error", "whole_squared_error", "cross_entropy")
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
-LEAST_GAIN = 1e-9
 ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 Key = tuple[str, int]
@@ -292,191 +282,3 @@ def _is_single(number: float) -> bool:
     with np.errstate(over="ignore"):
         single = np.float32(number)
     return any(math.isclose(one, number, rel_tol=1e-14) for one in (float(single), float(str(single))))
-
-
-def read(book: Book, table: Table, theirs: Collection[Written | None] = ()) -> Reading:
-    """Recognise the network of a table: sizes from its columns, everything else from its numbers.
-
-    theirs: the learning rates nearest to the other tables of the workbook.
-    Raises UserError where the columns make no network.
-    """
-    shape = _sizes(table)
-    numbers = {key: book.number(address) for address, key in table.places().items()}
-    beside = tables.settings(book, table)
-    constants = {name: written.value for name, written in beside.items() if name not in table.columns}
-    at = {written.address: name for name, written in beside.items()}
-    found = Reading(book, table, numbers, shape, constants=constants, beside=at)
-    _complete_constants(found)
-    found, _ = _fitted(found)
-    found.rate, found.rate_at = _rate(found, theirs)
-    return found
-
-
-def inferred_rate(reading: Reading) -> float | None:
-    """Return the rate that the updates follow, negative where they climb: the middle of all (w − next w) / gradient."""
-    ratios: list[tuple[float, float]] = []
-    rows = range(min(len(reading.table.lines) - 1, 40))
-    for name, row in itertools.product(parameters(reading.shape), rows):
-        before = reading.own(name, row)
-        after = (
-            reading.own(f"new {name}", row) if f"new {name}" in reading.table.columns else reading.own(name, row + 1)
-        )
-        try:
-            slope = reading.own(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
-        except Missing:
-            continue
-        if before is not None and after is not None and slope and math.isfinite(slope):
-            ratios.append((abs(slope), (before - after) / slope))
-    steep = max((slope for slope, _ in ratios), default=0.0)
-    told = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
-    return statistics.median(told) if told else None
-
-
-def _sizes(table: Table) -> Shape:
-    """Return sizes, biases and examples, from the names of the columns."""
-    plain = {name.partition("[")[0] for name in table.columns}
-    examples = max((int(name.partition("[")[2][:-1]) for name in table.columns if "[" in name), default=1)
-
-    def count(*kinds: str) -> int:
-        numbers = [
-            int(name[len(kind) :])
-            for name in plain
-            for kind in kinds
-            if name[len(kind) :].isdigit() and name.startswith(kind)
-        ]
-        return max(numbers, default=0)
-
-    layers: dict[int, int] = {}
-    for name in plain:
-        layer, mark, index = name.removeprefix("a_").removeprefix("h").partition("_")
-        if mark and layer.isdigit() and index.isdigit():
-            layers[int(layer)] = max(layers.get(int(layer), 0), int(index))
-    hidden = [layers[layer] for layer in sorted(layers)] or [size for size in [count("h", "a_h")] if size]
-    outputs = count("o", "a_o") or count("t") or count("E")
-    weights = count("w", "∂E/∂w")
-    after = [*hidden, outputs]
-    above = sum(a * b for a, b in itertools.pairwise(after))
-    inputs = count("i") or (round((weights - above) / after[0]) if after[0] else 0)
-    sizes = (inputs, *after)
-    wanted = sum(a * b for a, b in itertools.pairwise(sizes))
-    if not all(1 <= size <= MOST_UNITS for size in sizes) or weights != wanted:
-        told = "-".join(map(str, sizes))
-        raise UserError(
-            f"sheet {table.sheet!r}: the columns make no network: {weights} weights, where {told} units need {wanted}"
-        )
-    deltas = any(name.startswith(("∂E/∂o", "∂E/∂h")) for name in plain)
-    return Shape(sizes, biases=any(name[0] == "b" for name in plain), examples=examples, with_deltas=deltas)
-
-
-def _complete_constants(reading: Reading) -> None:
-    """Take inputs and targets that stand nowhere from the reports' settings, as far as the table's numbers agree."""
-    givens = [name for name, q in reading.quantities.items() if q.kind in ("input", "target")]
-    absent = [name for name in givens if name not in reading.table.columns and name not in reading.constants]
-    if not absent or reading.shape.sizes != (2, 2, 2) or reading.shape.examples > 1:
-        return
-    kept = dict(reading.constants)
-
-    def fit(like: str) -> float:
-        t1, t2 = LIKE[like]["targets"]
-        usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2}
-        reading.constants = kept | {name: usual[name] for name in absent}
-        return _fitted(reading)[1]
-
-    best = max(LIKE, key=fit)
-    if fit(best) > 0:
-        reading.taken = f"{', '.join(absent)} stand nowhere; taken as in {best}"
-    else:
-        reading.constants = kept
-
-
-def _fitted(reading: Reading) -> tuple[Reading, float]:
-    """Return the reading with the settings that its columns have, and the share of columns that is right with them.
-
-    One setting is changed at a time, the usual ones first. It is judged by the columns that define it (the error by E1,
-    the activations by a_h1 and a_o1); by all only where these decide nothing, or a slip made in every gradient would
-    outvote them.
-    """
-    options: dict[str, Sequence[Any]] = {"by_input": (False, True), "hidden": HIDDEN, "output": OUTPUTS, "loss": LOSSES}
-    best, shares = reading, _shares(reading)
-    for name in (*options, *options):
-        if _mean(shares, shares) == 1:
-            break
-        own = [column for column, quantity in reading.quantities.items() if _defines(quantity) == name]
-        for option in options[name]:
-            if option == getattr(best.shape, name):
-                continue
-            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
-            found = _shares(changed)
-            by_own, by_all = (_mean(found, columns) - _mean(shares, columns) for columns in (own, shares))
-            # An E without its ½ is an error of its own only where the gradients have the 2; else the ½ was forgotten.
-            if option == "whole_squared_error" and by_all < LEAST_GAIN:
-                continue
-            if by_own > LEAST_GAIN or (by_own > -LEAST_GAIN and by_all > LEAST_GAIN):
-                best, shares = changed, found
-    return best, _mean(shares, shares)
-
-
-def _defines(quantity: Quantity) -> str:
-    """Return the setting that a column defines, "" where it only follows from settings."""
-    if quantity.kind == "activation":
-        return "output" if quantity.name.startswith("a_o") else "hidden"
-    return {"sum": "by_input", "error": "loss", "total": "loss"}.get(quantity.kind, "")
-
-
-def _mean(shares: Mapping[str, float], columns: Collection[str]) -> float:
-    """Return the mean share of those of the columns that the table has; 0 where it has none of them."""
-    chosen = [share for name, share in shares.items() if name in columns]
-    return statistics.fmean(chosen) if chosen else 0.0
-
-
-def _shares(reading: Reading) -> dict[str, float]:
-    """Return for each computed column the share of its cells that is what these settings make of its row."""
-    count = len(reading.table.lines)
-    rows = sorted({*range(min(count, SAMPLE // 2)), *range(0, count, max(1, count // (SAMPLE // 2)))})
-    shares: dict[str, float] = {}
-    for name in reading.order:
-        kind = reading.quantities[name].kind if name in reading.quantities else "link"
-        held = [row for row in rows if reading.own(name, row) is not None]
-        if kind in ("input", "target", "weight", "bias") or name.startswith("new ") or not held:
-            continue
-        right = 0
-        for row in held:
-            try:
-                right += reading.agrees(name, row, reading.expected(name, row))
-            except Missing:
-                continue
-        shares[name] = right / len(held)
-    return shares
-
-
-def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float | None, Written | None]:
-    """Return the rate to hold updates against, and where it stands: the written one, else the one they follow.
-
-    One that is nearest to another table is not this one's, unless the two tables share it.
-    """
-    if RATE in reading.table.columns:
-        return None, None
-    followed = inferred_rate(reading)
-    written = tables.rates(reading.book, reading.table)
-    if tables.nearest_rate(reading.book, reading.table) not in theirs:
-        written = [rate for rate in written if rate not in theirs]
-    near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
-    in_cells = [rate for rate in written if rate.address.row > 0]
-    usable = [rate for rate in in_cells if rate.usable]
-    chosen = near[0] if near else usable[0] if usable else in_cells[0] if len(in_cells) == 1 else None
-    if chosen:
-        return chosen.value, chosen
-    return (abs(followed) if followed else None), None
-
-
-def like(reading: Reading) -> str | None:
-    """Return the report whose workbook this table repeats: sizes, first weights, inputs and targets; else None."""
-    if reading.shape.sizes != (2, 2, 2) or reading.shape.examples > 1:
-        return None
-    weights = [weight for layer in WEIGHTS for weight in layer]
-    for name, wanted in LIKE.items():
-        t1, t2 = wanted["targets"]
-        usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2} | {f"w{n}": w for n, w in enumerate(weights, 1)}
-        if all((reading.own(key, 0) or math.nan) == value for key, value in usual.items()):
-            return name
-    return None
