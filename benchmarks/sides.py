@@ -150,7 +150,7 @@ def step_alone(task: Task, tick: Tick) -> None:
     inputs, labels = task.train.first(task.batch_size, layout), task.train.labels[: task.batch_size]
     totals = torch.zeros(2, device=task.device, dtype=torch.float64)
     with isolated(task.settings):
-        step = make_step(model, optimizer, task.experiment, task.settings, inputs)
+        step, _ = make_step(model, optimizer, task.experiment, task.settings, inputs)
         while True:
             step(inputs, inputs, labels, totals)
             tick(len(inputs))

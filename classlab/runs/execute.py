@@ -181,6 +181,10 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, 
     try:
         with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
             for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
+                if epoch.settings != settings:  # the step could not be compiled
+                    settings = epoch.settings
+                    known = store.read_json(path / store.ENVIRONMENT)
+                    store.write_json(path / store.ENVIRONMENT, known | {"settings": settings.to_json()})
                 rows.append(epoch.row)
                 store.write_metrics(path / store.METRICS, rows)
                 if epoch.improved:

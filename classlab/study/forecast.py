@@ -102,12 +102,14 @@ def _group(prepared: "Prepared") -> str | None:
     import torch
 
     from classlab.runs.together import group_key
+    from classlab.training import own
     from classlab.training.functional import take_apart
 
     key = group_key(prepared.experiment)
     if key is not None:
         try:
-            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape))
+            loss = own.loss(prepared.experiment.training.loss)
+            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape), loss)
         except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
             return None
     return key

@@ -149,8 +149,8 @@ class Functional:
         return weights, others, slots, loss, correct
 
 
-def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
-    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout.
+def take_apart(model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor] | None = None) -> Functional:
+    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout. loss: to be tried too.
 
     Raises NotFunctionalError for randomness or changing buffers of its own, and for what torch.vmap cannot do.
     """
@@ -172,7 +172,7 @@ def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
     layers.undo(network, (layers.POOLING, layers.COLUMNS))  # torch.vmap knows torch's own
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
     taken = Functional(network, trained, tuple(norms), tuple(masks))
-    _probe(taken, model, inputs)
+    _probe(taken, model, inputs, loss or (lambda outputs, **_: outputs.square().mean()))
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     return taken
@@ -223,7 +223,7 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
     return masks
 
 
-def _probe(taken: Functional, model: nn.Module, inputs: Tensor) -> None:
+def _probe(taken: Functional, model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor]) -> None:
     """Try one step of two members at once. Raises NotFunctionalError for what does not go."""
     weights, others = taken.split({name: value.detach().clone() for name, value in model.state_dict().items()})
     running = {
@@ -234,8 +234,8 @@ def _probe(taken: Functional, model: nn.Module, inputs: Tensor) -> None:
 
     def one(weights: Tensors, others: Tensors, masks: Tensors, inputs: Tensor) -> Any:
         return taken.step(
-            lambda outputs, **_: outputs.square().mean(), lambda w, g, s: (g, s), False,
-            weights, others, {}, masks, {}, inputs, inputs[:, 0, 0, 0], inputs,
+            loss, lambda w, g, s: (g, s), False,
+            weights, others, {}, masks, {}, inputs, torch.zeros_like(inputs[:, 0, 0, 0], dtype=torch.int64), inputs,
         )  # fmt: skip
 
     with torch.random.fork_rng(devices=[]):

@@ -56,8 +56,8 @@ def train_population(
 
     members: their experiments differ in name, contract and the rates of the optimizer alone. states: one for each
     member, from one and the same epoch of an earlier call with the same members; then it goes on from there. on_batch
-    is told how many images all members together were trained on. Raises NotFunctionalError for a network that cannot
-    be trained so (training.functional).
+    is told how many images all members together were trained on. Raises NotFunctionalError for a network or loss
+    that cannot be trained so (training.functional).
     """
     first = members[0].experiment
     plan, images, count = first.training, splits["train"], len(members)
@@ -66,7 +66,7 @@ def train_population(
     optimizers = [own.optimizer(member.experiment.training.optimizer, member.model) for member in members]
     groups = [optimizer.param_groups[0] for optimizer in optimizers]
     with isolated(settings):
-        taken = take_apart(members[0].model, images.first(plan.batch_size, layout))
+        taken = take_apart(members[0].model, images.first(plan.batch_size, layout), own.loss(plan.loss))
         step = _step(taken, first, optimizers)
     stack = _stacked(taken, members, groups, states)
     pasts = [read_past(state) for state in states] if states else [Past()] * count
@@ -110,7 +110,7 @@ def train_population(
                     pasts[place], improved = judge(row, member.experiment, pasts[place])
                     row["seconds"] = trained_in / sum(active) + time.perf_counter() - began
                     state = capture(weights, _slots_of(taken, stack, place), pasts[place])
-                    epochs[place] = Epoch(row, state, improved)
+                    epochs[place] = Epoch(row, state, improved, settings)
         yield epochs
 
 

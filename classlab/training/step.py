@@ -1,6 +1,7 @@
 """One training step: forward, backward, update. Eager, or as one compiled graph; both do it in place."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,18 +24,20 @@ Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
 def make_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
-) -> Step:
-    """Return the step for this model and optimizer, which it changes in place. inputs: a batch as it will be given.
+) -> tuple[Step, Settings]:
+    """Return the step for this model and optimizer, which it changes in place, and the settings that it keeps to.
+
+    inputs: a batch as it will be given.
 
     Where the settings ask for a compiled step, and the network, the loss or the machine cannot have one, it says so and
     is eager; where the experiment itself asks for it, it raises UserError. Making the step changes nothing.
     """
     eager = _eager(model, optimizer, experiment, settings)
     if not settings.compiled:
-        return eager
+        return eager, settings
     slots = {parameter: dict(kept) for parameter, kept in optimizer.state.items()}
     try:
-        return _compiled(model, optimizer, experiment, inputs, eager)
+        return _compiled(model, optimizer, experiment, inputs, eager), settings
     except UserError:
         raise
     except Exception as error:  # a compiler without headers, a loss that looks at its numbers: torch has many kinds
@@ -43,7 +46,7 @@ def make_step(
         errors.print(f"the step is not compiled: {_reason(error)}", soft_wrap=True, markup=False)
     optimizer.state.clear()
     optimizer.state.update(slots)
-    return eager
+    return eager, replace(settings, compiled=False)
 
 
 def _reason(error: Exception) -> str:

@@ -27,12 +27,14 @@ class Epoch:
     """What one epoch gave.
 
     row: the metrics of this epoch, by the names of metrics.csv. state: everything the next epoch needs.
-    improved: whether this is the best epoch so far by the protocol's metric.
+    improved: whether this is the best epoch so far by the protocol's metric. settings: how its steps were made, eagerly
+    where they could not be compiled.
     """
 
     row: dict[str, float]
     state: State
     improved: bool
+    settings: Settings
 
 
 def train(
@@ -61,7 +63,7 @@ def train(
     past = Past() if state is None else restore(model, optimizer, state)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     with isolated(settings):
-        step = make_step(model, optimizer, experiment, settings, images.first(plan.batch_size, layout))
+        step, settings = make_step(model, optimizer, experiment, settings, images.first(plan.batch_size, layout))
 
     for epoch in range(len(past.losses) + 1, plan.epochs + 1):
         if is_over(experiment, past):
@@ -87,7 +89,7 @@ def train(
             row |= look(model, splits, experiment, seed, epoch, settings)
         past, improved = judge(row, experiment, past)
         row["seconds"] = time.perf_counter() - started
-        yield Epoch(row, capture(model.state_dict(), optimizer.state_dict()["state"], past), improved)
+        yield Epoch(row, capture(model.state_dict(), optimizer.state_dict()["state"], past), improved, settings)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def test_after_fifty_steps_the_weights_are_those_of_plain_pytorch(precision, tol
     assert any(type(layer) is Conv2d for layer in model.modules())
     choice, part = prepared.experiment.training.optimizer, place_splits(prepared, settings)["train"]
     optimizers = [choice.call("optimizer", parameters=list(one.parameters())) for one in (model, plain)]
-    step = make_step(model, optimizers[0], prepared.experiment, settings, part.first(4, torch.channels_last))
+    step, _ = make_step(model, optimizers[0], prepared.experiment, settings, part.first(4, torch.channels_last))
     totals = torch.zeros(2, dtype=torch.float64)
     for index in torch.arange(200).split(4):
         images, labels = part.batch(index, [], None)[0], part.labels[index]

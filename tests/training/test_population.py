@@ -182,6 +182,15 @@ def test_a_network_that_is_no_pure_function_is_told_apart(network, reason):
         take_apart(network(), torch.rand(4, 1, 12, 12))
 
 
+def test_a_loss_that_looks_at_its_numbers_is_told_apart():
+    def looks(outputs, targets, **_):
+        return outputs.mean() if outputs.sum() > 0 else outputs.square().mean()
+
+    network = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
+    with pytest.raises(NotFunctionalError, match="vmap"):
+        take_apart(network, torch.rand(4, 1, 12, 12), looks)
+
+
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
 def test_the_compiled_step_of_single_images_equals_the_eager_one():
     for model, images, loss in ((PADDED, GREY, "cross_entropy"), (LENET, COLOUR, "mse")):
@@ -256,6 +265,7 @@ def test_what_cannot_be_compiled_is_told_and_trained_eagerly_to_the_same_bits(
     assert "not compiled" not in capsys.readouterr().err
     fallen_back = alone(plan, 0, GREY, network, compiled=True)
     assert told in capsys.readouterr().err
+    assert not fallen_back[0].settings.compiled
     for one, other in zip(fallen_back, eager, strict=True):
         assert one.row["train_loss"] == other.row["train_loss"]
         assert one.state.keys() == other.state.keys()
