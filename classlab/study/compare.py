@@ -59,8 +59,10 @@ class Compared:
 
     @property
     def differences(self) -> dict[str, dict[str, str]]:
-        """The settings that differ: dotted key -> variant -> its value, as short text."""
-        return _differences(self.documents)
+        """The settings that differ: dotted key -> variant -> its value, as short text; and what Python handed over."""
+        given = {name: _given(next(iter(of.values()))) for name, of in self.folders.items()}
+        more = {"given in Python": given} if len(set(given.values())) > 1 else {}
+        return _differences(self.documents) | more
 
     @property
     def watched(self) -> str | None:
@@ -206,6 +208,12 @@ def _digest(folder: Path) -> str:
     """Return the digest in a run folder's name: it also stands for what Python handed over, which no file tells."""
     found = re.match(r"s\d+-([0-9a-f]{8})", folder.name)
     return found.group(1) if found else ""
+
+
+def _given(folder: Path) -> str:
+    """Return what Python handed over to a run, told apart by its digest; "nothing" where the experiment says it all."""
+    given = store.read_json(folder / store.ENVIRONMENT).get("given_in_python", [])
+    return f"{', '.join(given)} {_digest(folder)}".strip() if given else "nothing"
 
 
 def _check_same_images(folders: Sequence[Path]) -> None:

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from torch import nn
 
 import classlab as cl
 from classlab import statistics
@@ -40,6 +41,16 @@ def test_runs_of_one_experiment_are_one_variant_and_only_what_differs_is_told(tr
     (comparison,) = compared.answer.comparisons
     assert comparison.test == "paired t test" and compared.baseline == "learning_rate=0.1"
     assert compare(trained[0.1, 0], trained[0.1, 1]).differences == {}
+
+
+def test_networks_given_in_python_are_told_apart_by_their_digests(quick, tmp_path):
+    narrow, wide = (nn.Sequential(nn.Flatten(), nn.Linear(64, n), nn.ReLU(), nn.Linear(n, 10)) for n in (4, 16))
+    runs = [cl.train(quick, model=model, out=tmp_path, verbose=False) for model in (narrow, wide)]
+    digests = [run.path.name.partition("-")[2] for run in runs]
+    compared = compare(*runs)
+    assert list(compared.differences["given in Python"].values()) == [f"model {digest}" for digest in digests]
+    plain = compare(runs[0], cl.train(quick, out=tmp_path, verbose=False))
+    assert list(plain.differences["given in Python"].values()) == [f"model {digests[0]}", "nothing"]
 
 
 def test_one_seed_each_is_compared_over_the_images_on_which_they_disagree(trained):
