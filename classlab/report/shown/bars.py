@@ -40,7 +40,7 @@ def _row(name: str, of: list[Run]) -> dict[str, Any]:
     if len(values) == 1:
         low, high = of[0].summary.get("test_interval") or (None, None)
         return {"name": name, "value": values[0], "low": low, "high": high}
-    estimate = statistics.over_seeds(values)
+    estimate = statistics.over_seeds(values, images=of[0].summary["test_total"])
     return {"name": name, "value": estimate.mean, "low": estimate.low, "high": estimate.high}
 
 

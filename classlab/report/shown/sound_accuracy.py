@@ -45,7 +45,7 @@ def _protocol(name: str, run: Run) -> str:
 
 def _numbers(of: Sequence[Run]) -> Numbers:
     accuracies = _accuracies(of)
-    estimate = statistics.over_seeds(accuracies) if accuracies else None
+    estimate = statistics.over_seeds(accuracies, images=of[0].summary["test_total"]) if accuracies else None
     note = estimate.sentence.partition(", ")[2] if estimate and estimate.n > 1 else ""
     if len(accuracies) == 1:
         low, high = next(run.summary["test_interval"] for run in of if run.summary.get("test_interval"))
