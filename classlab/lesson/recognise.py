@@ -40,7 +40,7 @@ def read(book: Book, table: Table, theirs: Collection[Written | None] = ()) -> R
     return found
 
 
-def inferred_rate(reading: Reading) -> float | None:
+def _inferred_rate(reading: Reading) -> float | None:
     """Return the rate that the updates follow, negative where they climb: the middle of all (w − next w) / gradient."""
     ratios: list[tuple[float, float]] = []
     rows = range(min(len(reading.table.lines) - 1, 40))
@@ -184,7 +184,7 @@ def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float |
     """
     if RATE in reading.table.columns:
         return None, None
-    followed = inferred_rate(reading)
+    followed = _inferred_rate(reading)
     written = tables.rates(reading.book, reading.table)
     if tables.nearest_rate(reading.book, reading.table) not in theirs:
         written = [rate for rate in written if rate not in theirs]

@@ -55,7 +55,7 @@ def train_together(
 
     members: (experiment, seed), all of one group_key. out: where run folders live. folder: where the population keeps
     its own state while it trains; the run folders have no weights until it ends. on_epoch: told of each epoch done.
-    Raises UserError, ContractRefused, and NotFunctionalError for a network that cannot be trained so.
+    Raises UserError, ContractRefused, and NotFunctionalError for a network or loss that cannot be trained so.
     """
     from classlab.training.population import Member, train_population
 
