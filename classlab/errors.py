@@ -3,9 +3,18 @@
 import difflib
 from collections.abc import Iterable
 
+from classlab import limits
+
 
 class UserError(Exception):
     """A mistake in what the reader gave. The message is one sentence: rule, what was given, what is allowed. Exit 2."""
+
+    def __str__(self) -> str:
+        """Return the sentence; of a very long one, which repeats what was given, the middle is left out."""
+        text = super().__str__()
+        if len(text) <= limits.SENTENCE:
+            return text
+        return f"{text[: limits.SENTENCE // 2]} … {text[-limits.SENTENCE // 2 :]}"
 
 
 class Refused(Exception):
@@ -14,6 +23,8 @@ class Refused(Exception):
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return "; did you mean X?" for the closest of `allowed`, or an empty string when nothing is close."""
+    if len(given) > limits.ECHO:  # nobody's slip of the pen, and slow to compare
+        return ""
     by_lowercase = {name.lower(): name for name in allowed}
     close = difflib.get_close_matches(given.lower(), by_lowercase, n=1, cutoff=0.6)
     return f"; did you mean {by_lowercase[close[0]]}?" if close else ""

@@ -1,22 +1,16 @@
 """Progress on standard error, so that standard output stays a reader's or a program's."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from classlab.terminal import errors
 
 # A bar that is drawn after every small step would cost more than the step.
 SECONDS_BETWEEN_UPDATES = 0.1
-
-# In a notebook bars need the package ipywidgets; without it plain lines are better than a warning for each bar. A
-# notebook's kernel pretends to be a terminal.
-_PLAIN = False if "ipykernel" in sys.modules and find_spec("ipywidgets") is None else None
-errors = Console(stderr=True, highlight=False, force_jupyter=_PLAIN, force_terminal=_PLAIN)
 
 
 @contextmanager

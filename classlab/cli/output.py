@@ -1,15 +1,16 @@
 """What every command prints with: words and tables on standard output, JSON for programs."""
 
+import json
 import sys
 from typing import Any
 
-from rich.console import Console
-
 from classlab.json_text import to_json
+from classlab.terminal import console, takes
 
-console = Console(highlight=False)
+__all__ = ["console", "print_json"]
 
 
 def print_json(document: Any) -> None:
-    """Print exactly one JSON document on standard output."""
-    sys.stdout.write(to_json(document) + "\n")
+    """Print exactly one JSON document on standard output, in ASCII where its encoding takes no more."""
+    text = to_json(document)
+    sys.stdout.write((text if takes(text) else json.dumps(json.loads(text), indent=2)) + "\n")

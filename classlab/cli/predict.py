@@ -45,8 +45,9 @@ def predict(
     Exit 0: every picture has an answer. 1: some could not be read; the others have theirs. 2: bad input, or none could.
     """
     from classlab.cli.output import console, print_json
-    from classlab.progress import errors, progress
+    from classlab.progress import progress
     from classlab.runs.run import load
+    from classlab.terminal import errors
     from classlab.use import predict as predicting
 
     _check_files(csv, explain)

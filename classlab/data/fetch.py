@@ -104,7 +104,8 @@ def _progress(description: str, folder: Path, total: int) -> Iterator[None]:
     """Show how many bytes have come into `folder`, with the rate: the one measure that every kind of source shares."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from classlab.progress import errors, followed
+    from classlab.progress import followed
+    from classlab.terminal import errors
 
     columns = (TextColumn("{task.description}"), BarColumn(30), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bars:

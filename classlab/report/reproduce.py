@@ -8,7 +8,6 @@ from pathlib import Path
 
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
-from classlab.progress import errors
 from classlab.report import notebook as notebooks
 from classlab.report import published
 from classlab.report import reproduced_files as files
@@ -20,6 +19,7 @@ from classlab.runs.run import Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
+from classlab.terminal import errors
 from classlab.training.cores import cores
 from classlab.yaml_text import shown
 

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from classlab.progress import errors, followed
+from classlab.progress import followed
 from classlab.report.words import duration
 from classlab.runs import store
+from classlab.terminal import errors
 
 SECONDS_BETWEEN_LOOKS = 1.0
 

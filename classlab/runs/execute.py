@@ -14,11 +14,11 @@ from classlab import statistics
 from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
-from classlab.progress import errors
 from classlab.runs import store
 from classlab.runs.prepare import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.run import Run
 from classlab.runs.screen import screen
+from classlab.terminal import errors
 
 if TYPE_CHECKING:
     from torch import nn

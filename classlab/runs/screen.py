@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from classlab.progress import errors, progress
+from classlab.progress import progress
+from classlab.terminal import errors
 
 Advance = Callable[[float], None]
 Show = Callable[[dict[str, float]], None]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from classlab.errors import UserError
-from classlab.progress import errors
 from classlab.runs import store
 from classlab.study import forecast, places, plan, results, screen
 from classlab.study import study as studies
@@ -15,6 +14,7 @@ from classlab.study.plan import Plan, Planned
 from classlab.study.result import FAILURES, STUDY, StudyResult
 from classlab.study.study import Study
 from classlab.study.sweep import Variant, variants
+from classlab.terminal import errors
 from classlab.training.cores import cores
 
 LOCK = ".lock"

@@ -12,13 +12,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from classlab.errors import UserError
-from classlab.progress import errors, followed
+from classlab.progress import followed
 from classlab.runs import store
 from classlab.study import results
 from classlab.study.plan import Plan, Planned
 from classlab.study.result import FAILURES, StudyResult
 from classlab.study.study import Study
 from classlab.study.sweep import Variant
+from classlab.terminal import errors
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from classlab.progress import errors
+from classlab.terminal import errors
 
 SECONDS = 0.25  # of each measurement; the best time counts, which other work on the machine disturbs least
 SMALLEST, LARGEST = 256, 8192  # of the square matrices multiplied

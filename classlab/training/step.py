@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from classlab.errors import UserError
 from classlab.experiment import Experiment
-from classlab.progress import errors
+from classlab.terminal import errors
 from classlab.training import columns, decompositions, layers, own, updates
 from classlab.training.device import Settings
 from classlab.training.functional import Functional, take_apart
