@@ -12,10 +12,12 @@ YAML_DEPTH = 40
 DIGITS = 30  # of a whole number
 
 # The files of a run folder. split.json holds an index of every training image, metrics.csv a line of every epoch.
-JSON_BYTES = 50 * MB
+RECORD_BYTES = 1 * MB  # summary.json, environment.json and their like
+SPLIT_BYTES = 10 * MB
 METRICS_BYTES = 20 * MB
 LOG_BYTES = 20 * MB
-CHECKPOINT_BYTES = 500 * MB
+CHECKPOINT_BYTES = 8_000 * MB  # of what a run goes on with; of what is only opened, its network's own size
+HEADER_BYTES = 2 * MB  # of a safetensors file
 PREDICTIONS_BYTES = 400 * MB  # unpacked
 CODE_BYTES = 5 * MB  # of a reader's own file
 
@@ -23,6 +25,8 @@ CODE_BYTES = 5 * MB  # of a reader's own file
 PARAMETERS = 50 * MB
 OUTPUTS = 50 * MB
 LAYERS = 200  # that a list of widths asks for
+AUGMENTATIONS = 50  # of an image, one after the other
+COPIES = 100  # of every training image
 
 # A study.
 VARIANTS = 1_000
@@ -31,15 +35,40 @@ RUNS = 20_000
 
 # The reader's own data and pictures.
 ARRAYS_BYTES = 4_000 * MB
+ARRAY_HEADER_BYTES = 10_000
+UNPACKED_FREELY, UNPACKED_TIMES = 500 * MB, 200  # a packed file of arrays: so much at least, so many times its size
 PIXELS = 100 * MB
+PICTURE_SIDE = 10 * MB  # pixels
+PICTURE_SCANS = 100  # a JPEG may draw itself in many passes over all its pixels
+PICTURE_PIECES = 100_000  # strips or tiles of a TIFF
+EXIF_BYTES = 64_000  # more than a JPEG's one segment for it holds
 CLASS_LIST_BYTES = 5 * MB
+TASKS_BYTES = 50 * MB
 
-# A workbook: packed parts, their unpacked text, cells that are there, cells read by all its formulas together.
-WORKBOOK_BYTES = 40 * MB
+# Published datasets: archives of them, their pickles, and a cache file.
+ARCHIVE_MEMBERS = 10_000
+ARCHIVE_HEADER_BYTES = 1 * MB  # in front of a member, or of a zip file's table of contents
+PICKLE_STEPS = 200_000
+DATASET_BYTES = 500 * MB
+
+# A workbook: its file, its parts, the text that they unpack to, the pieces of that XML, and what it describes.
+WORKBOOK_FILE_BYTES = 100 * MB
 WORKBOOK_PARTS = 3_000
-WORKBOOK_CELLS = 120_000
-WORKBOOK_READS = 3 * MB
+WORKBOOK_BYTES = 40 * MB
+WORKBOOK_TAGS = 3 * MB
+WORKBOOK_SHEETS = 200
+WORKBOOK_NAMES = 20_000
+WORKBOOK_CELLS = 330_000
+WORKBOOK_TEXTS = 20_000  # different ones
+WORKBOOK_TABLES = 100
+# The work on a workbook, in steps of about a microsecond: to calculate its formulas, to recognise its tables, to judge
+# cells that do not agree at once, and to tell what is wrong with them.
+WORKBOOK_READS = 30 * MB
+WORKBOOK_RECOGNISING = 10 * MB
+WORKBOOK_JUDGING = 10 * MB
+WORKBOOK_DIAGNOSING = 10 * MB
 
 # What is said.
 SENTENCE = 1_500  # characters
 ECHO = 80  # characters of a value that a sentence repeats
+ECHO_PATH = 400  # characters of a path

@@ -7,6 +7,7 @@ import numpy as np
 from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.splits import split
 from classlab.errors import UserError
+from classlab.files import reason
 
 
 def from_arrays(
@@ -56,7 +57,8 @@ def from_arrays(
 def _pair(given: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(f"{where} must be a pair (images, labels), got {type(given).__name__}")
-    images, labels = _images(_array(given[0]), where), _array(given[1])
+    images = _images(_array(given[0], f"{where}'s images"), where)
+    labels = _array(given[1], f"{where}'s labels")
     if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
         raise UserError(f"{where}'s labels must be whole numbers of shape (count,), got {labels.shape} {labels.dtype}")
     if len(images) != len(labels):
@@ -66,8 +68,11 @@ def _pair(given: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels.astype(np.int64)
 
 
-def _array(given: Any) -> np.ndarray:
-    return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+def _array(given: Any, where: str) -> np.ndarray:
+    try:
+        return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+    except (ValueError, TypeError) as error:  # lists of several lengths, tensors of a type that NumPy has not
+        raise UserError(f"{where} cannot be made an array: {reason(error)}") from None
 
 
 def _images(images: np.ndarray, where: str) -> np.ndarray:
@@ -84,10 +89,13 @@ def _images(images: np.ndarray, where: str) -> np.ndarray:
             f"{where}'s images must have 1 or 3 channels, first or last: (count, channels, height, width) or "
             f"(count, height, width, channels); got {images.shape}"
         )
+    if 0 in images.shape:
+        raise UserError(f"{where}'s images must have at least one pixel, and there must be some; got {images.shape}")
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images)
     if np.issubdtype(images.dtype, np.floating):
-        images = np.ascontiguousarray(images, dtype=np.float32)
+        with np.errstate(over="ignore"):  # too large for float32 is told as not finite
+            images = np.ascontiguousarray(images, dtype=np.float32)
         if not np.isfinite(images).all():
             raise UserError(f"{where}'s images hold values that are not finite")
         return images

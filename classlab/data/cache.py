@@ -4,29 +4,55 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from classlab import files, limits
+from classlab.data import reading
 from classlab.data.dataset import Arrays, digest
-from classlab.data.reading import BadFile, reason
+from classlab.data.reading import BadFile, is_file
 from classlab.errors import UserError
+from classlab.files import reason
 
 KEYS = ("images", "labels", "test_images", "test_labels")
 
 
-def folders() -> list[Path]:
-    """Return the folders to look in, best first.
-
-    The first is what CLASSLAB_DATA names, else the user's own cache. Where that folder may not be written to (a class
-    room's), the user's own follows it, and takes what the first lacks.
-    """
+def user_folder() -> Path | None:
+    """Return the folder in which classlab keeps things for this user; None where the user has no home."""
     import platformdirs
 
-    own = Path(platformdirs.user_cache_dir("classlab")) / "data"
+    try:
+        folder = Path(platformdirs.user_cache_dir("classlab"))
+    except RuntimeError:
+        return None
+    return folder if folder.is_absolute() else None  # a "~" for which there is no home stays as it is
+
+
+def folders() -> list[Path]:
+    """Return the folders to look in, best first; none where there is no place for a cache.
+
+    The first is what CLASSLAB_DATA names, else the user's own cache. Where that folder may not be written to (a class
+    room's), the user's own follows it, and takes what the first lacks. Raises UserError where CLASSLAB_DATA names what
+    is no folder.
+    """
+    user = user_folder()
+    own = [] if user is None else [user / "data"]
     named = os.environ.get("CLASSLAB_DATA")
     if not named:
-        return [own]
-    return [Path(named)] if writable(Path(named)) else [Path(named), own]
+        return own
+    folder = Path(named)
+    if _exists(folder) and not reading.is_folder(folder):
+        raise UserError(f"CLASSLAB_DATA names the folder of the datasets, and {folder} is no folder")
+    return [folder] if writable(folder) else [folder, *own]
+
+
+def home() -> Path:
+    """Return the folder that takes what is fetched. Raises UserError where there is none."""
+    places = folders()
+    if not places:
+        raise UserError("there is no home folder to keep datasets in; CLASSLAB_DATA may name a folder for them")
+    return places[-1]
 
 
 def file(folder: Path, name: str) -> Path:
@@ -34,14 +60,17 @@ def file(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
 
 
-def files(folder: Path) -> list[Path]:
-    """Return the datasets' files in a cache folder."""
-    return sorted(folder.glob("[!.]*.safetensors"))
+def all_in(folder: Path) -> list[Path]:
+    """Return the datasets' files in a cache folder; none where it cannot be read."""
+    try:
+        return sorted(path for path in folder.glob("[!.]*.safetensors") if is_file(path))
+    except OSError:
+        return []
 
 
 def stored(name: str) -> Path | None:
     """Return the cache file of dataset `name` that would be read, or None where there is none."""
-    return next((path for path in (file(folder, name) for folder in folders()) if path.is_file()), None)
+    return next((path for path in (file(folder, name) for folder in folders()) if is_file(path)), None)
 
 
 def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
@@ -51,6 +80,10 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
     """
     from safetensors import SafetensorError, safe_open
 
+    with reading.opened(path) as opened:
+        size, header = os.fstat(opened.fileno()).st_size, int.from_bytes(opened.read(8), "little")
+    if size > limits.DATASET_BYTES or header > limits.HEADER_BYTES:
+        raise BadFile(f"the cache file {path} is damaged (it is larger than any dataset)")
     try:
         with safe_open(path, framework="numpy") as stored:
             source = (stored.metadata() or {}).get("source", "unknown")
@@ -64,24 +97,14 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
 
 
 def write(path: Path, arrays: Arrays, source: str) -> None:
-    """Store the four arrays: under a temporary name, synced, then renamed, so that a partial file is never met.
+    """Store the four arrays in a file that is written whole or not at all.
 
     Raises UserError where the folder takes no file or the disk is full.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
-    temporary = path.with_name(f".writing-{path.name}-{os.getpid()}")
-    try:
-        plain = {key: np.ascontiguousarray(array) for key, array in zip(KEYS, arrays, strict=True)}
-        save_file(plain, temporary, metadata={"source": source})
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise _unwritable(path.parent, error) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    plain = {key: np.ascontiguousarray(array) for key, array in zip(KEYS, arrays, strict=True)}
+    files.write(path, save(plain, metadata={"source": source}))
 
 
 def remove(name: str) -> list[Path]:
@@ -91,7 +114,7 @@ def remove(name: str) -> list[Path]:
     """
     gone = []
     for path in (file(folder, name) for folder in folders() if writable(folder)):
-        if path.is_file():
+        if is_file(path):
             try:
                 path.unlink()
             except OSError as error:
@@ -117,12 +140,30 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def private_folder(home: Path, prefix: str) -> Iterator[Path]:
+    """Make a folder in the cache for what is on its way there, and remove it. Raises UserError on a full disk too."""
+    try:
+        with TemporaryDirectory(prefix=prefix, dir=home, ignore_cleanup_errors=True) as private:
+            yield Path(private)
+    except OSError as error:
+        raise _unwritable(home, error) from None
+
+
 def _unwritable(folder: Path, error: Exception) -> UserError:
     return UserError(f"the data folder {folder} cannot be written to ({reason(error)}); CLASSLAB_DATA may name another")
 
 
 def writable(folder: Path) -> bool:
     """Whether files can be put into the folder, or it can be made."""
-    while not folder.exists() and folder != folder.parent:
+    while not _exists(folder) and folder != folder.parent:
         folder = folder.parent
-    return os.access(folder, os.W_OK)
+    return reading.is_folder(folder) and os.access(folder, os.W_OK)
+
+
+def _exists(path: Path) -> bool:
+    """Whether anything is there; what may not be seen is taken for there."""
+    try:
+        return path.exists()
+    except OSError:
+        return True

@@ -11,7 +11,8 @@ import numpy as np
 
 from classlab.data.dataset import Arrays
 from classlab.data.pickles import read_pickle
-from classlab.data.reading import BadFile, find, read_bytes, read_tar, reason
+from classlab.data.pictures import opened
+from classlab.data.reading import BadFile, find, is_file, read_bytes, read_tar
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 SHEETS = tuple(f"{name}.png" for name in BATCHES)
@@ -29,13 +30,13 @@ def read_folder(folder: Path, per_batch: int = PER_BATCH) -> Arrays:
     first one that is there is damaged.
     """
     for subfolder in ("cifar-10-batches-py", "."):
-        if (folder / subfolder / BATCHES[0]).is_file():
+        if is_file(folder / subfolder / BATCHES[0]):
             paths = [find(folder / subfolder, (".",), (name,)) for name in BATCHES]
             return read_batches({path.name: read_bytes(path, MAX_BYTES) for path in paths}, folder, per_batch)
-    if (folder / ARCHIVE).is_file():
+    if is_file(folder / ARCHIVE):
         batches = read_tar(folder / ARCHIVE, lambda name: name in BATCHES, MAX_BYTES, 8 * MAX_BYTES)
         return read_batches(batches, folder / ARCHIVE, per_batch)
-    if (folder / SHEETS[0]).is_file():
+    if is_file(folder / SHEETS[0]):
         return read_sheets(folder, per_batch)
     raise BadFile(f"{folder} holds neither cifar-10-batches-py, nor {ARCHIVE}, nor {SHEETS[0]}")
 
@@ -104,15 +105,8 @@ def _json_labels(path: Path, count: int) -> np.ndarray:
 
 def _sheet(path: Path, count: int) -> np.ndarray:
     """Return (count, 32, 32, 3) uint8. The size is checked before a pixel is unpacked."""
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=["PNG"]) as sheet:
-            if sheet.size != (PIXELS, count) or sheet.mode != "RGB":
-                (width, height), mode = sheet.size, sheet.mode
-                raise BadFile(f"{path} should be {PIXELS} × {count:,} RGB pixels; it is {width} × {height} {mode}")
-            return np.asarray(sheet).reshape(count, SIDE, SIDE, 3)
-    except BadFile:
-        raise
-    except Exception as error:  # Pillow's readers have many ways to fail on a damaged file; none of them is ours
-        raise BadFile(f"{path} is damaged: it is no whole PNG picture ({reason(error)})") from None
+    with opened(path) as sheet:
+        if sheet.size != (PIXELS, count) or sheet.mode != "RGB":
+            (width, height), mode = sheet.size, sheet.mode
+            raise BadFile(f"{path} should be {PIXELS} × {count:,} RGB pixels; it is {width} × {height} {mode}")
+        return np.asarray(sheet).reshape(count, SIDE, SIDE, 3)

@@ -1,15 +1,33 @@
 """A published dataset's arrays from the first source that gives them, whatever its form: one digest decides."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from classlab import files
 from classlab.data import cache
 from classlab.data.dataset import Arrays, digest
 from classlab.data.origins import Origin, OriginFailed
-from classlab.data.reading import BadFile, say
+from classlab.data.reading import BadFile, at_home, is_file
 from classlab.errors import UserError
+from classlab.terminal import say
+
+_may_fetch = ContextVar("may_fetch", default=True)
+
+
+class NotFetched(UserError):
+    """A dataset is in no cache, and the network was not to be asked."""
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Let no dataset be fetched while the block lasts: `obtain` raises NotFetched for one that would have to be."""
+    token = _may_fetch.set(False)
+    try:
+        yield
+    finally:
+        _may_fetch.reset(token)
 
 
 def obtain(
@@ -23,20 +41,22 @@ def obtain(
 
     Tried in turn: `folder` where the reader names one, the cache, then each of `sources`. What fails is told in one
     line on standard error and the next is tried. Arrays whose SHA-256 is not `known_digest` are never taken.
-    Raises UserError when nothing gave the dataset.
+    Raises UserError when nothing gave the dataset, and NotFetched where only a source could, but inside `offline`.
     """
     if folder is not None:
         try:
-            return checked(decode(Path(folder).expanduser()), known_digest, folder), folder
+            return checked(decode(at_home(folder)), known_digest, folder), folder
         except BadFile as error:
             say(f"{name}: {error}; trying the cache next")
     places = cache.folders()
     cached = _from_cache(name, known_digest, places)
     if cached:
         return cached
-    home = places[-1]
+    if not _may_fetch.get():
+        raise NotFetched(f"{name} is not in the cache; `classlab data fetch {name}` brings it")
+    home = cache.home()
     with cache.locked(home, name):
-        if cache.file(home, name).is_file():  # another process was faster, or it is damaged and was told
+        if is_file(cache.file(home, name)):  # another process was faster, or it is damaged and was told
             cached = _from_cache(name, known_digest, [home], quiet=True)
             if cached:
                 return cached
@@ -56,7 +76,7 @@ def _from_cache(
     name: str, known_digest: str, folders: Sequence[Path], quiet: bool = False
 ) -> tuple[Arrays, str] | None:
     for path in (cache.file(folder, name) for folder in folders):
-        if path.is_file():
+        if is_file(path):
             try:
                 arrays, _ = cache.read(path, known_digest)
                 return arrays, f"cache {path}"
@@ -74,15 +94,16 @@ def _fetch(
 
     for leftover in home.glob(f".fetching-{name}-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in home.glob(f".writing-{name}.*"):
-        leftover.unlink(missing_ok=True)
+    for leftover in home.glob(f".{cache.file(home, name).name}.*{files.PART}"):
+        with suppress(OSError):
+            leftover.unlink()
     failures = []
     for source in sources:
-        with TemporaryDirectory(prefix=f".fetching-{name}-", dir=home, ignore_cleanup_errors=True) as private:
+        with cache.private_folder(home, f".fetching-{name}-") as private:
             try:
-                with _progress(f"{name} from {source}", Path(private), source.bytes):
-                    files = source.get(Path(private))
-                arrays = checked(decode(files), known_digest, "it")
+                with _progress(f"{name} from {source}", private, source.bytes):
+                    found = source.get(private)
+                arrays = checked(decode(found), known_digest, "it")
             except (OriginFailed, BadFile) as error:
                 reason = str(error).replace(f"{private}/", "")
                 failures.append(f"{source}: {reason}")

@@ -58,7 +58,9 @@ def read_idx(path: Path, dimensions: tuple[int, ...]) -> np.ndarray:
     if len(content) < header:
         raise BadFile(f"{path} is cut short: {len(content)} bytes do not hold the {header} of an IDX header")
     shape = struct.unpack(f">{number}I", content[4:header])
+    sizes = " × ".join(f"{size:,}" for size in shape)
+    if 0 in shape:
+        raise BadFile(f"{path} holds nothing: its header says {sizes} bytes")
     if len(content) - header != math.prod(shape):
-        sizes = " × ".join(f"{size:,}" for size in shape)
         raise BadFile(f"{path} should hold {sizes} bytes after its header; it holds {len(content) - header:,}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()  # a copy may be written to

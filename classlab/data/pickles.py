@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from classlab import limits
 from classlab.data.reading import BadFile
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -44,9 +45,16 @@ def read_pickle(content: bytes, where: str) -> Any:
     """
     stack: list[Any] = []
     memo: dict[int, Any] = {}
+    written = 0  # bytes that the file spells as text: it may ask for the same text thousands of times
     try:
-        for instruction, argument, _ in pickletools.genops(content):
+        for step, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+            if step == limits.PICKLE_STEPS:
+                raise _Refused(f"has more than {limits.PICKLE_STEPS:,} instructions")
             _carry_out(instruction.name, argument, stack, memo)
+            if instruction.name == "REDUCE" and isinstance(stack[-1], bytes):
+                written += len(stack[-1])
+                if written > len(content):
+                    raise _Refused("asks for more bytes than it holds")
         (value,) = stack
         return value.values if isinstance(value, _Array) else _finished(value)
     except _Refused as error:
@@ -85,6 +93,8 @@ def _carry_out(name: str, argument: Any, stack: list[Any], memo: dict[int, Any])
         stack[-1].extend(parts)
     elif name in {"SETITEM", "SETITEMS"}:
         parts = _take(stack, 2) if name == "SETITEM" else _since_mark(stack)
+        if not all(isinstance(key, str | bytes) for key in parts[::2]):  # others may take for ever to look up
+            raise _Refused("names the parts of a dictionary by what is no text")
         stack[-1].update(zip(parts[::2], parts[1::2], strict=True))
     elif name == "GLOBAL":
         stack.append(_name(argument.replace(" ", ".")))
@@ -114,15 +124,20 @@ def _stand_in(function: Any, arguments: Any) -> Any:
     if function == "_codecs.encode":  # how Python 3 writes bytes in the older pickles
         text, encoding = arguments
         if encoding != "latin1":
-            raise _Refused(f"asks for the encoding {str(encoding)[:40]!r}")
+            raise _Refused(f"asks for the encoding {_in_words(encoding)}")
         return text.encode("latin-1")
     if function == "numpy.dtype":
         if arguments[0] not in ("u1", b"u1"):
-            raise _Refused(f"holds an array of type {str(arguments[0])[:40]!r}")
+            raise _Refused(f"holds an array of type {_in_words(arguments[0])}")
         return _Type()
     if function == "numpy.ndarray":
         raise _Refused("calls numpy.ndarray")
     return _Array()
+
+
+def _in_words(value: Any) -> str:
+    """Return what a sentence says of a value. What is no text may hold itself many times, and is not written out."""
+    return repr(value[:40]) if isinstance(value, str | bytes) else f"({type(value).__name__})"
 
 
 def _fill(target: Any, state: Any) -> None:

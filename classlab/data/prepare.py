@@ -1,37 +1,67 @@
 """From an experiment's data section to the images it means."""
 
+import sys
 from typing import Any
 
 import numpy as np
 
+from classlab import lookup
 from classlab.data import own
 from classlab.data.dataset import Dataset, statistics_of
+from classlab.data.fetch import NotFetched, offline
 from classlab.data.splits import split, split_digest
 from classlab.data.subset import subset
 from classlab.errors import UserError
 from classlab.experiment import Choice, Data
 
+NOT_FETCHED = "not fetched"  # the source of a stand-in
 
-def prepare(plan: Data, dataset: Dataset | None = None) -> Dataset:
+
+def prepare(plan: Data, dataset: Dataset | None = None, fetch: bool = True) -> Dataset:
     """Return the dataset that the section names, cut down to the classes and numbers of images that it asks for.
 
-    dataset: taken in the place of the named one, as for the reader's own arrays. Raises UserError, also where no
-    training image or no test image is left.
+    dataset: taken in the place of the named one, as for the reader's own arrays. fetch: whether the network may be
+    asked; where it may not and would have to be, what is returned has the dataset's shape, classes and sizes, black
+    images and the source NOT_FETCHED. Raises UserError, also where no training image or no test image is left.
     """
-    dataset = dataset or _load(plan.dataset)
+    dataset = dataset or _load(plan.dataset, fetch)
     part = subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
     _check_not_empty("training", len(dataset.images), len(part.images), dataset.name, plan)
     _check_not_empty("test", len(dataset.test_images), len(part.test_images), dataset.name, plan)
     return part
 
 
-def _load(choice: Choice) -> Dataset:
+def _load(choice: Choice, fetch: bool) -> Dataset:
     wanted = "a Dataset, as classlab.data.arrays.from_arrays makes it"
-    dataset = own.bind("dataset", choice, lambda given, _: isinstance(given, Dataset), wanted)()
+    load = own.bind("dataset", choice, lambda given, _: isinstance(given, Dataset), wanted)
+    if fetch:
+        dataset = load()
+    else:
+        try:
+            with offline():
+                dataset = load()
+        except NotFetched:
+            dataset = _stand_in(choice.name)
     told, like, classes = f"the dataset {choice.name} returned", dataset.images, len(dataset.class_names)
+    if classes < 2:
+        raise UserError(f"{told} {classes} class_names; they must name at least two classes")
     _check_part(f"{told} images", dataset.images, f"{told} labels", dataset.labels, like, classes)
     _check_part(f"{told} test_images", dataset.test_images, f"{told} test_labels", dataset.test_labels, like, classes)
     return dataset
+
+
+def _stand_in(name: str) -> Dataset:
+    """Return a dataset of the shape, classes and sizes that a published one's own file states, its images black.
+
+    Raises NotFetched for a reader's own function, which states nothing.
+    """
+    module = sys.modules[lookup.find("dataset", name).__module__]
+    if lookup.is_own_code(name):
+        raise NotFetched(f"the dataset {name} asks for one that is not in the cache; `classlab data fetch` brings it")
+    images = {part: np.zeros((size, *module.SHAPE), np.uint8) for part, size in module.SIZES.items()}
+    labels = {part: np.arange(size, dtype=np.int64) % len(module.CLASS_NAMES) for part, size in module.SIZES.items()}
+    arrays = images["train"], labels["train"], images["test"], labels["test"]
+    return Dataset(name, *arrays, module.CLASS_NAMES, module.MEAN, module.STD, NOT_FETCHED)
 
 
 def _check_part(told: str, images: Any, of_labels: str, labels: Any, like: Any, classes: int) -> None:
@@ -39,6 +69,8 @@ def _check_part(told: str, images: Any, of_labels: str, labels: Any, like: Any, 
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype not in (np.uint8, np.float32):
         form = "an array of uint8 or float32, (count, channels, height, width)"
         raise UserError(f"{told} {own.shown(images)}; they must be {form}")
+    if 0 in images.shape[1:]:
+        raise UserError(f"{told} {own.shown(images)}; each image must have a channel, a row and a column at least")
     if images.shape[1:] != like.shape[1:] or images.dtype != like.dtype:
         raise UserError(f"{told} {own.shown(images)}; they must be like its images, {own.shown(like)}")
     numbers = isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer)

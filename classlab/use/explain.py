@@ -1,12 +1,15 @@
 """A sheet that explains answers: what each picture shows, what the network saw of it, and what it made of that."""
 
+import functools
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classlab import files
 from classlab.errors import UserError
+from classlab.plain_text import on_a_line
 
 if TYPE_CHECKING:
     from classlab.use.predict import Prediction
@@ -15,6 +18,7 @@ SIDE, GAP, BARS = 168, 16, 250  # pixels: of a picture, between things, of the p
 LINE = 26
 WIDTH, HEIGHT = 2 * SIDE + BARS + 4 * GAP, SIDE + LINE + GAP
 MOST = 120  # answers on one sheet
+LETTERS = 200  # of a text, more than any place here is wide
 INK, FAINT, PAPER, EDGE = (28, 32, 38), (98, 105, 114), (255, 255, 255), (214, 218, 223)
 SURE, UNSURE, TRACK = (27, 94, 160), (176, 92, 10), (236, 239, 243)
 
@@ -43,10 +47,7 @@ def explain(answers: "list[Prediction]", out: Path) -> Path:
         _write(sheet, (GAP, rows * HEIGHT + GAP), f"and {left:,} more, not shown", FAINT)
     file = io.BytesIO()
     sheet.save(file, "PNG")
-    try:
-        out.write_bytes(file.getvalue())
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}") from None
+    files.write(out, file.getvalue())
     return out
 
 
@@ -97,6 +98,7 @@ def _bars(sheet: Any, answer: "Prediction", left: int, top: int) -> None:
         _write(sheet, (left, top + 136 + 17 * index), _shortened(text, BARS, 12), FAINT, 12)
 
 
+@functools.cache
 def _font(size: int) -> Any:
     from PIL import ImageFont
 
@@ -108,7 +110,8 @@ def _length(text: str, size: int = 14) -> int:
 
 
 def _shortened(text: str, width: int, size: int = 14) -> str:
-    """Return the text, its end replaced by … where it is wider than `width` pixels."""
+    """Return the text on one line, its end replaced by … where it is wider than `width` pixels."""
+    text = on_a_line(text[:LETTERS])
     if _length(text, size) <= width:
         return text
     while text and _length(text + "…", size) > width:

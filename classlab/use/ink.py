@@ -180,6 +180,8 @@ def otsu(values: np.ndarray) -> float:
     """Return the threshold that leaves the least variance on both sides (N. Otsu, 1979)."""
     if np.ptp(values) < 1e-6:
         return float(values.min())
+    if np.ptp(values) < 1e-4 * np.abs(values).max():  # float32 has no room for so many bins in between
+        values = values.astype(np.float64)
     counts, edges = np.histogram(values, 128)
     centres = (edges[1:] + edges[:-1]) / 2
     below = np.cumsum(counts)[:-1]

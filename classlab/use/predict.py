@@ -10,7 +10,7 @@ import numpy as np
 
 from classlab.data.reading import BadFile
 from classlab.errors import UserError
-from classlab.use.reading import Picture, files_of, from_image, read
+from classlab.use.reading import Picture, files_of, given, read
 
 if TYPE_CHECKING:
     import pandas
@@ -161,8 +161,7 @@ def _one(reader: "Reader", name: str, source: Any) -> Prediction:
     try:
         if isinstance(source, np.ndarray):
             return reader.array(name, source)
-        picture = read(Path(source)) if isinstance(source, str | Path) else Picture(from_image(source))
-        return reader.picture(name, picture)
+        return reader.picture(name, read(Path(source)) if isinstance(source, str | Path) else given(name, source))
     except BadFile as error:
         return Prediction(name, None, None, [], True, error=str(error))
 
@@ -218,6 +217,10 @@ class Reader:
 
     def array(self, name: str, values: np.ndarray) -> Prediction:
         """Answer for an image in the network's own shape, or for a picture."""
+        if 0 in values.shape:
+            raise UserError(f"{name} has no pixels: its shape is {values.shape}")
+        if values.dtype.kind not in "biuf" or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+            raise UserError(f"{name} must hold numbers, all of them finite; got {values.dtype}")
         if values.shape in (self.shape, self.shape[1:]) and (self.shape[0] == 1 or values.ndim == 3):
             scaled = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
             return self._answer(

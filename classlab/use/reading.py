@@ -1,26 +1,21 @@
 """A picture file as pixels in red, green and blue: any size and kind, within bounded memory, turned upright."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classlab.data.pictures import FORMATS, MAX_PIXELS, SUFFIXES
-from classlab.data.reading import BadFile, reason
+from classlab.data.pictures import ROWS, SUFFIXES, files_below, opened, upright
+from classlab.data.reading import BadFile, is_folder
 from classlab.errors import UserError
+from classlab.files import reason
+from classlab.terminal import say
 
 if TYPE_CHECKING:
     from PIL import Image
 
 LONGEST = 2000  # pixels: larger pictures are read smaller; an image that a network sees has 32
-# What a camera notes of how it was held (Exif tag 274) and the turn that mends it, by Pillow's names.
-ORIENTATION = 274
-TURNS = {
-    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
-    8: "ROTATE_90",
-}  # fmt: skip
 WIDE_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -44,8 +39,8 @@ def files_of(paths: list[Path]) -> list[Path]:
         raise UserError("nothing to predict: give picture files or a folder of them")
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if is_folder(path):
+            found = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
             if not found:
                 raise UserError(f"the folder {path} holds no picture file; known: {', '.join(sorted(SUFFIXES))}")
             files += found
@@ -61,37 +56,28 @@ def read(path: Path) -> Picture:
     picture the first frame is taken. Raises BadFile, one sentence, for a file that is missing, is no picture, is cut
     short, or holds more than 100 million pixels.
     """
+    with opened(path, LONGEST) as image:
+        moving = getattr(image, "is_animated", False)
+        return Picture(from_image(image), "a moving picture: its first frame was taken" if moving else "")
+
+
+def given(name: str, image: Any) -> Picture:
+    """Return what a picture shows that was opened or made in Python. Raises BadFile, which names it."""
     from PIL import Image
 
-    if not path.exists():
-        raise BadFile(f"there is no file {path}")
+    if not isinstance(image, Image.Image):
+        raise BadFile(f"{name} must be a file, an array or a picture of Pillow's; got {type(image).__name__}")
+    if 0 in image.size:
+        raise BadFile(f"{name} has no pixels: it is {image.width} × {image.height}")
     try:
-        # Pillow warns of what it mends and of size; here a picture is whole and within the limit, or it is not taken.
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
-            image.draft("RGB", (LONGEST, LONGEST))  # JPEG is decoded at a half, a quarter, an eighth: little memory
-            if image.width * image.height > MAX_PIXELS:
-                raise BadFile(f"{path} is too large: {image.width:,} × {image.height:,} pixels")
-            moving = getattr(image, "is_animated", False)
-            note = "a moving picture: its first frame was taken" if moving else ""
-            return Picture(from_image(image), note)
-    except BadFile:
-        raise
-    except (Image.DecompressionBombError, MemoryError):
-        raise BadFile(f"{path} is too large: more than {MAX_PIXELS:,} pixels") from None
-    except Image.UnidentifiedImageError:
-        raise BadFile(f"{path} is no picture of a kind that can be read: {', '.join(FORMATS)}") from None
-    except Exception as error:  # Pillow's readers have many ways to fail on a damaged file; none of them is ours
-        raise BadFile(f"{path} is no whole picture ({reason(error)})") from None
+        return Picture(from_image(image))
+    except Exception as error:  # Pillow reads a file when its pixels are asked for, which is now
+        raise BadFile(f"{name} is no whole picture ({reason(error)})") from None
 
 
 def from_image(image: "Image.Image") -> np.ndarray:
     """Return the pixels of a picture that Pillow opened, uint8, (height, width, 3), upright and opaque."""
-    from PIL import Image
-
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
-    small = _small(_eight_bits(image))
-    if turn:
-        small = small.transpose(Image.Transpose[turn])
+    small = upright(image, _small(_eight_bits(image)))
     if small.mode == "RGB":
         return np.asarray(small)
     layer = np.asarray(small).astype(np.float32)
@@ -110,9 +96,9 @@ def _eight_bits(image: "Image.Image") -> Any:
         most = int(values.max())
         scale = 255 if most <= 255 else 4095 if most <= 4095 else 65535  # 8, 12 or 16 bits
         grey = np.empty(values.shape, dtype=np.uint8)
-        for start in range(0, len(values), 512):  # a few rows at a time: no second copy of them all
-            part = values[start : start + 512].clip(0, scale).astype(np.float32)
-            grey[start : start + 512] = np.rint(part * (255 / scale))
+        for start in range(0, len(values), ROWS):
+            part = values[start : start + ROWS].clip(0, scale).astype(np.float32)
+            grey[start : start + ROWS] = np.rint(part * (255 / scale))
         return Image.fromarray(grey)
     return image if image.mode in ("L", "RGB") else image.convert("RGBA" if image.has_transparency_data else "RGB")
 

@@ -286,7 +286,7 @@ def test_bombs_are_refused_before_they_unfold(tmp_path, good_cache, capsys):
         read_picture(tmp_path / "bomb.png")
     for name in cifar.SHEETS:
         (tmp_path / name).write_bytes(header + png_chunk(b"IEND", b""))
-    with pytest.raises(UserError, match=r"should be 1024 × 12 RGB pixels; it is 200000 × 200000|no whole PNG"):
+    with pytest.raises(UserError, match=r"data_batch_1.png is too large"):
         read_cifar(tmp_path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
