@@ -2,12 +2,13 @@
 
 import textwrap
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 
+from classlab.drawing import render
 from classlab.drawing.grids import data_uri
 from classlab.drawing.palette import LIGHT, Palette
+from classlab.drawing.svg import words as drawn_words
 
 MARGIN, SIDE, CELL, LINE, COLUMNS = 24, 84, 132, 16, 6
 FONT = "font-family=\"system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif\""
@@ -25,8 +26,6 @@ def answers_sheet(
     images: (channels, height, width), uint8, or floats on the 0…1 scale. words: (true, first, second) of each image.
     names: of the two that answered; A and B stand for them below the images.
     """
-    import vl_convert
-
     columns = min(COLUMNS, max(1, len(images)))
     width = max(2 * MARGIN + columns * CELL, 480)
     letters = int((width - 2 * MARGIN) / 7)
@@ -54,9 +53,9 @@ def answers_sheet(
         for line, (key, said) in enumerate((("A", first), ("B", second)), 2):
             colour = palette.good if said == true else palette.bad
             parts.append(_text(x, y + SIDE + line * LINE, f"{key} {said}", colour, 12.5))
-    return vl_convert.svg_to_png("\n".join([*parts, "</svg>"]), scale=1.5)
+    return render.svg_to_png("\n".join([*parts, "</svg>"]), scale=1.5)
 
 
 def _text(x: float, y: float, text: str, colour: str, size: float, weight: str = "400") -> str:
-    shown = text if len(text) <= 90 else text[:89] + "…"
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{colour}">{escape(shown)}</text>'
+    place = f'x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}"'
+    return f'<text {place} fill="{colour}">{drawn_words(text, 90)}</text>'

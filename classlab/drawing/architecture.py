@@ -6,11 +6,11 @@ Layers that only follow another one, such as norms and activations, stand in its
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TYPE_CHECKING
 
 from classlab.drawing.layers import count, sides
 from classlab.drawing.palette import LIGHT, Palette
+from classlab.drawing.svg import words as drawn_words
 
 if TYPE_CHECKING:
     from classlab.models.layers import Layer, LayerTable
@@ -19,6 +19,7 @@ IMAGE = -1
 WIDTH, ROW, TOP = 460, 58, 34
 MAPS, WORDS, FIELDS = 74, 138, 404  # where the columns begin; the last one's middle
 FRONT, DEPTH = 34, 26  # the largest map's side, and how far many channels reach back
+DESCRIPTION = 20_000  # characters
 EYE = 36  # the side of the small image in which a field is drawn
 FOLLOWS = {
     *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Hardtanh"),
@@ -52,7 +53,7 @@ def architecture(table: "LayerTable", palette: Palette = LIGHT) -> str:
     height = TOP + ROW * len(blocks) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="{escape(_description(table, blocks))}" '
+        f'role="img" aria-label="{drawn_words(_description(table, blocks), DESCRIPTION)}" '
         "font-family=\"system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif\">",
         f'<rect width="{WIDTH}" height="{height}" fill="{palette.paper}"/>',
         _text(MAPS, 16, "map", palette.muted, 11.5, "middle"),
@@ -204,7 +205,7 @@ def _description(table: "LayerTable", blocks: Sequence[Block]) -> str:
 
 def _text(x: float, y: float, words: str, colour: str, size: float, anchor: str = "start") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}">{escape(words)}</text>'
+    return f'<text {place} fill="{colour}">{drawn_words(words)}</text>'
 
 
 def _box(left: float, top: float, wide: float, tall: float, style: str) -> str:

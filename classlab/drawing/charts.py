@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from classlab.drawing.palette import LIGHT, Palette
+from classlab.drawing.svg import short
 
 if TYPE_CHECKING:
     import altair as alt
@@ -320,7 +321,7 @@ def _values(rows: list[dict[str, Any]], title: str, log: bool) -> "alt.Y":
 def _label_expression(splits: Sequence[str], labels: Mapping[str, str]) -> str:
     import json
 
-    return f"({json.dumps({split: labels.get(split, split) for split in splits})})[datum.label]"
+    return f"({json.dumps({split: short(labels.get(split, split)) for split in splits})})[datum.label]"
 
 
 def _label_angle(names: Sequence[str]) -> int:

@@ -3,28 +3,25 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from classlab import files
 from classlab.drawing import render, sheet
 from classlab.drawing.blocks import Block, Document, Drawing, Figures, Pictures, Strips, Table
 from classlab.drawing.palette import LIGHT
 from classlab.drawing.written import csv_text, latex
-from classlab.errors import UserError
+from classlab.plain_text import printable
 
 
 def write(document: Document, folder: Path) -> list[Path]:
     """Write every figure and table of the document into the folder, made if need be, and return the files.
 
-    Raises UserError where the folder cannot be written to.
+    Raises UserError where the folder cannot be written to; each file is then there whole, or as it was before.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return [_written(folder / name, content) for name, content in _contents(document)]
-    except OSError as error:
-        raise UserError(f"figures cannot be written to {folder}: {error.strerror}") from None
-
-
-def _written(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
+    files.make_folder(folder)
+    written = []
+    for name, content in _contents(document):
+        files.write(folder / name, content)
+        written.append(folder / name)
+    return written
 
 
 def _contents(document: Document) -> Iterator[tuple[str, bytes]]:
@@ -60,6 +57,6 @@ def _of_chart(chart: "render.Chart", description: str) -> Iterator[tuple[str, by
 
 
 def _of_svg(text: str) -> Iterator[tuple[str, bytes]]:
-    yield ".svg", text.encode()
+    yield ".svg", printable(text).encode()
     yield ".png", render.svg_to_png(text)
     yield ".pdf", render.svg_to_pdf(text)

@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 
 from classlab.drawing.blocks import Picture
+from classlab.plain_text import printable
 
 GAP = 1  # pixels of the image between neighbours
 
@@ -66,7 +67,8 @@ def gallery(pictures: Sequence[Picture], side: int = 84) -> Html:
     side: the width of a picture on the screen, in CSS pixels.
     """
     figures = "".join(_figure(picture, side) for picture in pictures)
-    return Html(f'<div style="display:flex;flex-wrap:wrap;gap:12px;font-variant-numeric:tabular-nums">{figures}</div>')
+    style = "display:flex;flex-wrap:wrap;gap:12px;font-variant-numeric:tabular-nums"
+    return Html(printable(f'<div style="{style}">{figures}</div>'))
 
 
 def _figure(picture: Picture, side: int) -> str:

@@ -23,6 +23,7 @@ from classlab.drawing.blocks import (
     Words,
 )
 from classlab.drawing.palette import LIGHT
+from classlab.plain_text import printable
 
 SCALE = 1.5  # dots a point, so that lines are crisp; the notebook shows the picture at its own size
 TONES = {"good": LIGHT.good, "bad": LIGHT.bad, "plain": "inherit"}
@@ -65,12 +66,13 @@ def bundles(blocks: Sequence[Block]) -> Iterator[tuple[dict[str, str], dict[str,
 
 def _png(content: bytes, description: str) -> tuple[dict[str, str], dict[str, Any]]:
     width = struct.unpack(">I", content[16:20])[0]
+    description = printable(description)
     data = {"image/png": base64.b64encode(content).decode(), "text/plain": description}
     return data, {"image/png": {"width": round(width / SCALE), "alt": description}}
 
 
 def _html(text: str) -> tuple[dict[str, str], dict[str, Any]]:
-    return {"text/html": text, "text/plain": ""}, {}
+    return {"text/html": printable(text), "text/plain": ""}, {}
 
 
 def _caption(text: str) -> str:

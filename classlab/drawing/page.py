@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from classlab.drawing import grids, render, tables
 from classlab.drawing.blocks import Block, Document, Figure, Figures
 from classlab.drawing.palette import DARK, LIGHT, PAGE, css_variables
+from classlab.plain_text import printable
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,7 +39,11 @@ def _template() -> "jinja2.Template":
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=False
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=False,
+        finalize=_finalised,
     )
     environment.filters["tied"] = _tied
     helpers: dict[str, Any] = {
@@ -48,10 +53,15 @@ def _template() -> "jinja2.Template":
         "data_uri": grids.data_uri,
         "still": _still,
         "moving": _moving,
-        "drawn": lambda drawing: _markup(drawing.draw(PAGE)),
+        "drawn": lambda drawing: _markup(printable(drawing.draw(PAGE))),
     }
     environment.globals.update(helpers)
     return environment.get_template("page.html")
+
+
+def _finalised(value: Any) -> Any:
+    """Return what the template writes: texts without steering characters, before they are escaped; HTML as it is."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _once() -> Callable[[str], str]:

@@ -4,7 +4,9 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from classlab import files
 from classlab.errors import UserError, listing
+from classlab.plain_text import on_a_line, printable
 
 if TYPE_CHECKING:
     import altair
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.HConcatChart
 
 FORMATS = (".svg", ".png", ".pdf")
+LONGEST = 300  # characters of a text in a chart: one of 100,000 takes minutes to be measured
+# The keys under which a chart holds formulas, which are ours and are not cut, and the words read to who cannot see it.
+WHOLE = {"expr", "labelExpr", "filter", "test", "calculate", "description"}
 
 
 def specification(chart: "Chart", description: str = "") -> dict[str, Any]:
@@ -19,7 +24,21 @@ def specification(chart: "Chart", description: str = "") -> dict[str, Any]:
     chart = chart.copy(deep=False)
     if description:
         chart.description = description
-    return chart.to_dict()
+    return _drawable(chart.to_dict())
+
+
+def _drawable(value: Any, key: str = "", in_tooltip: bool = False) -> Any:
+    """Return a part of a definition with texts that any renderer takes: a control character would end the process."""
+    if isinstance(value, str):
+        text = on_a_line(value)
+        text = text if key in WHOLE or len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+        # Vega-Lite writes the titles of a tooltip into a formula, and there a backslash begins an escape.
+        return text.replace("\\", "\\\\") if in_tooltip and key == "title" else text
+    if isinstance(value, dict):
+        return {_drawable(name): _drawable(part, name, in_tooltip or name == "tooltip") for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_drawable(part, key, in_tooltip) for part in value]
+    return value
 
 
 @functools.cache
@@ -57,23 +76,23 @@ def svg_to_png(text: str, scale: float = 2.0) -> bytes:
     """Return a drawing, SVG text, as a PNG file, `scale` pixels to each of its units."""
     import vl_convert
 
-    return vl_convert.svg_to_png(text, scale=scale)
+    return vl_convert.svg_to_png(printable(text), scale=scale)
 
 
 def svg_to_pdf(text: str) -> bytes:
     """Return a drawing, SVG text, as a one-page PDF file whose text can be selected."""
     import vl_convert
 
-    return vl_convert.svg_to_pdf(text)
+    return vl_convert.svg_to_pdf(printable(text))
 
 
 def save(chart: "Chart", path: Path) -> None:
-    """Write the chart to `path`, whose ending says how. Raises UserError for an ending that is not known."""
+    """Write the chart to `path`, whose ending says how. Raises UserError for an unknown one, and for no room."""
     ending = path.suffix.lower()
     if ending not in FORMATS:
         raise UserError(f"a chart can be written as {listing(FORMATS)}; got {path.name!r}")
     drawn = svg(chart).encode() if ending == ".svg" else png(chart) if ending == ".png" else pdf(chart)
-    path.write_bytes(drawn)
+    files.write(path, drawn)
 
 
 def _version() -> str:

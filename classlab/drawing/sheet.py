@@ -2,15 +2,16 @@
 
 import textwrap
 from collections.abc import Sequence
-from html import escape
 
 from classlab.drawing.blocks import Pictures, Strips
 from classlab.drawing.grids import data_uri, tile
 from classlab.drawing.palette import LIGHT, Palette
+from classlab.drawing.svg import short, words
 
 MARGIN, GAP, TITLE, HEADING = 24, 18, 56, 26
 LETTER = 7.2  # about the width of a letter of the row names
 SIDE = 48  # about how large an image is shown in a strip
+NOTE = 2_000  # characters
 TILE, PICTURES_ACROSS = 84, 8  # in a gallery
 
 
@@ -21,9 +22,9 @@ def sheet(title: str, strips: Strips, notes: Sequence[str] = (), palette: Palett
     most = max(len(strip.images) for _, row in strips.rows for strip in row)
     row_height, strip_width = height * scale + 8, most * (width + 1) * scale
     columns = len(strips.rows[0][1])
-    names = max(len(name) for name, _ in strips.rows) * LETTER + GAP
-    full_width = max(2 * MARGIN + names + columns * (strip_width + GAP), 2 * MARGIN + 7.5 * len(title))
-    notes = [line for note in notes for line in textwrap.wrap(note, int((full_width - 2 * MARGIN) / 6))]
+    names = max(len(short(name)) for name, _ in strips.rows) * LETTER + GAP
+    full_width = max(2 * MARGIN + names + columns * (strip_width + GAP), 2 * MARGIN + 7.5 * len(short(title)))
+    notes = [line for note in notes for line in textwrap.wrap(short(note, NOTE), int((full_width - 2 * MARGIN) / 6))]
     full_height = TITLE + HEADING + len(strips.rows) * row_height + 20 * len(notes) + MARGIN
     parts = [*_opening(full_width, full_height, title, palette), _text(MARGIN, 36, title, palette.ink, 18, "600")]
     lefts = [MARGIN + names + number * (strip_width + GAP) for number in range(columns)]
@@ -48,7 +49,7 @@ def gallery(pictures: Pictures, palette: Palette = LIGHT) -> str:
     shown = pictures.pictures
     height, width = shown[0].image.shape[1:]
     scale = max(1, round(TILE / max(height, width)))
-    longest = max((len(line) for one in shown for line in one.lines), default=0)
+    longest = max((len(short(line)) for one in shown for line in one.lines), default=0)
     wide = max(width * scale, 6.2 * longest) + GAP
     tall = height * scale + 15 * max(len(one.lines) for one in shown) + 30
     across = min(PICTURES_ACROSS, len(shown))
@@ -69,7 +70,7 @@ def gallery(pictures: Pictures, palette: Palette = LIGHT) -> str:
 def _opening(width: float, height: float, title: str, palette: Palette) -> list[str]:
     return [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" role="img" aria-label="{escape(title)}" '
+        f'width="{width:g}" height="{height:g}" role="img" aria-label="{words(title, NOTE)}" '
         "font-family=\"system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif\">",
         f'<rect width="100%" height="100%" fill="{palette.paper}"/>',
     ]
@@ -82,4 +83,4 @@ def _cut(text: str, width: float) -> str:
 
 
 def _text(x: float, y: float, text: str, colour: str, size: float, weight: str = "400") -> str:
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{colour}">{escape(text)}</text>'
+    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{colour}">{words(text)}</text>'

@@ -6,6 +6,7 @@ from typing import Any
 
 from classlab.drawing.blocks import Table
 from classlab.drawing.tables import NUMERIC, shown
+from classlab.plain_text import on_a_line, spreadsheet_safe
 
 _LATEX = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -22,11 +23,14 @@ _LATEX = {
 
 
 def csv_text(table: Table) -> str:
-    """Return headings and rows as CSV (RFC 4180, but lines end in a line feed); numbers in full, None as nothing."""
+    """Return headings and rows as CSV (RFC 4180, but lines end in a line feed); numbers in full, None as nothing.
+
+    A text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column.label for column in table.columns)
-    writer.writerows(table.rows)
+    writer.writerow(spreadsheet_safe(column.label) for column in table.columns)
+    writer.writerows([spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row] for row in table.rows)
     return stream.getvalue()
 
 
@@ -58,4 +62,4 @@ def _row(cells: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return "".join(_LATEX.get(sign, sign) for sign in on_a_line(text))

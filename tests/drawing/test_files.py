@@ -83,5 +83,5 @@ def test_tables_are_csv_and_latex_and_of_one_name_the_second_is_numbered(folder)
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"figures cannot be written to .*file"):
+    with pytest.raises(UserError, match=r"the folder .*file cannot be made: File exists"):
         files.write(DOCUMENT, tmp_path / "file")
