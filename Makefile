@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lint types imports tests bench schema clean
+.PHONY: setup demo test lint types imports tests long bench schema clean
 
 setup: .venv/.ready
 demo: .venv/.ready
@@ -23,6 +23,16 @@ imports: .venv/.ready-dev
 
 tests: .venv/.ready-dev
 	$(BIN)/python -m pytest -n 2
+
+# The long campaigns, an hour or two: hostile input and kills. A part of them: make long CASES=2000 SEED=7 KILLS=0
+CASES ?= 10000
+SEED ?= 1
+KILLS ?= 200
+JOBS ?= 2
+LONG ?= build/long-$(SEED)
+
+long: .venv/.ready-dev
+	$(BIN)/python -m tests.hostile --cases $(CASES) --kills $(KILLS) --seed $(SEED) --jobs $(JOBS) --resume $(LONG)
 
 # A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
 bench: benchmarks/.venv/.ready
