@@ -1,5 +1,7 @@
 """Class lists that somebody sent: CSV with odd cells, quotes, encodings and sizes."""
 
+import csv
+import io
 from random import Random
 
 from tests.hostile import attacks, commands, damage, rules
@@ -18,6 +20,8 @@ def make(world: World, random: Random) -> Case:
         text, note = CLASS, UNDAMAGED
     elif often(random, 25):
         text, note = _whole_text(world, random)
+    elif often(random, 30):
+        text, note = _names(world, random)
     elif often(random, 20):
         text, more = damage.table(text, random, lambda: attacks.odd_text(world, random))
         note += f"; {more}"
@@ -64,6 +68,18 @@ def make(world: World, random: Random) -> Case:
         whole=often(random, 2),
         seconds=8.0,
     )
+
+
+def _names(world: World, random: Random) -> tuple[str, str]:
+    """Return a class list that is right but for its students' names."""
+    table = io.StringIO()
+    writer = csv.writer(table, delimiter=random.choice(",;"), quoting=csv.QUOTE_ALL)
+    columns = ["born", "roll", "first", *random.sample(["last", "programme"], random.randint(0, 2))]
+    writer.writerow(columns)
+    for number in range(random.choice([1, 3, 12])):
+        names = [attacks.odd_text(world, random)[:2000].replace("\0", "") or "x" for _ in columns[2:]]
+        writer.writerow([f"{number + 1:02d}/03/02", f"B20AI{number:03d}", *names])
+    return table.getvalue(), "odd names"
 
 
 def _whole_text(world: World, random: Random) -> tuple[str, str]:

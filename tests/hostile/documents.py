@@ -38,7 +38,7 @@ def write(
         file = world.sent / name
         file.write_text(to_yaml(document))
         return file, UNDAMAGED
-    gentle = often(random, 35)
+    gentle = often(random, 50)
 
     def odd() -> Any:
         return attacks.plausible(random) if gentle else attacks.odd(world, random, attacks.RAW_YAML, named_code)
@@ -46,7 +46,7 @@ def write(
     if change and often(random, 33):
         note = change(document)
         text = damage.written(document)
-    elif often(random, 60):
+    elif often(random, 75):
         changed, note = damage.fields(document, random, odd, random.choice([1, 1, 1, 2, 3]))
         text = damage.written(changed)
     else:

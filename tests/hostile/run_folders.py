@@ -25,6 +25,10 @@ def make(world: World, random: Random) -> Case:
     name = damage.pick(random, {"run": 45, "tiny": 25, "cut": 10, "encoder": 8, "auto": 7, "seed": 5})
     donor = commands.world_name(world, name)
     run = world.take(donor)
+    if name == "encoder":
+        auto = commands.world_name(world, "auto")
+        experiment = (run / "experiment.yaml").read_text()
+        (run / "experiment.yaml").write_text(experiment.replace(auto, str(world.take(auto, "taken/auto"))))
     if often(random, 3):
         case = commands.on_run(world, run, random, "nothing in the folder")
         plain = name in ("run", "seed", "tiny") and case.words[0] in ("report", "check", "predict")
