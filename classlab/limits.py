@@ -55,18 +55,13 @@ DATASET_BYTES = 500 * MB
 WORKBOOK_FILE_BYTES = 100 * MB
 WORKBOOK_PARTS = 3_000
 WORKBOOK_BYTES = 40 * MB
-WORKBOOK_TAGS = 3 * MB
+WORKBOOK_TAGS = 2_400_000
 WORKBOOK_SHEETS = 200
 WORKBOOK_NAMES = 20_000
 WORKBOOK_CELLS = 330_000
 WORKBOOK_TEXTS = 20_000  # different ones
 WORKBOOK_TABLES = 100
-# The work on a workbook, in steps of about a microsecond: to calculate its formulas, to recognise its tables, to judge
-# cells that do not agree at once, and to tell what is wrong with them.
-WORKBOOK_READS = 30 * MB
-WORKBOOK_RECOGNISING = 10 * MB
-WORKBOOK_JUDGING = 10 * MB
-WORKBOOK_DIAGNOSING = 10 * MB
+WORKBOOK_STEPS = 13 * MB  # of work on all of it, each about half a microsecond
 
 # What is said.
 SENTENCE = 1_500  # characters

@@ -1,70 +1,86 @@
-"""Somebody's workbook, read with suspicion: sizes first, no macros, no links, every formula calculated by ourselves."""
+"""Somebody's workbook as the check asks for it: what each cell holds, every formula calculated by ourselves."""
 
-import warnings
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from classlab.errors import UserError
+from classlab import limits
 from classlab.lesson import formula as formulas
-from classlab.lesson.formula import Address, Unknown, Value
-from classlab.lesson.functions import FormulaError, as_number
+from classlab.lesson import xlsx
+from classlab.lesson.formula import Address, Formula, Needs, Pattern, Place, Token, Value
+from classlab.lesson.functions import FormulaError, Unknown, as_number
+from classlab.lesson.meter import Meter, Spent
+from classlab.lesson.xlsx import Cell
 
-MOST_BYTES = 40_000_000
-MOST_PARTS = 3000
-MOST_CELLS = 400_000
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a cell holds: a typed value, or a formula with the value stored beside it (None where none is stored)."""
-
-    value: Value
-    formula: str | None = None
+NOT_CALCULATED = "a formula that is not calculated here"
+CIRCLE = "a circle: the formula needs its own value"
+STEPS_PER_TOKEN = 10  # that reading a formula takes
+STEPS_PER_CELL = 15  # that a cell takes which is read, and looked at a few times
+Result = Value | FormulaError
 
 
 @dataclass
 class Book:
-    """The cells of all sheets by address, and the defined names. Ask `value` for a cell's value."""
+    """The cells of all sheets by address, and the defined names. Ask `value` for a cell's value.
+
+    `meter` counts the work of all formulas together; `dropped` are the cells whose formulas it did not allow.
+    """
 
     sheets: list[str]
     cells: dict[Address, Cell]
     names: dict[str, str]
-    trees: dict[tuple[Any, ...], formulas.Node | Unknown] = field(default_factory=dict)
-    values: dict[Address, "Value | FormulaError"] = field(default_factory=dict)
+    values: dict[Address, Result] = field(default_factory=dict)
+    meter: Meter = field(default_factory=lambda: Meter(limits.WORKBOOK_STEPS))
+    dropped: dict[Address, None] = field(default_factory=dict)
+    # None stands for a formula that we do not calculate.
+    _by_tokens: dict[tuple[Token, ...], Formula | None] = field(default_factory=dict)
+    _by_address: dict[Address, Formula | None] = field(default_factory=dict)
+    _above: dict[tuple[str, int], tuple[Pattern, Formula | None]] = field(default_factory=dict)
+    _meanings: dict[tuple[str, str], Formula | None] = field(default_factory=dict)
+    _of_sheets: dict[str, list[tuple[Address, Cell]]] = field(default_factory=dict)
 
-    def tree(self, address: Address) -> formulas.Node | None:
-        """Return the tree of the formula in a cell, None where there is no formula that we calculate."""
+    @cached_property
+    def _place(self) -> Place:
+        """Where formulas are calculated: one place, moved from cell to cell."""
+        return Place(Address("", 1, 1), self._ready, self.defined, self.meter.spend)
+
+    def formula(self, address: Address) -> Formula | None:
+        """Return the formula in a cell, None where there is none that we calculate."""
+        if address in self._by_address:
+            return self._by_address[address]
         cell = self.cells.get(address)
         if cell is None or cell.formula is None:
             return None
         try:
-            return self._parsed(cell.formula, address)
+            self._by_address[address] = self._read(cell.formula, cell.stands_at or address)
+        except Spent:
+            self.dropped[address] = None
+            self._by_address[address] = None
+        return self._by_address[address]
+
+    def tree(self, address: Address) -> formulas.Node | None:
+        """Return the tree of the formula in a cell, None where there is no formula that we calculate."""
+        found = self.formula(address)
+        return None if found is None else found.tree
+
+    def written(self, address: Address) -> str | None:
+        """Return the formula in a cell as it is written, None for none."""
+        cell = self.cells.get(address)
+        if cell is None or cell.formula is None or cell.stands_at is None:
+            return None if cell is None else cell.formula
+        try:
+            return formulas.moved(cell.formula, cell.stands_at, address)
         except Unknown:
-            return None
+            return cell.formula
 
-    def value(self, address: Address) -> "Value | FormulaError":
-        """Return a cell's value; a formula's is calculated, or the stored one where we do not know how.
-
-        Needs no recursion, so that a column of ten thousand rows is no deeper than one of ten.
-        """
-        waiting = [address]
-        while waiting:
-            current = waiting[-1]
-            if current in self.values:
-                waiting.pop()
-                continue
-            try:
-                self.values[current] = self._calculated(current)
-            except _Needs as needed:
-                if needed.address in waiting:
-                    self.values[current] = FormulaError("a circle: the formula needs its own value")
-                else:
-                    waiting.append(needed.address)
-        return self.values[address]
+    def value(self, address: Address) -> Result:
+        """Return a cell's value; a formula's is calculated, or the stored one where we do not know how."""
+        cell = self.cells.get(address)
+        if cell is None or cell.formula is None:
+            return None if cell is None else cell.value
+        return self.values[address] if address in self.values else settle(address, self.values, self._calculated)
 
     def number(self, address: Address) -> float | None:
         """Return a cell's value as a number, also one typed as text ("0.5", "0,5"); None where it holds none."""
@@ -73,137 +89,103 @@ class Book:
             return None
         return float(value) if isinstance(value, int | float) else as_number(value)
 
-    def defined(self, name: str, sheet: str) -> formulas.Node:
-        """Return what a defined name means on a sheet. Raises FormulaError for a name that is not defined."""
-        plain = name.rpartition("!")[2].lower()
-        owner = name.rpartition("!")[0].strip("'") or sheet
-        written = self.names.get(f"{owner}!{plain}") or self.names.get(plain)
-        if written is None:
-            raise FormulaError("#NAME?")
-        return self._parsed(written, Address(sheet, 1, 1))
+    def defined(self, name: str, sheet: str) -> Formula:
+        """Return what a defined name means on a sheet. Raises FormulaError (none is defined), Unknown and Spent."""
+        if (name, sheet) not in self._meanings:
+            plain = name.rpartition("!")[2].lower()
+            owner = name.rpartition("!")[0].strip("'") or sheet
+            written = self.names.get(f"{owner}!{plain}") or self.names.get(plain)
+            if written is None:
+                raise FormulaError("#NAME?")
+            self._meanings[name, sheet] = self._read(written, Address(sheet, 1, 1))
+        meaning = self._meanings[name, sheet]
+        if meaning is None:
+            raise Unknown(name)
+        return meaning
 
-    def by_row(self) -> Iterator[tuple[Address, Cell]]:
-        """Yield all cells, sheet by sheet, row by row."""
-        yield from sorted(self.cells.items(), key=lambda item: (self.sheets.index(item[0].sheet), item[0]))
+    def of_sheet(self, sheet: str) -> list[tuple[Address, Cell]]:
+        """Return a sheet's cells, row by row."""
+        if not self._of_sheets:
+            self._of_sheets = {name: [] for name in self.sheets}
+            for item in sorted(self.cells.items()):  # an address comes once, so that no two cells are compared
+                self._of_sheets[item[0].sheet].append(item)
+        return self._of_sheets[sheet]
 
-    def _parsed(self, written: str, base: Address) -> formulas.Node:
-        found = formulas.tokens(written, base)
-        if found not in self.trees:
+    def _read(self, written: str, base: Address) -> Formula | None:
+        """Return a formula that is read, or was: that of another row, filled down, is the same one. Raises Spent."""
+        column = base.sheet, base.column
+        above = self._above.get(column)
+        if above is None or above[0].at(base.row) != written:
+            self.meter.spend(len(written))
             try:
-                self.trees[found] = formulas.parse(found)
-            except Unknown as unknown:
-                self.trees[found] = unknown
-        tree = self.trees[found]
-        if isinstance(tree, Unknown):
-            raise tree
-        return tree
+                tokens = formulas.tokens(written, base)
+            except Unknown:
+                return None
+            if tokens not in self._by_tokens:
+                self.meter.spend(STEPS_PER_TOKEN * len(tokens))
+                self._by_tokens[tokens] = _parsed(tokens)
+            self._above[column] = above = formulas.pattern(written, base), self._by_tokens[tokens]
+        return above[1]
 
-    def _calculated(self, address: Address) -> "Value | FormulaError":
-        cell = self.cells.get(address)
-        if cell is None:
-            return None
-        if cell.formula is None:
-            return cell.value
+    def _calculated(self, address: Address) -> Result:
+        found = self.formula(address)
         try:
-            tree = self._parsed(cell.formula, address)
-            return formulas.calculate(tree, address, self._ready, lambda name: self.defined(name, address.sheet))
+            if found is not None:
+                self._place.base = address
+                return formulas.calculate(found, self._place)
         except FormulaError as error:
-            return error
+            return FormulaError(str(error))  # a new one: an error that was raised holds on to all that it went through
         except Unknown:
-            return cell.value if cell.value is not None else FormulaError(NOT_CALCULATED)
+            pass
+        except Spent:
+            self.dropped[address] = None
+        stored = self.cells[address].value
+        return FormulaError(NOT_CALCULATED) if stored is None or address in self.dropped else stored
 
     def _ready(self, address: Address) -> Value:
-        if address not in self.values:
-            raise _Needs(address)
-        value = self.values[address]
-        if isinstance(value, FormulaError):
-            raise value
-        return value
+        """Return a cell's value, if it is there. Raises Needs, and FormulaError for a cell that holds an error."""
+        if address in self.values:
+            value = self.values[address]
+            if isinstance(value, Exception):
+                raise FormulaError(str(value))
+            return value
+        cell = self.cells.get(address)
+        if cell is None or cell.formula is None:
+            return None if cell is None else cell.value
+        raise Needs(address)
 
 
-NOT_CALCULATED = "a formula that is not calculated here"
+def settle(address: Address, values: dict[Address, Any], work: Callable[[Address], Any]) -> Any:
+    """Return the value of a cell; `work` calculates one, or raises Needs, and the values are kept in `values`.
 
-
-class _Needs(Exception):
-    """Another cell has to be calculated first."""
-
-    def __init__(self, address: Address) -> None:
-        super().__init__(str(address))
-        self.address = address
+    Needs no recursion, so that a column of ten thousand rows is no deeper than one of ten.
+    """
+    waiting, begun = [address], set[Address]()
+    while waiting:
+        current = waiting[-1]
+        if current not in values:
+            try:
+                values[current] = work(current)
+            except Needs as needed:
+                begun.add(current)
+                if begun.isdisjoint(needed.addresses):
+                    waiting.extend(needed.addresses)
+                    continue
+                values[current] = FormulaError(CIRCLE)
+        waiting.pop()
+    return values[address]
 
 
 def read(file: Path) -> Book:
     """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
-    _look_before(file)
-    import openpyxl
+    found = xlsx.read(file)
+    book = Book(found.sheets, found.cells, found.names)
+    book.meter.spend(STEPS_PER_CELL * len(book.cells))
+    return book
 
+
+def _parsed(tokens: tuple[Token, ...]) -> Formula | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            written = openpyxl.load_workbook(file, keep_links=False)
-            stored = openpyxl.load_workbook(file, keep_links=False, data_only=True)
-    except Exception as error:  # a broken file may fail anywhere inside the reader
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise UserError(f"{file} cannot be read as an .xlsx workbook: {reason}") from None
-    cells: dict[Address, Cell] = {}
-    for sheet in written.worksheets:
-        values = stored[sheet.title]._cells
-        # The cells that exist: the bounding box of a hostile sheet has seventeen thousand million.
-        for (row, column), cell in sheet._cells.items():
-            found = _cell(cell.value, values[row, column].value if (row, column) in values else None)
-            if found:
-                cells[Address(sheet.title, row, column)] = found
-        if len(cells) > MOST_CELLS:
-            raise UserError(f"{file} has more than {MOST_CELLS:,} cells; that is no workbook of this lesson")
-    names = {name.lower(): str(one.attr_text) for name, one in written.defined_names.items() if one.attr_text}
-    for sheet in written.worksheets:
-        names |= {f"{sheet.title}!{name.lower()}": str(one.attr_text) for name, one in sheet.defined_names.items()}
-    return Book([sheet.title for sheet in written.worksheets], cells, names)
-
-
-def _cell(written: Any, stored: Any) -> Cell | None:
-    """Return our own cell for what openpyxl gives: a value, a formula as text, an array formula as an object."""
-    text = getattr(written, "text", written)
-    if isinstance(text, str) and text.startswith("=") and len(text) > 1:
-        return Cell(_value(stored), text)
-    value = _value(written)
-    return None if value is None else Cell(value)
-
-
-def _value(value: Any) -> Value:
-    if isinstance(value, bool | str):
-        return value if value != "" else None
-    if isinstance(value, int | float):
-        return float(value)
-    return None if value is None else str(value)
-
-
-def _look_before(file: Path) -> None:
-    """Refuse what is no workbook, or one made to harm, before any of it is read in earnest."""
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(8)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from None
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise UserError(f"{file} is an old .xls file or locked with a password; save it as .xlsx without one")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            parts = archive.infolist()
-            written = [part for part in parts if part.filename.lower().endswith((".xml", ".rels", ".vml"))]
-            sizes = sum(part.file_size for part in written), sum(part.file_size for part in parts) / 5
-            if len(parts) > MOST_PARTS or max(sizes) > MOST_BYTES:
-                raise UserError(f"{file} unpacks to more than {MOST_BYTES:,} bytes; that is no workbook of this lesson")
-            if "[Content_Types].xml" not in archive.namelist():
-                raise UserError(f"{file} is not an .xlsx workbook")
-            for part in written:
-                text = archive.read(part)
-                if any(word in text for word in DECLARATIONS):
-                    raise UserError(f"{file} declares entities of its own, which no spreadsheet does; it is not read")
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
-        raise UserError(f"{file} is not an .xlsx workbook, or is damaged") from None
-
-
-DECLARATIONS = [
-    word.encode(encoding) for word in ("<!DOCTYPE", "<!ENTITY") for encoding in ("utf-8", "utf-16-le", "utf-16-be")
-]
+        return formulas.formula_of(tokens)
+    except Unknown:
+        return None

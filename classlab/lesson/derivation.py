@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from classlab.lesson.expression import (
     Apply,
@@ -141,7 +142,8 @@ def bias(shape: Shape, layer: int, index: int) -> str:
     return f"b{sum(shape.sizes[1:layer]) + index + 1}"
 
 
-def quantities(shape: Shape) -> dict[str, Quantity]:
+@lru_cache(maxsize=8)
+def quantities(shape: Shape) -> Mapping[str, Quantity]:
     """Return every quantity of one row by name, in the order of the reports' columns."""
     given = [Quantity(f"t{k + 1}{_of(shape, e)}", "target") for e, k in _each(shape, shape.last)]
     given += [Quantity(unit(shape, 0, j, e), "input") for e, j in _each(shape, 0)]

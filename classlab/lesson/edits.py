@@ -22,6 +22,8 @@ from classlab.lesson.expression import (
     with_parts,
 )
 
+LARGEST_WRITTEN_OUT = 400  # names, numbers and operations
+
 
 class Show(Protocol):
     """Tells a name with the column it stands in, "a_h1 (column J)", or only the cell, "J5"."""
@@ -39,11 +41,24 @@ class Edit:
     sentence: str
 
 
-def edits(expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show) -> Iterator[Edit]:
-    """Yield the slips that people make with this expression, the likeliest first."""
+def edits(
+    expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show, spend: Callable[[], None]
+) -> Iterator[Edit]:
+    """Yield the slips that people make with this expression, the likeliest first. `spend` is called for each."""
+    for edit in _edits(expression, others, rows, show, spend):
+        spend()
+        yield edit
+
+
+def _edits(
+    expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show, spend: Callable[[], None]
+) -> Iterator[Edit]:
     yield Edit(Negative(expression), "has the wrong sign")
     yield from _of_slopes(expression)
-    inside = list(_inside(expression, others, rows, show, None))
+    inside: list[tuple[int, Edit]] = []
+    for ranked in _inside(expression, others, rows, show, None):
+        spend()
+        inside.append(ranked)
     yield from (edit for rank in range(3) for found, edit in inside if found == rank)
     yield from _renamings(expression, others, show)
     for old in dict.fromkeys(names(expression)):
@@ -69,10 +84,25 @@ def edits(expression: Expression, others: Sequence[str], rows: Sequence[int], sh
 
 
 def forms(expression: Expression, known: Mapping[str, Expression]) -> list[Expression]:
-    """Return the ways in which people write a gradient: as it stands, ∂E/∂o written out, and path by path."""
-    found = [expression, _written_out(expression, known)]
+    """Return the ways in which people write a gradient: as it stands, ∂E/∂o written out, and path by path.
+
+    Nobody writes out a network of so many paths that its gradients would fill a page.
+    """
+    found = [expression]
+    if _size_written_out(expression, known, {}) <= LARGEST_WRITTEN_OUT:
+        found.append(_written_out(expression, known))
     found += [_path_by_path(form) for form in found]
     return list(dict.fromkeys(found))
+
+
+def _size_written_out(expression: Expression, known: Mapping[str, Expression], sizes: dict[str, int]) -> int:
+    """Return the size of what `_written_out` makes; `sizes` keeps those of names, which are written out many times."""
+    if not isinstance(expression, Name):
+        return 1 + sum(_size_written_out(part, known, sizes) for part in parts(expression))
+    if expression.name not in sizes:
+        handed_back = expression.name.startswith(("∂E/∂o", "∂E/∂h")) and expression.name in known
+        sizes[expression.name] = _size_written_out(known[expression.name], known, sizes) if handed_back else 1
+    return sizes[expression.name]
 
 
 def _written_out(expression: Expression, known: Mapping[str, Expression]) -> Expression:

@@ -69,6 +69,7 @@ class Apply:
 
 
 Expression = Number | Name | Sum | Product | Negative | Quotient | Square | Apply
+Computed = Callable[[Callable[[Name], Any]], Any]  # an expression as a function of what each name means
 
 
 def _exp(x: float) -> float:
@@ -161,25 +162,46 @@ def names(expression: Expression) -> Iterator[Name]:
         yield from names(part)
 
 
-def evaluate(expression: Expression, value: Callable[[Name], float]) -> float:
-    """Return the number that the expression means, given what each name means."""
+def size(expression: Expression) -> int:
+    """Return how many numbers, names and operations the expression holds."""
+    return 1 + sum(size(part) for part in parts(expression))
+
+
+def evaluate(
+    expression: Expression, value: Callable[[Name], Any], functions: Mapping[str, Callable[[Any], Any]] = FUNCTIONS
+) -> Any:
+    """Return the number that the expression means, given what each name means.
+
+    With functions for arrays, names may mean arrays, float64 of one shape; so does the expression then.
+    """
+    return compiled(expression, functions)(value)
+
+
+def compiled(expression: Expression, functions: Mapping[str, Callable[[Any], Any]] = FUNCTIONS) -> Computed:
+    """Return the expression as a function of what each name means, for one that is evaluated many times."""
     match expression:
         case Number(number):
-            return number
+            return lambda value: number
         case Name():
-            return value(expression)
+            return lambda value: value(expression)
         case Sum(terms):
-            return sum(evaluate(term, value) for term in terms)
+            added = [compiled(term, functions) for term in terms]
+            return lambda value: sum([term(value) for term in added])
         case Product(factors):
-            return math.prod(evaluate(factor, value) for factor in factors)
+            multiplied = [compiled(factor, functions) for factor in factors]
+            return lambda value: math.prod([factor(value) for factor in multiplied])
         case Negative(inner):
-            return -evaluate(inner, value)
+            positive = compiled(inner, functions)
+            return lambda value: -positive(value)
         case Square(inner):
-            return evaluate(inner, value) ** 2
+            base = compiled(inner, functions)
+            return lambda value: base(value) ** 2
         case Quotient(numerator, denominator):
-            return evaluate(numerator, value) / evaluate(denominator, value)
-        case Apply(function, inner):
-            return FUNCTIONS[function](evaluate(inner, value))
+            above, below = compiled(numerator, functions), compiled(denominator, functions)
+            return lambda value: above(value) / below(value)
+        case Apply(name, inner):
+            function, given = functions[name], compiled(inner, functions)
+            return lambda value: function(given(value))
 
 
 def differential(expression: Expression, value: Callable[[Name], float], change: Callable[[Name], float]) -> float:

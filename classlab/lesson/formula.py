@@ -6,21 +6,22 @@ files, look-ups) is Unknown, and the caller falls back on the value that the fil
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from classlab.lesson.functions import FUNCTIONS, FormulaError, number, power
+from classlab.lesson.functions import FUNCTIONS, LARGEST_BLOCK, FormulaError, Unknown, check_size, number, power
 
-LONGEST = 4000
-DEEPEST = 60
-LARGEST_RANGE = 20_000
-
-
-class Unknown(Exception):
-    """A formula that uses something we do not calculate."""
+LONGEST = 4000  # characters
+DEEPEST = 60  # brackets within brackets
+TALLEST = 120  # operations on the way from a tree's top to its lowest leaf: 1+1+1+… is as tall as it is long
+MOST_NAMES_OPEN = 2  # names within names
+LONGEST_TEXT = 32_767  # characters in a cell
+STEPS_PER_FORMULA = 6  # that it takes besides those of its parts
+LARGEST_ROW_WRITTEN = 9_999_999
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,7 @@ class Call:
 Node = Literal | Reference | Range | Defined | Operation | Call
 
 
-@dataclass(frozen=True, order=True)
-class Address:
+class Address(NamedTuple):
     """A cell of a sheet, row and column counted from 1."""
 
     sheet: str
@@ -95,8 +95,18 @@ class Address:
         return f"{letters(self.column)}{self.row}"
 
 
+address_of = partial(tuple.__new__, Address)  # of a sheet, a row and a column; twice as fast as Address itself
 Value = float | str | bool | None
 Lookup = Callable[[Address], Value]
+
+
+class Needs(Exception):
+    """Other cells have to be calculated first."""
+
+    def __init__(self, *addresses: Address) -> None:
+        super().__init__(addresses)
+        self.addresses = addresses
+
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -138,31 +148,37 @@ def tokens(formula: str, base: Address) -> tuple[Token, ...]:
 
     Raises Unknown for what is no token of ours.
     """
+    return tuple(token for token, _ in _scan(formula, base))
+
+
+def _scan(formula: str, base: Address) -> Iterator[tuple[Token, re.Match[str]]]:
+    """Yield the tokens with the matches that hold their places."""
     if len(formula) > LONGEST:
         raise Unknown("too long")
-    found: list[Token] = []
     place, end = 1 if formula.startswith("=") else 0, len(formula.rstrip())
     while place < end:
         match = _TOKEN.match(formula, place)
         if not match:
             raise Unknown(formula[place : place + 12])
-        kind = match.lastgroup or ""
-        if match["external"]:
-            raise Unknown("a link to another file")
-        if match["reference"]:
-            found.append(("reference", _reference(match, base)))
-        elif match["text"] is not None:
-            found.append(("text", match["text"][1:-1].replace('""', '"')))
-        elif match["number"]:
-            found.append(("number", float(match["number"])))
-        elif match["error"]:
-            found.append(("error", match["error"]))
-        elif match["function"]:
-            found.append(("function", match["function"].upper().removeprefix("_XLFN.")))
-        else:
-            found.append((kind, match[kind]))
+        yield _token(match, base), match
         place = match.end()
-    return tuple(found)
+
+
+def _token(match: re.Match[str], base: Address) -> Token:
+    kind = match.lastgroup or ""
+    if match["external"]:
+        raise Unknown("a link to another file")
+    if match["reference"]:
+        return "reference", _reference(match, base)
+    if match["text"] is not None:
+        return "text", match["text"][1:-1].replace('""', '"')
+    if match["number"]:
+        return "number", float(match["number"])
+    if match["error"]:
+        return "error", match["error"]
+    if match["function"]:
+        return "function", match["function"].upper().removeprefix("_XLFN.")
+    return kind, match[kind]
 
 
 def _reference(match: re.Match[str], base: Address) -> Reference | Range:
@@ -187,23 +203,80 @@ def _reference(match: re.Match[str], base: Address) -> Reference | Range:
     return Range(first, corner(match["c2"], match["r2"])) if match["c2"] else first
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A formula's text with a %d for each row that moves when it is filled down, and those rows, relative to its own.
+
+    So a column of ten thousand equal formulas is read once.
+    """
+
+    text: str
+    rows: tuple[int, ...]
+    highest: int
+    lowest: int
+
+    def at(self, row: int) -> str | None:
+        """Return the formula's text in another row; None where a reference would leave the sheet."""
+        if row + self.highest < 1 or row + self.lowest > LARGEST_ROW_WRITTEN:
+            return None
+        return self.text % tuple([row + distance for distance in self.rows])
+
+
+def pattern(formula: str, base: Address) -> Pattern:
+    """Return the pattern of a formula that `tokens` reads."""
+    pieces: list[str] = []
+    rows: list[int] = []
+    done = 0
+    for _, match in _scan(formula, base):
+        for group in ("r1", "r2"):
+            if match[group] and not match[group].startswith("$"):
+                start, end = match.span(group)
+                pieces.append(formula[done:start].replace("%", "%%"))
+                rows.append(int(match[group]) - base.row)
+                done = end
+    text = "%d".join([*pieces, formula[done:].replace("%", "%%")])
+    return Pattern(text, tuple(rows), min(rows, default=0), max(rows, default=0))
+
+
+def moved(formula: str, base: Address, to: Address) -> str:
+    """Return the text of the formula in `base` as it reads in `to`: filled down, or across."""
+    pieces: list[str] = []
+    done = 0
+    for _, match in _scan(formula, base):
+        for column, row in (("c1", "r1"), ("c2", "r2")):
+            if match[column]:
+                start, end = match.start(column), match.end(row)
+                across, down = match[column], match[row]
+                if not across.startswith("$"):
+                    across = letters(max(number_of(across) + to.column - base.column, 1))
+                if not down.startswith("$"):
+                    down = str(max(int(down) + to.row - base.row, 1))
+                pieces += [formula[done:start], across, down]
+                done = end
+    return "".join([*pieces, formula[done:]])
+
+
 def parse(found: tuple[Token, ...]) -> Node:
-    """Return the tree of a formula's tokens. Raises Unknown where they make none."""
+    """Return the tree of a formula's tokens. Raises Unknown where they make none, or one of too many levels."""
     parser = _Parser(found)
-    node = parser.comparison(0)
+    node = parser.expression(0)
     if parser.place < len(found):
         raise Unknown("unexpected text")
     return node
 
 
-class _Parser:
-    """Recursive descent with a spreadsheet's precedence: %, then minus, then ^, then *, then +, then &, then =."""
+# A spreadsheet's precedence, the weakest first. Its minus binds tighter than all of them, and its % still tighter.
+LEVELS = (("=", "<", ">", "<=", ">=", "<>"), ("&",), ("+", "-"), ("*", "/"), ("^",))
+LEVEL = {sign: level for level, signs in enumerate(LEVELS) for sign in signs}
 
-    LEVELS = (("=", "<", ">", "<=", ">=", "<>"), ("&",), ("+", "-"), ("*", "/"), ("^",))
+
+class _Parser:
+    """Precedence climbing; operators of one level, ^ too, are taken from the left, as spreadsheets do."""
 
     def __init__(self, found: tuple[Token, ...]) -> None:
         self.tokens = found
         self.place = 0
+        self.heights: dict[int, int] = {}  # by the node's id; a leaf has none
 
     def peek(self) -> Token:
         return self.tokens[self.place] if self.place < len(self.tokens) else ("end", None)
@@ -214,27 +287,37 @@ class _Parser:
             return True
         return False
 
-    def comparison(self, depth: int, level: int = 0) -> Node:
+    def made(self, node: Operation | Call, inner: Sequence[Node]) -> Node:
+        """Return a new node, unless the tree is too tall with it for what walks down trees."""
+        height = 1 + max((self.heights.get(id(part), 0) for part in inner), default=0)
+        if height > TALLEST:
+            raise Unknown("too deep")
+        self.heights[id(node)] = height
+        return node
+
+    def expression(self, depth: int, weakest: int = 0) -> Node:
         if depth > DEEPEST:
             raise Unknown("too deep")
-        if level == len(self.LEVELS):
-            return self.signed(depth + 1)
-        node = self.comparison(depth, level + 1)
-        while self.peek()[0] == "sign" and self.peek()[1] in self.LEVELS[level]:
-            sign = self.peek()[1]
+        node = self.signed(depth)
+        while True:
+            kind, sign = self.peek()
+            level = LEVEL.get(sign, -1) if kind == "sign" else -1
+            if level < weakest:
+                return node
             self.place += 1
-            node = Operation(sign, (node, self.comparison(depth, level + 1)))
-        return node
+            pair = node, self.expression(depth, level + 1)
+            node = self.made(Operation(sign, pair), pair)
 
     def signed(self, depth: int) -> Node:
         if depth > DEEPEST:
             raise Unknown("too deep")
         for sign in "+-":
             if self.take(sign):
-                return Operation(sign, (self.signed(depth + 1),))
+                inner = self.signed(depth + 1)
+                return self.made(Operation(sign, (inner,)), (inner,))
         node = self.primary(depth)
         while self.take("%"):
-            node = Operation("%", (node,))
+            node = self.made(Operation("%", (node,)), (node,))
         return node
 
     def primary(self, depth: int) -> Node:
@@ -249,9 +332,10 @@ class _Parser:
         if kind == "name":
             return Literal(value.upper() == "TRUE") if value.upper() in ("TRUE", "FALSE") else Defined(value)
         if kind == "function":
-            return Call(value, self.arguments(depth))
+            arguments = self.arguments(depth)
+            return self.made(Call(value, arguments), arguments)
         if (kind, value) == ("sign", "("):
-            node = self.comparison(depth + 1)
+            node = self.expression(depth + 1)
             if self.take(")"):
                 return node
         raise Unknown("unexpected text")
@@ -259,9 +343,9 @@ class _Parser:
     def arguments(self, depth: int) -> tuple[Node, ...]:
         if self.take(")"):
             return ()
-        found = [self.comparison(depth + 1)]
+        found = [self.expression(depth + 1)]
         while self.take(",") or self.take(";"):
-            found.append(self.comparison(depth + 1))
+            found.append(self.expression(depth + 1))
         if not self.take(")"):
             raise Unknown("a bracket is missing")
         return tuple(found)
@@ -277,50 +361,52 @@ def references(node: Node) -> Iterator[Reference | Range | Defined]:
                 yield from references(part)
 
 
-def calculate(node: Node, base: Address, cell: Lookup, defined: Callable[[str], Node], rounding: bool = True) -> Value:
-    """Return the value of a formula at `base`. `cell` gives other cells' values, `defined` what a defined name means.
+@dataclass(eq=False)
+class Formula:
+    """A formula that was read: its tree, and its size, the number of its tokens. Equal formulas share one object."""
 
-    With `rounding` off ROUND changes nothing. Raises FormulaError or Unknown.
+    tree: Node
+    size: int
+
+    @cached_property
+    def run(self) -> "Run":
+        """The tree as nested functions, several times as fast as a walk down the tree each time."""
+        return _compiled(self.tree)
+
+
+def formula_of(found: tuple[Token, ...]) -> Formula:
+    """Return the formula of some tokens. Raises Unknown."""
+    return Formula(parse(found), len(found))
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a formula is calculated: in which cell, what other cells and, by name and sheet, defined names mean there.
+
+    `spend` is told of work before it is done. With `rounding` off ROUND changes nothing. `depth` counts the defined
+    names that are open.
     """
 
-    def go(node: Node) -> Any:
-        match node:
-            case Literal(value):
-                return value
-            case Reference():
-                return cell(node.at(base))
-            case Range(first, last):
-                return _block(first.at(base), last.at(base), cell)
-            case Defined(name):
-                return go(defined(name))
-            case Operation(sign, (inner,)):
-                return _one(sign, go(inner))
-            case Operation(sign, (left, right)):
-                return _two(sign, go(left), go(right))
-            case Call("IF", (condition, *rest)) if 1 <= len(rest) <= 2:
-                return go(rest[0]) if number(go(condition)) else go(rest[1]) if len(rest) == 2 else False
-            case Call("IFERROR", (first, second)):
-                try:
-                    return go(first)
-                except FormulaError:
-                    return go(second)
-            case Call("ROUND", (inner, _)) if not rounding:
-                return go(inner)
-            case Call(name, ()) if name.startswith("#"):
-                raise FormulaError(name)
-            case Call(name, arguments) if name in FUNCTIONS:
-                return _call(name, [go(argument) for argument in arguments])
-        raise Unknown(node.name if isinstance(node, Call) else "an array")
+    base: Address
+    cell: Lookup
+    defined: Callable[[str, str], Formula]
+    spend: Callable[[int], None]
+    rounding: bool = True
+    depth: int = 0
 
+
+Run = Callable[[Place], Any]
+
+
+def calculate(formula: Formula, place: Place) -> Value:
+    """Return the value of a formula. Raises FormulaError or Unknown, and what `place` raises: Needs, Spent."""
+    place.spend(STEPS_PER_FORMULA + formula.size)
     try:
-        with np.errstate(all="ignore"):
-            result = go(node)
+        result = formula.run(place)
     except (OverflowError, ValueError):
         raise FormulaError("#NUM!") from None
     except ZeroDivisionError:
         raise FormulaError("#DIV/0!") from None
-    except RecursionError:
-        raise Unknown("too deep") from None
     if isinstance(result, np.ndarray):
         if result.size != 1:
             raise FormulaError("#VALUE!")
@@ -330,38 +416,179 @@ def calculate(node: Node, base: Address, cell: Lookup, defined: Callable[[str], 
     return result
 
 
-def _block(first: Address, last: Address, cell: Lookup) -> np.ndarray:
+def _compiled(node: Node) -> Run:
+    match node:
+        case Literal(value):
+            return lambda place: value
+        case Reference():
+            return _reading(node)
+        case Range(first, last):
+            return lambda place: _block(first.at(place.base), last.at(place.base), place)
+        case Defined(name):
+            return lambda place: _meaning(name, place)
+        case Operation(sign, (inner,)):
+            run = _compiled(inner)
+            return lambda place: _one(sign, run(place), place)
+        case Operation(sign, (left, right)):
+            return _operating(sign, _compiled(left), _compiled(right))
+        case Call("IF", (condition, *rest)) if 1 <= len(rest) <= 2:
+            return _choosing(_compiled(condition), [_compiled(part) for part in rest])
+        case Call("IFERROR", (first, second)):
+            return _mending(_compiled(first), _compiled(second))
+        case Call("ROUND", (inner, digits)):
+            exact = _compiled(inner)
+            rounded = _calling("ROUND", [exact, _compiled(digits)])
+            return lambda place: rounded(place) if place.rounding else exact(place)
+        case Call(name, ()) if name.startswith("#"):
+            return _failing(FormulaError, name)
+        case Call(name, arguments) if name in FUNCTIONS:
+            return _calling(name, [_compiled(argument) for argument in arguments])
+    return _failing(Unknown, node.name if isinstance(node, Call) else "an array")
+
+
+def _failing(kind: type[Exception], text: str) -> Run:
+    def run(place: Place) -> Any:
+        raise kind(text)
+
+    return run
+
+
+def _reading(node: Reference) -> Run:
+    sheet, row, column = node.sheet, node.row, node.column
+    if sheet or node.row_fixed or node.column_fixed:
+        return lambda place: place.cell(node.at(place.base))
+
+    def run(place: Place) -> Any:
+        base = place.base
+        down, across = base[1] + row, base[2] + column
+        if down < 1 or across < 1:
+            raise FormulaError("#REF!")
+        return place.cell(address_of((base[0], down, across)))
+
+    return run
+
+
+def _operating(sign: str, left: Run, right: Run) -> Run:
+    plain = PLAIN.get(sign)
+
+    def run(place: Place) -> Any:
+        a, b = left(place), right(place)
+        if plain and type(a) is float and type(b) is float:
+            return plain(a, b)
+        return _two(sign, a, b, place)
+
+    return run
+
+
+def _choosing(condition: Run, rest: Sequence[Run]) -> Run:
+    def run(place: Place) -> Any:
+        return rest[0](place) if number(condition(place)) else rest[1](place) if len(rest) == 2 else False
+
+    return run
+
+
+def _mending(first: Run, second: Run) -> Run:
+    def run(place: Place) -> Any:
+        try:
+            return first(place)
+        except FormulaError:
+            return second(place)
+
+    return run
+
+
+def _calling(name: str, arguments: Sequence[Run]) -> Run:
+    function, fewest, most = FUNCTIONS[name]
+
+    def run(place: Place) -> Any:
+        given = [argument(place) for argument in arguments]
+        if not fewest <= len(given) <= most:
+            raise FormulaError("#VALUE!")
+        with np.errstate(all="ignore"):
+            result = function(*given)
+        if isinstance(result, np.generic):
+            return result.item()
+        return _spent(result, place) if isinstance(result, np.ndarray) else result
+
+    return run
+
+
+def _meaning(name: str, place: Place) -> Any:
+    """Return the value of a defined name, which may be defined by other names, or by itself."""
+    meaning = place.defined(name, place.base.sheet)
+    place.spend(meaning.size)
+    if place.depth >= MOST_NAMES_OPEN:
+        raise Unknown("too deep")
+    place.depth += 1
+    try:
+        return meaning.run(place)
+    finally:
+        place.depth -= 1
+
+
+def _block(first: Address, last: Address, place: Place) -> np.ndarray:
     rows = range(min(first.row, last.row), max(first.row, last.row) + 1)
     columns = range(min(first.column, last.column), max(first.column, last.column) + 1)
-    if len(rows) * len(columns) > LARGEST_RANGE:
+    if len(rows) * len(columns) > LARGEST_BLOCK:
         raise Unknown("a very large range")
-    # A block skips texts and blanks, which become NaN here and are left out by SUM and its like.
-    values = [[cell(Address(first.sheet, row, column)) for column in columns] for row in rows]
-    plain = [[math.nan if value is None or isinstance(value, str | bool) else value for value in row] for row in values]
-    return np.array(plain, dtype=np.float64)
+    place.spend(len(rows) * len(columns))
+    missing: list[Address] = []
+    values: list[float] = []
+    for row in rows:
+        for column in columns:
+            try:
+                value = place.cell(address_of((first.sheet, row, column)))
+            except Needs as needed:
+                missing += needed.addresses
+                continue
+            # A block skips texts and blanks, which become NaN here and are left out by SUM and its like.
+            values.append(math.nan if value is None or isinstance(value, str | bool) else value)
+    if missing:
+        raise Needs(*missing)
+    return np.array(values, dtype=np.float64).reshape(len(rows), len(columns))
 
 
-def _one(sign: str, value: Any) -> Any:
+def _spent(block: np.ndarray, place: Place) -> np.ndarray:
+    """Return a block that was calculated, and count the work."""
+    place.spend(block.size // 4)
+    return block
+
+
+def _one(sign: str, value: Any, place: Place) -> Any:
     plain = number(value)
+    if isinstance(plain, np.ndarray):
+        _spent(plain, place)
     return -plain if sign == "-" else plain / 100 if sign == "%" else plain
 
 
-def _two(sign: str, left: Any, right: Any) -> Any:
+def _two(sign: str, left: Any, right: Any, place: Place) -> Any:
     if sign == "&":
-        return f"{left if left is not None else ''}{right if right is not None else ''}"
-    if sign in COMPARISONS:
-        if isinstance(left, str) and isinstance(right, str):
-            left, right = left.lower(), right.lower()
-            return COMPARISONS[sign](left, right)
-        return COMPARISONS[sign](number(left), number(right))
+        text = f"{left if left is not None else ''}{right if right is not None else ''}"
+        place.spend(len(text) // 10)
+        if len(text) > LONGEST_TEXT:
+            raise FormulaError("#VALUE!")
+        return text
+    if sign in COMPARISONS and isinstance(left, str) and isinstance(right, str):
+        return COMPARISONS[sign](left.lower(), right.lower())
     a, b = number(left), number(right)
-    if sign == "^":
-        return power(a, b)
-    if sign == "/" and not isinstance(b, np.ndarray) and b == 0:
+    check_size(a, b)
+    with np.errstate(all="ignore"):
+        result = COMPARISONS[sign](a, b) if sign in COMPARISONS else power(a, b) if sign == "^" else PLAIN[sign](a, b)
+    return _spent(result, place) if isinstance(result, np.ndarray) else result
+
+
+def _divided(a: Any, b: Any) -> Any:
+    if not isinstance(b, np.ndarray) and b == 0:
         raise FormulaError("#DIV/0!")
-    return {"+": lambda: a + b, "-": lambda: a - b, "*": lambda: a * b, "/": lambda: a / b}[sign]()
+    return a / b
 
 
+PLAIN: dict[str, Callable[[Any, Any], Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": _divided,
+}
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,
     "<>": lambda a, b: a != b,
@@ -370,10 +597,3 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<=": lambda a, b: a <= b,
     ">=": lambda a, b: a >= b,
 }
-
-
-def _call(name: str, arguments: list[Any]) -> Any:
-    function, fewest, most = FUNCTIONS[name]
-    if not fewest <= len(arguments) <= most:
-        raise FormulaError("#VALUE!")
-    return function(*arguments)

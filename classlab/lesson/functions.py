@@ -12,14 +12,21 @@ class FormulaError(Exception):
     """What a spreadsheet shows in place of a number: #DIV/0!, #VALUE!, #NUM!, #REF!, #NAME?."""
 
 
+class Unknown(Exception):
+    """A formula that uses something we do not calculate."""
+
+
+LARGEST_BLOCK = 20_000  # numbers
+LONGEST_NUMBER = 60  # characters
 NUMBER = re.compile(r"\s*[-+−]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*")
 
 
 def as_number(text: str) -> float | None:
-    """Return the number that a text is, with a point or a comma; None where it is none."""
-    if not NUMBER.fullmatch(text):
+    """Return the number that a text is, with a point or a comma; None where it is none, or too large for one."""
+    if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
         return None
-    return float(text.strip().replace("−", "-").replace(",", "."))
+    found = float(text.strip().replace("−", "-").replace(",", "."))
+    return found if math.isfinite(found) else None
 
 
 def number(value: Any) -> Any:
@@ -36,8 +43,16 @@ def number(value: Any) -> Any:
     return float(value)
 
 
+def check_size(*blocks: Any) -> None:
+    """Raise Unknown where an operation on all of them makes a very large block: a column times a row is one."""
+    shapes = [block.shape for block in blocks if isinstance(block, np.ndarray)]
+    if len(shapes) > 1 and math.prod(np.broadcast_shapes(*shapes)) > LARGEST_BLOCK:
+        raise Unknown("a very large block")
+
+
 def power(a: Any, b: Any) -> Any:
     """Return a to the power b, or the error that a spreadsheet shows."""
+    check_size(a, b)
     if not isinstance(a, np.ndarray) and not isinstance(b, np.ndarray):
         if a == 0 and b < 0:
             raise FormulaError("#DIV/0!")
@@ -92,8 +107,21 @@ def _average(*arguments: Any) -> float:
 def _sum_of_products(*arguments: Any) -> float:
     product = np.ones(())
     for argument in arguments:
+        check_size(product, argument)
         product = product * number(argument)
     return float(np.sum(product))
+
+
+def _sum_of_squared_differences(a: Any, b: Any) -> float:
+    check_size(a, b)
+    return float(np.sum((number(a) - number(b)) ** 2))
+
+
+def _matrix_product(a: Any, b: Any) -> Any:
+    left, right = np.atleast_2d(number(a)), np.atleast_2d(number(b))
+    if left.shape[0] * right.shape[1] > LARGEST_BLOCK:
+        raise Unknown("a very large block")
+    return left @ right
 
 
 MANY = 255
@@ -120,8 +148,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "MIN": (lambda *a: min(_all(a), default=0.0), 1, MANY),
     "SUMSQ": (lambda *a: math.fsum(x * x for x in _all(a)), 1, MANY),
     "SUMPRODUCT": (_sum_of_products, 1, MANY),
-    "SUMXMY2": (lambda a, b: float(np.sum((number(a) - number(b)) ** 2)), 2, 2),
-    "MMULT": (lambda a, b: np.atleast_2d(number(a)) @ np.atleast_2d(number(b)), 2, 2),
+    "SUMXMY2": (_sum_of_squared_differences, 2, 2),
+    "MMULT": (_matrix_product, 2, 2),
     "TRANSPOSE": (lambda a: np.atleast_2d(number(a)).T, 1, 1),
     "AND": (lambda *a: all(_all(a)), 1, MANY),
     "OR": (lambda *a: any(_all(a)), 1, MANY),

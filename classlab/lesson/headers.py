@@ -31,12 +31,15 @@ _GRADIENT = (
 )
 
 
+LONGEST = 60  # characters of a header
+
+
 def quantity_named(header: object) -> str | None:
     """Return the quantity that a header means, in our names ("∂E/∂w1"), or None.
 
     Also known: "new w1" for an updated weight in a column of its own, "∂a_o1/∂o1" for any single link, and "η".
     """
-    if not isinstance(header, str) or not 0 < len(header) <= 60:
+    if not isinstance(header, str) or not 0 < len(header) <= LONGEST:
         return None
     text = _plain(header)
     example = re.search(r"\[(\d+)\]$", text)
@@ -89,7 +92,8 @@ def setting_named(text: object) -> tuple[str, float | None] | None:
 
 def _plain(header: str) -> str:
     """Lower case, no blanks, one sign for every way to write a partial derivative; "h1 = w1·i1 + …" is cut to h1."""
-    text = unicodedata.normalize("NFKC", header).lower()
+    # One sign may stand for eighteen, and patterns take their time with long texts.
+    text = unicodedata.normalize("NFKC", header).lower()[: 2 * LONGEST]
     text = text.replace("\\partial", "∂").replace("partial", "∂").replace("\\frac", "")
     text = re.sub(r"[\s${}\\^]", "", text.replace("}{", "}/{"))
     text = re.sub(r"[∂δ∆]|(?<![a-z])delta", "d", text)

@@ -17,6 +17,8 @@ OUTPUTS = ("sigmoid", "softmax")
 LOSSES = ("squared_error", "cross_entropy")
 MOST_UNITS = 12
 MOST_LAYERS = 6
+MOST_EXAMPLES = 100
+MOST_TERMS = 5_000  # weights times examples: what all gradients together add up
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,34 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from classlab.lesson.book import Book
+from classlab.lesson.book import Book, Cell
 from classlab.lesson.derivation import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
-from classlab.lesson.expression import Expression, Name, differential, evaluate, minus, multiply
-from classlab.lesson.formula import Address
-from classlab.lesson.tables import Table, Written
+from classlab.lesson.expression import (
+    Computed,
+    Expression,
+    Name,
+    compiled,
+    differential,
+    evaluate,
+    minus,
+    multiply,
+    size,
+)
+from classlab.lesson.formula import Address, Formula
+from classlab.lesson.meter import Meter
+from classlab.lesson.tables import Key, Table, Written
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
-Key = tuple[str, int]
 
 
 class Missing(Exception):
@@ -29,35 +40,101 @@ class Broken(Missing):
     """A quantity whose cell holds no number (an error, a text), so that nothing can be computed from it."""
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a column holds, row by row: its cells, None where nothing stands, their numbers, the formulas we know."""
+
+    cells: list[Cell | None]
+    numbers: list[float | None]
+    known: list[Formula | None]
+
+    @cached_property
+    def count(self) -> int:
+        """How many cells hold something."""
+        return len(self.cells) - self.cells.count(None)
+
+    @cached_property
+    def formulas(self) -> list[bool]:
+        """Which cells hold formulas."""
+        return [cell is not None and cell.formula is not None for cell in self.cells]
+
+    @cached_property
+    def typed(self) -> bool:
+        """Whether there is no formula in the column."""
+        return not any(self.formulas)
+
+    @cached_property
+    def from_above(self) -> list[float | None]:
+        """The numbers, each taken from the cells above where a cell has none."""
+        found: list[float | None] = []
+        for number in self.numbers:
+            found.append(found[-1] if number is None and found else number)
+        return found
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """The numbers as float64, (rows,); not a number where a cell has none."""
+        return np.array(self.numbers, np.float64)
+
+
+def held(book: Book, table: Table) -> dict[str, Held]:
+    """Return what each column of a table holds. Formulas are calculated row by row, as they follow from each other."""
+    found = {name: Held([], [], []) for name in table.columns}
+    for address, (name, _) in table.places():
+        column, cell = found[name], book.cells.get(address)
+        column.cells.append(cell)
+        column.numbers.append(None if cell is None else book.number(address))
+        column.known.append(None if cell is None or cell.formula is None else book.formula(address))
+    return found
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits."""
+
+    digits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    single: frozenset[str] = frozenset()
+
+
 @dataclass
 class Reading:
-    """A table as a network. `numbers` are those in its cells.
+    """A table as a network. `held` is what its columns hold, `rounded` how.
 
-    `rate` is the learning rate to hold updates against, `rate_at` where it stands. `constants` are inputs and targets
-    that are not in the table, `beside` where they stand, `taken` the remark if they stand nowhere.
+    `rate` is the learning rate to hold updates against, `rate_at` where it stands, `written` all rates of the sheet.
+    `constants` are inputs and targets that are not in the table, `beside` where they stand, `taken` the remark if they
+    stand nowhere. `meter` counts the work.
     """
 
     book: Book
     table: Table
-    numbers: dict[Key, float | None]
+    held: Mapping[str, Held]
     shape: Shape
+    meter: Meter
+    written: Sequence[Written] = ()
+    rounded: Rounded = field(default_factory=Rounded)
     rate: float | None = None
     rate_at: Written | None = None
     constants: dict[str, float] = field(default_factory=dict)
     beside: dict[Address, str] = field(default_factory=dict)
     taken: str = ""
+    trials: dict[tuple[int, bool], dict[Address, Any]] = field(default_factory=dict)
     _random: dict[tuple[int, int, bool], dict[str, float]] = field(default_factory=dict)
 
     @cached_property
-    def quantities(self) -> dict[str, Quantity]:
+    def quantities(self) -> Mapping[str, Quantity]:
         """All quantities of the recognised network, by name."""
         return quantities(self.shape)
+
+    @cached_property
+    def parameters(self) -> Collection[str]:
+        """The names of all weights and biases."""
+        return parameters(self.shape)
 
     @cached_property
     def expressions(self) -> dict[str, Expression]:
         """The formula of every name that is computed from its row, or, for parameters, from the row before."""
         found = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
-        for name in parameters(self.shape):
+        for name in self.parameters:
             new = f"new {name}"
             if new in self.table.columns:
                 found[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
@@ -70,26 +147,36 @@ class Reading:
     def order(self) -> list[str]:
         """The table's known columns in the order in which they are computed; links (∂a_o1/∂o1) before gradients."""
         computed = list(self.quantities)
-        new = [f"new {name}" for name in parameters(self.shape)]
+        new = [f"new {name}" for name in self.parameters]
         links = [name for name in self.table.columns if self.link(name)]
         first = next(index for index, name in enumerate(computed) if name.startswith("∂"))
         return [name for name in computed[:first] + links + computed[first:] + new if name in self.table.columns]
 
     @cached_property
-    def places(self) -> dict[Address, Key]:
-        """What each cell of the table is."""
-        return self.table.places()
+    def costs(self) -> dict[str, int]:
+        """How many steps it takes to compute each name."""
+        return {name: 1 + size(expression) for name, expression in self.expressions.items()}
 
     def own(self, name: str, row: int) -> float | None:
         """Return what the table holds. Inputs and targets may be given once, at the top or beside the table."""
-        number = self.numbers.get((name, row))
-        if number is None and name in self.quantities and self.quantities[name].kind in ("input", "target"):
-            if name not in self.table.columns:
-                return self.constants.get(name)
-            return next(
-                (n for n in (self.numbers.get((name, above)) for above in range(row, -1, -1)) if n is not None), None
-            )
-        return number
+        column = self._numbers.get(name)
+        if column is None:
+            return self.constants.get(name) if self.is_given(name) else None
+        return column[row] if 0 <= row < len(column) else None
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[float | None]]:
+        return {
+            name: column.from_above if self.is_given(name) else column.numbers for name, column in self.held.items()
+        }
+
+    @cached_property
+    def _computed(self) -> dict[str, Computed]:
+        return {name: compiled(expression) for name, expression in self.expressions.items()}
+
+    def is_given(self, name: str) -> bool:
+        """Say whether a name is an input or a target of the network."""
+        return name in self.quantities and self.quantities[name].kind in ("input", "target")
 
     def link(self, name: str) -> tuple[str, str] | None:
         """Return (above, below) for a derivative that is no quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
@@ -106,27 +193,8 @@ class Reading:
 
         `instead` replaces cells; `used` collects those that were read. Raises Missing.
         """
-        instead, used = instead or {}, set() if used is None else used
-
-        def value(name: str, row: int) -> float:
-            used.add((name, row))
-            number = instead.get((name, row), self.own(name, row) if row >= 0 else None)
-            if number is not None:
-                return number
-            if name == RATE:
-                if self.rate is None:
-                    raise Missing(RATE)
-                return self.rate
-            if name in self.table.columns and self.table.address(name, max(row, 0)) in self.book.cells:
-                raise Broken(name)
-            if name not in self.expressions or name in parameters(self.shape):
-                raise Missing(name)
-            if (name, row) not in derived:
-                derived[name, row] = self.compute(name, row, value)
-            return derived[name, row]
-
-        derived: dict[Key, float] = {}
-        return self.compute(name, row, value)
+        values = _Values(self, instead or {}, set() if used is None else used)
+        return self.compute(name, row, values.value)
 
     def compute(self, name: str, row: int, value: Callable[[str, int], float]) -> float:
         """Return the name's formula, or its link, evaluated with values from `value`."""
@@ -137,34 +205,32 @@ class Reading:
             return value(inner.name, row + shift)
 
         link = self.link(name)
+        self.meter.spend(self._link_cost if link else self.costs[name])
         try:
             if link:
                 return self._link(link[0], link[1], lambda inner: value(inner.name, row))
-            return evaluate(self.expressions[name], lookup)
+            return self._computed[name](lookup)
         except (ZeroDivisionError, OverflowError, ValueError):
             return math.nan
 
+    @cached_property
+    def _link_cost(self) -> int:
+        """How many steps a link takes: it may lead through the whole network, deriving each product by each factor."""
+        return 3 * sum(self.costs.values())
+
     def _link(self, above: str, below: str, value: Callable[[Name], float]) -> float:
-        known: dict[str, float] = {below: 1.0}
-
-        def change(name: Name) -> float:
-            if name.name not in known:
-                expression = self.quantities[name.name].expression
-                known[name.name] = differential(expression, value, change) if expression is not None else 0.0
-            return known[name.name]
-
-        return change(Name(above))
+        return _Changes(self.quantities, value, {below: 1.0}).change(Name(above))
 
     def tolerance(self, name: str, row: int, expected: float) -> float:
         """Return how far a cell may be from what it should hold: by rounding, if its column is typed rounded."""
         plain = ABSOLUTE + RELATIVE * abs(expected)
-        if self.book.cells[self.table.address(name, row)].formula is not None:
+        if self.held[name].formulas[row]:
             return plain
         used: set[Key] = set()
         centre = self.expected(name, row, used=used)
         allowed = plain + self.rounding(name, row)
         for key in used:
-            half = self.rounding(*key) if key[0] in self.table.columns and key[1] >= 0 else 0.0
+            half = self.rounding(*key) if key[1] >= 0 else 0.0
             number = self.own(*key) if half else None
             if number is not None:
                 allowed += abs(self.expected(name, row, {key: number + half}) - centre)
@@ -172,55 +238,15 @@ class Reading:
 
     def rounding(self, name: str, row: int) -> float:
         """Return half of the last digit of a typed number, as its whole column is typed; 0 for formulas and givens."""
-        first = row == 0 and self._kind(name) == "parameter"
-        digits = self._digits.get(name)
-        if first or digits is None or self.table.address(name, row) not in self.book.cells:
+        digits = self.rounded.digits.get(name)
+        if digits is None or self.held[name].cells[row] is None or (row == 0 and self.kind(name) == "parameter"):
             return 0.0
         number = self.own(name, row) or 0.0
         by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
         half = 0.505 * max(10.0 ** -digits[0], by_figures)
-        return half + SINGLE * abs(number) if name in self._single else half
+        return half + SINGLE * abs(number) if name in self.rounded.single else half
 
-    @cached_property
-    def _digits(self) -> dict[str, tuple[int, int]]:
-        """Most decimals and most significant figures of each typed column.
-
-        One with too few numbers to tell has at least the digits usual among its kind (gradients, …), or among all.
-        """
-        own = {name: _most_digits(numbers) for name, numbers in self._typed.items() if numbers}
-        found: dict[str, tuple[int, int]] = {}
-        for name, numbers in self._typed.items():
-            alike = [name] if len(numbers) >= ENOUGH else self._alike(name)
-            usual = [statistics.median_low(counts) for counts in zip(*(own[one] for one in alike), strict=True)]
-            if usual:
-                decimals, figures = own.get(name, (0, 0))
-                found[name] = max(decimals, usual[0]), max(figures, usual[1])
-        return found
-
-    def _alike(self, name: str) -> list[str]:
-        """Return the typed columns of the same kind, or all; none where even these have too few numbers to tell."""
-        filled = [other for other, numbers in self._typed.items() if numbers]
-        kin = [other for other in filled if self._kind(other) == self._kind(name)]
-        return next((some for some in (kin, filled) if sum(len(self._typed[one]) for one in some) >= ENOUGH), [])
-
-    @cached_property
-    def _single(self) -> set[str]:
-        """The typed columns in which every number is one of 32 bits."""
-        return {name for name, numbers in self._typed.items() if numbers and all(map(_is_single, numbers))}
-
-    @cached_property
-    def _typed(self) -> dict[str, list[float]]:
-        """The computed numbers, but for zeros, of each column in which no number is a formula."""
-        found: dict[str, list[float]] = {}
-        for name in self.table.columns:
-            kind, rows = self._kind(name), range(len(self.table.lines))
-            cells = [self.book.cells.get(self.table.address(name, row)) for row in rows]
-            if kind != "given" and not any(cell is not None and cell.formula is not None for cell in cells):
-                computed = rows[1:] if kind == "parameter" else rows
-                found[name] = [number for row in computed if (number := self.numbers[name, row])]
-        return found
-
-    def _kind(self, name: str) -> str:
+    def kind(self, name: str) -> str:
         """What is rounded alike has one kind."""
         kind = self.quantities[name].kind if name in self.quantities else "link"
         alike = {"input": "given", "target": "given", "weight": "parameter", "bias": "parameter", "total": "error"}
@@ -229,7 +255,10 @@ class Reading:
     def agrees(self, name: str, row: int, expected: float) -> bool:
         """Say whether the cell holds what it should."""
         number = self.own(name, row)
-        return number is not None and abs(number - expected) <= self.tolerance(name, row, expected)
+        if number is None or not math.isfinite(expected):
+            return False
+        apart = abs(number - expected)
+        return apart <= ABSOLUTE + RELATIVE * abs(expected) or apart <= self.tolerance(name, row, expected)
 
     def random_row(self, seed: int, row: int, free: bool = False) -> dict[str, float]:
         """Return a row of the same network with other weights, everything in it right: what formulas are tried on.
@@ -239,6 +268,7 @@ class Reading:
         """
         if (seed, row, free) in self._random:
             return self._random[seed, row, free]
+        self.meter.spend(self._link_cost)
         generator = np.random.default_rng([seed, row + 100_000])
         common = np.random.default_rng(seed)  # inputs, targets and the rate are the same in every row
         given = {
@@ -255,16 +285,109 @@ class Reading:
             if quantity.expression is None:
                 found[name] = given.get(name, drawn)
             else:
-                found[name] = evaluate(quantity.expression, lambda inner: found[inner.name])
+                found[name] = _or_nan(evaluate, quantity.expression, lambda inner: found[inner.name])
         for name in self.table.columns:
             link = self.link(name)
             if link:
-                found[name] = self._link(link[0], link[1], lambda inner: found[inner.name])
+                self.meter.spend(self._link_cost)
+                found[name] = _or_nan(self._link, *link, lambda inner: found[inner.name])
             elif name.startswith("new "):
                 old = name.removeprefix("new ")
-                found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
+                if old in found and f"∂E/∂{old}" in found:
+                    found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
         self._random[seed, row, free] = found
         return found
+
+
+class _Values:
+    """The values that one cell's formula reads: those of other cells, or computed where there is no such column.
+
+    A class, for a function that calls itself by way of others is garbage that only a search for it finds.
+    """
+
+    def __init__(self, reading: Reading, instead: Mapping[Key, float], used: set[Key]) -> None:
+        self.reading, self.instead, self.used = reading, instead, used
+        self.derived: dict[Key, float] = {}
+
+    def value(self, name: str, row: int) -> float:
+        """Return the value of a name in a row. Raises Missing."""
+        reading, key = self.reading, (name, row)
+        self.used.add(key)
+        number = self.instead[key] if key in self.instead else reading.own(name, row)
+        if number is not None:
+            return number
+        if name == RATE:
+            if reading.rate is None:
+                raise Missing(RATE)
+            return reading.rate
+        if name in reading.held and reading.held[name].cells[max(row, 0)] is not None:
+            raise Broken(name)
+        if name not in reading.expressions or name in reading.parameters:
+            raise Missing(name)
+        if key not in self.derived:
+            self.derived[key] = reading.compute(name, row, self.value)
+        return self.derived[key]
+
+
+class _Changes:
+    """How much each quantity changes with one of them, by the chain rule; `known` starts with that one's 1."""
+
+    def __init__(
+        self, quantities: Mapping[str, Quantity], value: Callable[[Name], float], known: dict[str, float]
+    ) -> None:
+        self.quantities, self.value, self.known = quantities, value, known
+
+    def change(self, name: Name) -> float:
+        """Return how much a quantity changes."""
+        if name.name not in self.known:
+            expression = self.quantities[name.name].expression
+            found = differential(expression, self.value, self.change) if expression is not None else 0.0
+            self.known[name.name] = found
+        return self.known[name.name]
+
+
+def rounded(reading: Reading) -> Rounded:
+    """Return how the typed columns of a table are rounded.
+
+    One with too few numbers to tell has at least the digits usual among its kind (gradients, …), or among all.
+    """
+    typed = _typed(reading)
+    own = {name: _most_digits(numbers) for name, numbers in typed.items() if numbers}
+    found: dict[str, tuple[int, int]] = {}
+    for name, numbers in typed.items():
+        alike = [name] if len(numbers) >= ENOUGH else _alike(reading, typed, name)
+        usual = [statistics.median_low(counts) for counts in zip(*(own[other] for other in alike), strict=True)]
+        if usual:
+            decimals, figures = own.get(name, (0, 0))
+            found[name] = max(decimals, usual[0]), max(figures, usual[1])
+    single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers))}
+    return Rounded(found, frozenset(single))
+
+
+def _typed(reading: Reading) -> dict[str, list[float]]:
+    """Return the computed numbers, but for zeros, of each column in which no number is a formula."""
+    found: dict[str, list[float]] = {}
+    for name, column in reading.held.items():
+        kind = reading.kind(name)
+        if kind != "given" and column.typed:
+            computed = column.numbers[1:] if kind == "parameter" else column.numbers
+            found[name] = [number for number in computed if number]
+    return found
+
+
+def _alike(reading: Reading, typed: Mapping[str, list[float]], name: str) -> list[str]:
+    """Return the typed columns of the same kind, or all; none where even these have too few numbers to tell."""
+    filled = [other for other, numbers in typed.items() if numbers]
+    kin = [other for other in filled if reading.kind(other) == reading.kind(name)]
+    return next((some for some in (kin, filled) if sum(len(typed[other]) for other in some) >= ENOUGH), [])
+
+
+def _or_nan(compute: Callable[..., float], *given: Any) -> float:
+    """Return what is computed, not a number where a number on the way is too large or there is none."""
+    try:
+        return compute(*given)
+    except (ZeroDivisionError, OverflowError, ValueError):
+        return math.nan
 
 
 def _most_digits(numbers: Sequence[float]) -> tuple[int, int]:

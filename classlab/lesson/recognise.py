@@ -11,8 +11,9 @@ from classlab.errors import UserError
 from classlab.lesson import tables
 from classlab.lesson.book import Book
 from classlab.lesson.derivation import RATE, Quantity, Shape, parameters
-from classlab.lesson.network import LIKE, MOST_UNITS, WEIGHTS
-from classlab.lesson.reading import Missing, Reading
+from classlab.lesson.meter import Meter
+from classlab.lesson.network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
+from classlab.lesson.reading import Missing, Reading, held, rounded
 from classlab.lesson.tables import Table, Written
 
 SAMPLE = 8
@@ -22,18 +23,20 @@ LOSSES = ("squared_error", "whole_squared_error", "cross_entropy")
 LEAST_GAIN = 1e-9
 
 
-def read(book: Book, table: Table, theirs: Collection[Written | None] = ()) -> Reading:
+def read(
+    book: Book, table: Table, written: Sequence[Written], theirs: Collection[Written | None], meter: Meter
+) -> Reading:
     """Recognise the network of a table: sizes from its columns, everything else from its numbers.
 
-    theirs: the learning rates nearest to the other tables of the workbook.
-    Raises UserError where the columns make no network.
+    written: the learning rates on its sheet, nearest first; theirs: those nearest to the workbook's other tables.
+    Raises UserError where the columns make no network, and Spent where that takes more than `meter` allows.
     """
     shape = _sizes(table)
-    numbers = {key: book.number(address) for address, key in table.places().items()}
     beside = tables.settings(book, table)
     constants = {name: written.value for name, written in beside.items() if name not in table.columns}
     at = {written.address: name for name, written in beside.items()}
-    found = Reading(book, table, numbers, shape, constants=constants, beside=at)
+    found = Reading(book, table, held(book, table), shape, meter, written, constants=constants, beside=at)
+    found.rounded = rounded(found)
     _complete_constants(found)
     found, _ = _fitted(found)
     found.rate, found.rate_at = _rate(found, theirs)
@@ -53,7 +56,9 @@ def _inferred_rate(reading: Reading) -> float | None:
             slope = reading.own(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
         except Missing:
             continue
-        if before is not None and after is not None and slope and math.isfinite(slope):
+        if before is None or after is None or not slope or not math.isfinite(slope):
+            continue
+        if math.isfinite((before - after) / slope):
             ratios.append((abs(slope), (before - after) / slope))
     steep = max((slope for slope, _ in ratios), default=0.0)
     told = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
@@ -87,10 +92,15 @@ def _sizes(table: Table) -> Shape:
     inputs = count("i") or (round((weights - above) / after[0]) if after[0] else 0)
     sizes = (inputs, *after)
     wanted = sum(a * b for a, b in itertools.pairwise(sizes))
-    if not all(1 <= size <= MOST_UNITS for size in sizes) or weights != wanted:
-        told = "-".join(map(str, sizes))
+    if not all(1 <= size <= MOST_UNITS for size in sizes) or len(sizes) > MOST_LAYERS or weights != wanted:
+        told = "-".join(map(str, sizes[: MOST_LAYERS + 1])) + ("-…" if len(sizes) > MOST_LAYERS + 1 else "")
         raise UserError(
             f"sheet {table.sheet!r}: the columns make no network: {weights} weights, where {told} units need {wanted}"
+        )
+    if examples > MOST_EXAMPLES or examples * weights > MOST_TERMS:
+        raise UserError(
+            f"sheet {table.sheet!r}: the columns make a network too large to check: {weights} weights with "
+            f"{examples:,} examples; the two multiplied may be up to {MOST_TERMS:,}, the examples up to {MOST_EXAMPLES}"
         )
     deltas = any(name.startswith(("∂E/∂o", "∂E/∂h")) for name in plain)
     return Shape(sizes, biases=any(name[0] == "b" for name in plain), examples=examples, with_deltas=deltas)
@@ -185,8 +195,8 @@ def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float |
     if RATE in reading.table.columns:
         return None, None
     followed = _inferred_rate(reading)
-    written = tables.rates(reading.book, reading.table)
-    if tables.nearest_rate(reading.book, reading.table) not in theirs:
+    written = reading.written
+    if tables.nearest(written) not in theirs:
         written = [rate for rate in written if rate not in theirs]
     near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
     in_cells = [rate for rate in written if rate.address.row > 0]

@@ -6,25 +6,35 @@ are matched on the rows as they are.
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from classlab.lesson import formula as formulas
-from classlab.lesson.derivation import RATE, parameters
+from classlab.lesson.book import settle
+from classlab.lesson.derivation import RATE
 from classlab.lesson.edits import Edit, edits, forms, shifted
-from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell
-from classlab.lesson.formula import Address, Reference, Unknown, Value
-from classlab.lesson.functions import FormulaError
-from classlab.lesson.reading import Key, Missing, Reading
+from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, size
+from classlab.lesson.formula import Address, Formula, Needs, Place, Reference, Value
+from classlab.lesson.functions import FormulaError, Unknown
+from classlab.lesson.meter import Spent
+from classlab.lesson.reading import Missing, Reading
+from classlab.lesson.tables import Key
 
 SEEDS = (1, 2, 3)
-DEEPEST = 40
 CLOSE = 1e-9
+LONGEST_RIGHT = 1_000  # characters of a right formula that is told
+STEPS_PER_TOKEN = 5  # that reading a formula takes
 
 
-def is_right_formula(reading: Reading, key: Key) -> bool:
-    """Say whether the cell's formula computes the right thing whatever the other cells hold."""
+def is_right_formula(reading: Reading, key: Key) -> bool | None:
+    """Say whether the cell's formula computes the right thing whatever the other cells hold.
+
+    None where that cannot be told, because we do not calculate the formula or another one that it needs.
+    """
     try:
         return all(_close(_tried(reading, key, seed), _wanted(reading, key, seed)) for seed in SEEDS)
-    except (FormulaError, Unknown, Missing, KeyError):
+    except Unknown:
+        return None
+    except (FormulaError, Missing, KeyError):
         return False
 
 
@@ -45,7 +55,8 @@ def right_formula(reading: Reading, key: Key) -> str | None:
         at_row = row + (-1 if inner.name == RATE and not name.startswith("new") else inner.row)
         if inner.name in reading.table.columns:
             return str(reading.table.address(inner.name, at_row))
-        if inner.name in reading.expressions and inner.name not in parameters(reading.shape):
+        if inner.name in reading.expressions and inner.name not in reading.parameters:
+            reading.meter.spend(reading.costs[inner.name])  # what is missing may itself need what is missing, and so on
             inlined = shifted(reading.expressions[inner.name], inner.row)
             return f"({in_a_cell(inlined, address)})"
         beside = next((at for at, one in reading.beside.items() if one == inner.name), None)
@@ -57,9 +68,10 @@ def right_formula(reading: Reading, key: Key) -> str | None:
         return f"{constant:.12g}"
 
     try:
-        return "=" + in_a_cell(reading.expressions[name], address)
-    except Missing:
+        written = "=" + in_a_cell(reading.expressions[name], address)
+    except (Missing, Spent):
         return None
+    return written if len(written) <= LONGEST_RIGHT else None
 
 
 def edit_of(reading: Reading, key: Key, free: bool) -> str | None:
@@ -74,6 +86,7 @@ def edit_of(reading: Reading, key: Key, free: bool) -> str | None:
     if all(_close(give, want) for give, want in zip(gives, usual, strict=True)):
         return None
     for edit in _all_edits(reading, key):
+        reading.meter.spend(reading.costs[key[0]])
         trials = (_trial(reading, edit.expression, key, seed, free) for seed in SEEDS)
         if all(_close(give, trial) for give, trial in zip(gives, trials, strict=True)):
             return edit.sentence
@@ -131,10 +144,9 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
     tree = reading.book.tree(address)
     if tree is None:
         return None
-    outside = [
-        ref for ref in formulas.references(tree) if isinstance(ref, Reference) and _is_outside(reading, ref, address)
-    ]
-    for ref in outside:
+    for ref in formulas.references(tree):
+        if not isinstance(ref, Reference) or not _is_outside(reading, ref, address):
+            continue
         at = ref.at(address)
         holds = reading.book.value(at)
         rate = reading.rate_at
@@ -156,7 +168,7 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
 
 def _is_outside(reading: Reading, ref: Reference, base: Address) -> bool:
     try:
-        return ref.at(base) not in reading.places
+        return reading.table.key(ref.at(base)) is None
     except FormulaError:
         return False
 
@@ -164,10 +176,13 @@ def _is_outside(reading: Reading, ref: Reference, base: Address) -> bool:
 def _where_it_was(reading: Reading, key: Key, ref: Reference) -> Address | None:
     """Return the cell that the same formula named in the first row that has it, where it was right; else None."""
     name, row = key
-    tree = reading.book.tree(reading.table.address(*key))
+    if ref.row_fixed and ref.column_fixed:
+        return None
+    reading.meter.spend(row)
+    formula = reading.book.formula(reading.table.address(*key))
     for earlier in range(row):
         at = reading.table.address(name, earlier)
-        if reading.book.tree(at) == tree and not (ref.row_fixed and ref.column_fixed):
+        if reading.book.formula(at) is formula:
             return ref.at(at)
     return None
 
@@ -175,10 +190,8 @@ def _where_it_was(reading: Reading, key: Key, ref: Reference) -> Address | None:
 def _of_typed_number(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
     name, row = key
     number = reading.own(name, row)
-    rows = range(len(reading.table.lines))
-    cells = [reading.book.cells.get(reading.table.address(name, one)) for one in rows]
     above = reading.own(name, row - 1) if row else None
-    if any(cell is not None and cell.formula is not None for cell in cells):
+    if not reading.held[name].typed:
         same = f", that of the row above ({reading.table.address(name, row - 1)}) again" if above == number else ""
         return f"holds a number typed over the formula{same}"
     if above is not None and above == number:
@@ -187,6 +200,7 @@ def _of_typed_number(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> s
     fine = min((reading.rounding(name, one) for one in run), default=0.0) < 1e-7
     if name in reading.expressions and (fine or len(run) == 3):
         for edit in _all_edits(reading, key):
+            reading.meter.spend(reading.costs[name])
             if all(_matches_as_it_is(reading, edit.expression, name, one) for one in run):
                 return edit.sentence
     return _typing_slip(reading, key) or "does not follow from its row"
@@ -238,6 +252,7 @@ def _typing_slip(reading: Reading, key: Key) -> str | None:
 def _all_edits(reading: Reading, key: Key) -> Iterator[Edit]:
     name, row = key
     last = len(reading.table.lines) - 1 - row
+    spend = reading.meter.spend
     shifts = [shift for shift in (-1, 0, -2, 1, -row, 2, -3) if -row <= shift <= last]
     others = [other for other in [*reading.quantities, RATE, *_links(reading)] if other != name]
 
@@ -250,7 +265,7 @@ def _all_edits(reading: Reading, key: Key) -> Iterator[Edit]:
         return f"{inner.name} ({f'row {at.row}' if reading.table.turned else f'column {formulas.letters(at.column)}'})"
 
     for base in forms(reading.expressions[name], reading.expressions):
-        yield from edits(base, others, list(dict.fromkeys(shifts)), show)
+        yield from edits(base, others, list(dict.fromkeys(shifts)), show, partial(spend, 10 + size(base)))
 
 
 def _links(reading: Reading) -> list[str]:
@@ -259,17 +274,16 @@ def _links(reading: Reading) -> list[str]:
 
 def _other_number(reading: Reading, key: Key) -> str | None:
     """Say which plain number of the formula should be the learning rate, or another plain number."""
-    address = reading.table.address(*key)
-    tree = reading.book.tree(address)
-    if tree is None:
+    formula = reading.book.formula(reading.table.address(*key))
+    if formula is None:
         return None
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
     at = f" ({reading.rate_at.address})" if reading.rate_at and reading.rate_at.usable else ""
     right = {f"η = {reading.rate:g}{at}": reading.rate} if reading.rate and key[0][0] in "wbn" else {}
     right |= {f"{number:g}": number for number in (0.5, 1.0, 2.0)}
     for told, number in right.items():
-        for changed, old in _numbers_changed(tree, number):
-            if old != number and _gives(reading, changed, key, wanted):
+        for changed, old in _numbers_changed(formula.tree, number):
+            if old != number and _gives(reading, Formula(changed, formula.size), key, wanted):
                 return f"has {old:g} where {told} belongs"
     return None
 
@@ -304,24 +318,25 @@ def _around(node: formulas.Node, inner: tuple[formulas.Node, ...]) -> formulas.N
 def _changed_until_right(reading: Reading, key: Key) -> str | None:
     """Change one reference or one sign of the formula itself, or add a pair of brackets, until it is right."""
     address = reading.table.address(*key)
-    tree, cell = reading.book.tree(address), reading.book.cells[address]
-    if tree is None or cell.formula is None:
+    formula, cell = reading.book.formula(address), reading.book.cells[address]
+    if formula is None or cell.formula is None:
         return None
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
-    for changed, told in _changes(reading, tree, key):
-        if _gives(reading, changed, key, wanted):
+    for changed, told in _changes(reading, formula.tree, key):
+        if _gives(reading, Formula(changed, formula.size), key, wanted):
             return told
-    found = formulas.tokens(cell.formula, address)
+    found = formulas.tokens(cell.formula, cell.stands_at or address)
     if len(found) > 60:
         return None
     for start in range(len(found)):
         for end in range(start + 3, len(found) + 1):
             braced = (*found[:start], ("sign", "("), *found[start:end], ("sign", ")"), *found[end:])
+            reading.meter.spend(STEPS_PER_TOKEN * len(braced))
             try:
                 node = formulas.parse(braced)
             except Unknown:
                 continue
-            if node != tree and _gives(reading, node, key, wanted):
+            if node != formula.tree and _gives(reading, Formula(node, len(braced)), key, wanted):
                 return "needs brackets: " + _written(braced, address)
     return None
 
@@ -332,7 +347,8 @@ def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[
     match node:
         case Reference() if not _is_outside(reading, node, base):
             old = node.at(base)
-            rows = {0, reading.places[old][1] - row, -1 if name[0] in "wb" else 0}
+            meant = reading.table.key(old) or key
+            rows = {0, meant[1] - row, -1 if name[0] in "wb" else 0}
             for other in reading.table.columns:
                 for shift in rows:
                     if 0 <= row + shift < len(reading.table.lines):
@@ -340,7 +356,7 @@ def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[
                         if at == base:
                             continue
                         new = Reference(None, at.row - base.row, at.column - base.column, False, False)
-                        told = f"uses {reading.places[old][0]} ({old}) where {other} ({at}) belongs"
+                        told = f"uses {meant[0]} ({old}) where {other} ({at}) belongs"
                         yield new, told
         case formulas.Operation(sign, operands):
             if len(operands) == 2:
@@ -354,11 +370,12 @@ def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[
             yield _around(node, (*inner[:index], changed, *inner[index + 1 :])), told
 
 
-def _gives(reading: Reading, node: formulas.Node, key: Key, wanted: Sequence[float]) -> bool:
+def _gives(reading: Reading, formula: Formula, key: Key, wanted: Sequence[float]) -> bool:
+    reading.meter.spend(formula.size)
+    base = reading.table.address(*key)
     try:
         return all(
-            _close(_calculated(reading, node, reading.table.address(*key), seed), want)
-            for seed, want in zip(SEEDS, wanted, strict=True)
+            _close(_calculated(reading, formula, base, seed), want) for seed, want in zip(SEEDS, wanted, strict=True)
         )
     except (FormulaError, Unknown, KeyError):
         return False
@@ -392,37 +409,59 @@ def _trial(reading: Reading, expression: Expression, key: Key, seed: int, free: 
 def _tried(reading: Reading, key: Key, seed: int, free: bool = False) -> float:
     """Return what the cell's formula gives where all recognised cells are those of the random rows."""
     address = reading.table.address(*key)
-    tree = reading.book.tree(address)
-    if tree is None:
+    formula = reading.book.formula(address)
+    if formula is None:
         raise Unknown("no formula")
-    return _calculated(reading, tree, address, seed, free)
+    return _calculated(reading, formula, address, seed, free)
 
 
-def _calculated(
-    reading: Reading, tree: formulas.Node, base: Address, seed: int, free: bool = False, depth: int = 0
-) -> float:
+def _calculated(reading: Reading, formula: Formula, base: Address, seed: int, free: bool = False) -> float:
+    """Return what a formula gives at `base`; cells that are not recognised are calculated too, and kept."""
+    values = reading.trials.setdefault((seed, free), {})
     rate_at = reading.rate_at.address if reading.rate_at else None
 
     def cell(address: Address) -> Value:
-        if address in reading.places:
-            name, row = reading.places[address]
-            found = reading.random_row(seed, row, free)
-            if name in found:
-                return found[name]
+        key = reading.table.key(address)
+        if key:
+            found = reading.random_row(seed, key[1], free)
+            if key[0] in found:
+                return found[key[0]]
         if free and (address == rate_at or address in reading.beside):
             return reading.random_row(seed, 0, free)[RATE if address == rate_at else reading.beside[address]]
-        inner = reading.book.tree(address)
-        if inner is not None and depth < DEEPEST and address != base:
-            return _calculated(reading, inner, address, seed, free, depth + 1)
-        value = reading.book.value(address)
-        if isinstance(value, FormulaError):
-            raise value
-        return value
+        if reading.book.formula(address) is None:
+            return _plain(reading.book.value(address))
+        if address not in values:
+            raise Needs(address)
+        return _plain(values[address])
 
-    result = formulas.calculate(tree, base, cell, lambda name: reading.book.defined(name, base.sheet), rounding=False)
-    if isinstance(result, str) or result is None:
-        raise FormulaError("#VALUE!")
-    return float(result)
+    def number(formula: Formula, base: Address) -> float:
+        place = Place(base, cell, reading.book.defined, reading.meter.spend, rounding=False)
+        result = formulas.calculate(formula, place)
+        if isinstance(result, str) or result is None:
+            raise FormulaError("#VALUE!")
+        return float(result)
+
+    def work(address: Address) -> Value | FormulaError | Unknown:
+        inner = reading.book.formula(address)
+        assert inner is not None, "only a formula is needed"
+        try:
+            return number(inner, address)
+        except (FormulaError, Unknown) as error:
+            return type(error)(str(error))  # a new one, as in Book
+
+    while True:
+        try:
+            return number(formula, base)
+        except Needs as needed:
+            for address in needed.addresses:
+                settle(address, values, work)
+
+
+def _plain(value: Value | FormulaError | Unknown) -> Value:
+    """Return a value; raise one that is an error."""
+    if isinstance(value, FormulaError | Unknown):
+        raise type(value)(str(value))
+    return value
 
 
 def _close(a: float, b: float, within: float = CLOSE) -> bool:

@@ -1,15 +1,42 @@
 """The tables of a workbook: where the header stands, what each column means, which rows follow, and its η."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
+from classlab import limits
+from classlab.errors import UserError
 from classlab.lesson import headers
 from classlab.lesson.book import Book
-from classlab.lesson.formula import Address, Value
+from classlab.lesson.formula import Address, Value, address_of
 from classlab.lesson.functions import as_number
 
 FEWEST_NAMES = 5
 BLANK_ROWS = 2
+MOST_LABELS = 500  # of a sheet, the first ones
+Key = tuple[str, int]
+
+
+class Meaning(NamedTuple):
+    """What a text may mean: a quantity in a header, a label of the rate, a rate, an input or target beside a table."""
+
+    quantity: str | None
+    labels_rate: bool
+    rate: float | None
+    setting: tuple[str, float | None] | None
+
+
+class Label(NamedTuple):
+    """A cell with a text that may belong to a table: what it means, and whether a formula gives it."""
+
+    address: Address
+    meaning: Meaning
+    calculated: bool
+
+
+Meanings = Mapping[str, Meaning]
 
 
 @dataclass(frozen=True)
@@ -25,7 +52,8 @@ class Written:
 class Table:
     """One table. `columns` gives each name its place across, `lines` each row its place down; both from 1.
 
-    A table that runs sideways (names down, epochs across) is `turned`; then columns are rows of the sheet.
+    A table that runs sideways (names down, epochs across) is `turned`; then columns are rows of the sheet. `labels` are
+    the texts of its sheet that announce a rate, an input or a target.
     """
 
     sheet: str
@@ -33,6 +61,7 @@ class Table:
     header: int
     lines: Sequence[int]
     turned: bool
+    labels: Sequence[Label] = ()
 
     def address(self, name: str, row: int) -> Address:
         """Return the cell of a quantity in a row; rows count from 0."""
@@ -42,34 +71,94 @@ class Table:
         """Return the cell of a header."""
         return self._at(self.header, self.columns[name])
 
-    def places(self) -> dict[Address, tuple[str, int]]:
-        """Return what each cell of the table is: a quantity and a row."""
-        return {self.address(name, row): (name, row) for name in self.columns for row in range(len(self.lines))}
+    def places(self) -> Iterator[tuple[Address, Key]]:
+        """Yield what each cell of the table is, a quantity and a row, in the order in which they stand on the sheet."""
+        rows, names = list(enumerate(self.lines)), self.columns.items()
+        if self.turned:
+            yield from ((self._at(line, column), (name, row)) for name, column in names for row, line in rows)
+        else:
+            yield from ((self._at(line, column), (name, row)) for row, line in rows for name, column in names)
+
+    def key(self, address: Address) -> Key | None:
+        """Return what a cell is, a quantity and a row; None for a cell outside."""
+        line, column = (address.column, address.row) if self.turned else (address.row, address.column)
+        name, row = self._names.get(column), self._rows.get(line)
+        return None if name is None or row is None or address.sheet != self.sheet else (name, row)
+
+    def covers(self, address: Address) -> bool:
+        """Say whether a cell is one of the table's or of its header."""
+        line, column = (address.column, address.row) if self.turned else (address.row, address.column)
+        in_header = line == self.header and column in self._names and address.sheet == self.sheet
+        return in_header or self.key(address) is not None
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return {column: name for name, column in self.columns.items()}
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {line: row for row, line in enumerate(self.lines)}
 
     def _at(self, line: int, column: int) -> Address:
-        return Address(self.sheet, column, line) if self.turned else Address(self.sheet, line, column)
+        return address_of((self.sheet, column, line) if self.turned else (self.sheet, line, column))
 
 
 def find(book: Book) -> list[Table]:
-    """Return every table of the workbook in reading order: a header row with weights and more, and numbers under it."""
+    """Return every table of the workbook in reading order: a header row with weights and more, and numbers under it.
+
+    Raises UserError for more of them, or larger ones, than are checked.
+    """
+    meanings = _meanings(book)
     found: list[Table] = []
     for sheet in book.sheets:
-        upright = list(_tables(book, sheet, turned=False))
-        found += upright or list(_tables(book, sheet, turned=True))
+        labels = list(_labels(book, sheet, meanings))
+        upright = list(_tables(book, sheet, meanings, labels, turned=False))
+        found += upright or _tables(book, sheet, meanings, labels, turned=True)
+        if len(found) > limits.WORKBOOK_TABLES:
+            most = limits.WORKBOOK_TABLES
+            raise UserError(f"the workbook holds more than {most:,} tables; at most that many are checked")
+    cells = sum(len(table.columns) * len(table.lines) for table in found)
+    if cells > limits.WORKBOOK_CELLS:
+        most = limits.WORKBOOK_CELLS
+        raise UserError(f"the tables have {cells:,} cells, empty ones among them; at most {most:,} are checked")
     return found
+
+
+def _meanings(book: Book) -> Meanings:
+    """Return what the workbook's texts mean, each of them read once."""
+    found: dict[str, Meaning] = {}
+    for cell in book.cells.values():
+        text = cell.value
+        if isinstance(text, str) and text not in found and as_number(text) is None:
+            if len(found) >= limits.WORKBOOK_TEXTS:
+                most = limits.WORKBOOK_TEXTS
+                raise UserError(f"the workbook holds more than {most:,} different texts; at most that many are read")
+            rate, setting = headers.rate_in(text), headers.setting_named(text)
+            found[text] = Meaning(headers.quantity_named(text), headers.is_rate_label(text), rate, setting)
+    return found
+
+
+def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
+    count = 0
+    for address, cell in book.of_sheet(sheet):
+        meaning = meanings.get(cell.value) if isinstance(cell.value, str) else None
+        if meaning and (meaning.labels_rate or meaning.rate is not None or meaning.setting):
+            yield Label(address, meaning, cell.formula is not None)
+            count += 1
+        if count == MOST_LABELS:
+            return
 
 
 def rates(book: Book, table: Table) -> list[Written]:
     """Return the learning rates written on the table's sheet, nearest to the header first, the sheet's name last."""
     found: list[Written] = []
-    inside = set(table.places()) | {table.header_address(name) for name in table.columns}
-    for address, cell in book.by_row():
-        if address.sheet != table.sheet or address in inside or not isinstance(cell.value, str) or cell.formula:
+    for label in table.labels:
+        if label.calculated or table.covers(label.address):
             continue
-        if headers.is_rate_label(cell.value):
-            found += list(_beside(book, address, inside))
-        elif (value := headers.rate_in(cell.value)) is not None:
-            found.append(Written(value, address, usable=False))
+        if label.meaning.labels_rate:
+            found += list(_beside(book, label.address, table))
+        elif label.meaning.rate is not None:
+            found.append(Written(label.meaning.rate, label.address, usable=False))
     start = table.header_address(next(iter(table.columns)))
     found.sort(
         key=lambda rate: (not rate.usable, abs(rate.address.row - start.row), abs(rate.address.column - start.column))
@@ -78,57 +167,57 @@ def rates(book: Book, table: Table) -> list[Written]:
     return [*found, Written(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else found
 
 
-def nearest_rate(book: Book, table: Table) -> Written | None:
-    """Return the learning rate in a cell of the table's sheet that stands nearest to its header; None for none."""
-    return next((rate for rate in rates(book, table) if rate.address.row > 0), None)
+def nearest(written: Sequence[Written]) -> Written | None:
+    """Return the learning rate in a cell that stands nearest to a table's header, of all `rates`; None for none."""
+    return next((rate for rate in written if rate.address.row > 0), None)
 
 
 def settings(book: Book, table: Table) -> dict[str, Written]:
     """Return inputs and targets that stand beside the table, as "i1 =" with a number to its right or below."""
     found: dict[str, Written] = {}
-    inside = set(table.places()) | {table.header_address(name) for name in table.columns}
-    for address, cell in book.by_row():
-        label = headers.setting_named(cell.value) if address.sheet == table.sheet and address not in inside else None
-        if label and label[0] not in found:
-            name, number = label
-            written = _beside(book, address, inside) if number is None else [Written(number, address, usable=False)]
-            found.update((name, one) for one in written)
+    for label in table.labels:
+        if label.meaning.setting and label.meaning.setting[0] not in found and not table.covers(label.address):
+            name, number = label.meaning.setting
+            at = label.address
+            written = _beside(book, at, table) if number is None else [Written(number, at, usable=False)]
+            found.update((name, beside) for beside in written)
     return found
 
 
-def _beside(book: Book, label: Address, inside: set[Address]) -> Iterator[Written]:
+def _beside(book: Book, label: Address, table: Table) -> Iterator[Written]:
     """Yield the first number right of a label, or else under, left of or above it."""
     near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, -1), (-1, 0)]
     for down, across in near:
         if label.row + down < 1 or label.column + across < 1:
             continue
         address = Address(label.sheet, label.row + down, label.column + across)
-        value = book.number(address)
-        if value is not None and address not in inside:
+        value = book.number(address) if address in book.cells else None
+        if value is not None and not table.covers(address):
             yield Written(value, address, usable=True)
             return
 
 
-def _tables(book: Book, sheet: str, turned: bool) -> Iterator[Table]:
+def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label], turned: bool) -> Iterator[Table]:
     grid: dict[int, dict[int, str]] = {}
     filled: dict[int, set[int]] = {}
-    for address, cell in book.cells.items():
-        if address.sheet != sheet:
-            continue
+    for address, cell in book.of_sheet(sheet):
         line, column = (address.column, address.row) if turned else (address.row, address.column)
-        name = headers.quantity_named(cell.value) if cell.formula is None else None
-        if name:
-            grid.setdefault(line, {})[column] = name
+        meaning = meanings.get(cell.value) if isinstance(cell.value, str) and cell.formula is None else None
+        if meaning and meaning.quantity:
+            grid.setdefault(line, {})[column] = meaning.quantity
         if cell.formula is not None or _is_number(cell.value):
             filled.setdefault(line, set()).add(column)
     heads = {line: _segments(names) for line, names in sorted(grid.items())}
     heads = {line: segments for line, segments in heads.items() if segments}
+    if sum(map(len, heads.values())) > limits.WORKBOOK_TABLES:
+        most = limits.WORKBOOK_TABLES
+        raise UserError(f"sheet {sheet!r} has more than {most:,} header rows of tables; at most that many are read")
     for line, segments in heads.items():
         for columns in segments:
             below = [other for other, more in heads.items() if other > line and _overlap(columns, more)]
             lines = _lines(filled, set(columns.values()), line, min(below, default=None))
             if lines:
-                yield Table(sheet, _kept(columns, filled, lines), line, lines, turned)
+                yield Table(sheet, _kept(columns, filled, lines), line, lines, turned, labels)
 
 
 def _is_number(value: Value) -> bool:
@@ -138,7 +227,9 @@ def _is_number(value: Value) -> bool:
 
 def _kept(columns: Mapping[str, int], filled: Mapping[int, set[int]], lines: Sequence[int]) -> dict[str, int]:
     """Leave out columns that hold next to nothing, such as the header "η" over a single number."""
-    counts = {name: sum(column in filled[line] for line in lines) for name, column in columns.items()}
+    wanted = set(columns.values())
+    held = Counter(column for line in lines for column in filled[line] & wanted)
+    counts = {name: held[column] for name, column in columns.items()}
     few = {name for name, count in counts.items() if count < 2 < len(lines) and name[0] not in "itwb"}
     few |= {name for name in columns if name == "η" and counts[name] < len(lines) / 2}
     return {name: column for name, column in columns.items() if name not in few}
@@ -147,16 +238,20 @@ def _kept(columns: Mapping[str, int], filled: Mapping[int, set[int]], lines: Seq
 def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
     """Cut a header row into tables: a name that comes again opens the next one, or is the updated weight of this."""
     segments: list[dict[str, int]] = [{}]
-    ordered = sorted(names.items())
-    for index, (column, name) in enumerate(ordered):
+    last = {name: column for column, name in sorted(names.items())}
+    reach = 0  # the last column with a name that this table has and that is no parameter's
+    for column, name in sorted(names.items()):
         current = segments[-1]
-        again = {later for _, later in ordered[index:] if later in current}
         if name not in current:
             current[name] = column
-        elif name[0] in "wb" and all(later[0] in "wb" for later in again) and f"new {name}" not in current:
+        elif name[0] in "wb" and column > reach and f"new {name}" not in current:
             current[f"new {name}"] = column
+            reach = max(reach, last.get(f"new {name}", 0))
         else:
             segments.append({name: column})
+            reach = 0
+        if name[0] not in "wb" and last[name] > column:
+            reach = max(reach, last[name])
     return [_from_one(segment) for segment in segments if _is_header(segment)]
 
 

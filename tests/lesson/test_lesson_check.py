@@ -594,7 +594,7 @@ def sentence(file):
 
 def test_broken_and_foreign_files_get_one_sentence(tmp_path):
     file = tmp_path / "a.xlsx"
-    assert sentence(file).endswith("cannot be read: No such file or directory")
+    assert sentence(file) == f"there is no file {file}"
     file.write_bytes(b"not a workbook")
     assert sentence(file).endswith("is not an .xlsx workbook, or is damaged")
     file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
@@ -610,7 +610,7 @@ def test_broken_and_foreign_files_get_one_sentence(tmp_path):
     whole = layouts.write(SHORT["era"], file).read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     assert "damaged" in sentence(file)
-    assert "cannot be read: Is a directory" in sentence(tmp_path)
+    assert sentence(tmp_path) == f"{tmp_path} is not a regular file, so it is not read"
 
 
 def test_hostile_files_are_refused_before_they_are_read(tmp_path):
@@ -628,7 +628,7 @@ def test_hostile_files_are_refused_before_they_are_read(tmp_path):
     name = "xl/worksheets/sheet1.xml"
     assert "declares entities of its own" in sentence(rewritten(**{name: entities + parts[name]}))
     assert "unpacks to more than" in sentence(rewritten(**{name: parts[name] + b" " * 41_000_000}))
-    assert "unpacks to more than" in sentence(rewritten(**{f"xl/{index}.bin": b"" for index in range(3001)}))
+    assert "holds more than 3,000 parts" in sentence(rewritten(**{f"xl/{index}.bin": b"" for index in range(3001)}))
 
 
 def test_a_far_away_cell_costs_nothing(tmp_path):

@@ -1,0 +1,29 @@
+"""How much work a workbook may ask for: counted in steps, so that the same workbook always gets as far."""
+
+
+class Spent(Exception):
+    """All the work that is allowed has been done."""
+
+
+class Meter:
+    """Counts work down. One step takes about half a microsecond."""
+
+    def __init__(self, allowed: int) -> None:
+        self.left = allowed
+
+    def spend(self, steps: int) -> None:
+        """Count steps that are about to be taken. Raises Spent where there are more than are left."""
+        if steps > self.left:
+            raise Spent
+        self.left -= steps
+
+    def part(self, share: float) -> "Meter":
+        """Return a meter of its own for a share of what is left, so that one task leaves something for the next."""
+        taken = int(self.left * share)
+        self.left -= taken
+        return Meter(taken)
+
+    def give_back(self, part: "Meter") -> None:
+        """Take back what a part did not need."""
+        self.left += part.left
+        part.left = 0
