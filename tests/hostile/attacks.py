@@ -236,7 +236,10 @@ def code_tags(world: World) -> list[Raw]:
 def code(world: World, random: Random) -> Any:
     """Return code as it may be named where something is chosen by name."""
     names = code_names(world)
+    # These are found from wherever the reader stands, so that nothing but a refusal keeps them from running.
+    found = f"{world.sent}/evil.py:{random.choice(['load', 'build', 'Net', 'sgd', 'anything'])}"
     forms: list[Callable[[], Any]] = [
+        lambda: random.choice([found, {"name": found}]),
         lambda: random.choice(names),
         lambda: {"name": random.choice(names)},
         lambda: random.choice(code_options(world)),
@@ -251,7 +254,7 @@ def code(world: World, random: Random) -> Any:
         lambda: Raw(f"{{? name : {json.dumps(random.choice(names))}}}"),
         lambda: Raw(f"!!map {{!!str name: !!str {json.dumps(random.choice(names))}}}"),
     ]
-    weights = [5, 5, 5, 2] + [1] * (len(forms) - 4)
+    weights = [9, 4, 3, 5, 2] + [1] * (len(forms) - 5)
     return random.choices(forms, weights)[0]()
 
 
