@@ -26,7 +26,7 @@ def user_folder() -> Path | None:
         folder = Path(platformdirs.user_cache_dir("classlab"))
     except RuntimeError:
         return None
-    return folder if folder.is_absolute() else None  # a "~" for which there is no home stays as it is
+    return None if folder.parts[0] == "~" else folder  # which stands there where it means no folder
 
 
 def folders() -> list[Path]:
@@ -42,7 +42,7 @@ def folders() -> list[Path]:
     if not named:
         return own
     folder = Path(named)
-    if _exists(folder) and not reading.is_folder(folder):
+    if _is_other(folder):
         raise UserError(f"CLASSLAB_DATA names the folder of the datasets, and {folder} is no folder")
     return [folder] if writable(folder) else [folder, *own]
 
@@ -159,6 +159,14 @@ def writable(folder: Path) -> bool:
     while not _exists(folder) and folder != folder.parent:
         folder = folder.parent
     return reading.is_folder(folder) and os.access(folder, os.W_OK)
+
+
+def _is_other(path: Path) -> bool:
+    """Whether there is to be seen what is no folder."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:
+        return False
 
 
 def _exists(path: Path) -> bool:

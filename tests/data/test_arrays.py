@@ -67,6 +67,18 @@ def test_other_labels_become_classes_in_sorted_order():
         ((images(2), LABELS[:2]), "^test_share 0.2 of 2 images is none; give a larger fraction"),
         ((np.full((40, 8, 8), np.nan), LABELS), "data's images hold values that are not finite"),
         ((images(), LABELS * 0), "the labels must hold at least two classes, got 1"),
+        ((images(shape=(1, 0, 8)), LABELS), r"data's images must have at least one pixel, .*; got \(40, 1, 0, 8\)"),
+        ((images(shape=(8, 0)), LABELS), r"data's images must have at least one pixel"),
+        ((images(0), LABELS[:0]), r"data's images must have at least one pixel, and there must be some"),
+        ((np.zeros((0,)), LABELS), "data's images must have 3 or 4 dimensions"),
+        (([[1, 2], [3]], LABELS), "data's images cannot be made an array"),
+        ((images(), [[0], [1, 2]]), "data's labels cannot be made an array"),
+        ((np.full((40, 8, 8), 1e300), LABELS), "data's images hold values that are not finite"),
+        ((np.full((40, 8, 8), "x"), LABELS), "data's images must be uint8"),
+        ((np.full((40, 8, 8), 1j), LABELS), "data's images must be uint8"),
+        ((images().astype(object), LABELS), "data's images must be uint8 .* got object"),
+        ((images(), LABELS.astype(str)), "data's labels must be whole numbers"),
+        ((images(1), LABELS[:1]), "data must hold at least two images, got 1"),
     ],
 )
 def test_arrays_that_do_not_serve_are_told(data, sentence):

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import forms
 import pytest
+from cost import full_disk
 
-from classlab.data import cache, idx
+from classlab.data import cache, fetch, idx
 from classlab.data.dataset import digest
 from classlab.data.fetch import obtain
 from classlab.data.origins import Debian, Npm, OriginFailed, Web
@@ -328,3 +329,86 @@ def test_a_client_that_fails_says_why(script, why, tmp_path, monkeypatch, capsys
     first = capsys.readouterr().err.splitlines()[0]
     assert first.startswith(f"small: npm thing@1.0.0 failed ({why}")
     assert first.endswith(", trying the next source")
+
+
+@pytest.mark.parametrize("answer", ["~/.cache/classlab", RuntimeError("no home")])
+def test_without_a_home_there_is_no_cache_and_what_needs_one_says_so(answer, monkeypatch, tmp_path):
+    def folder(name):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLASSLAB_DATA")
+    monkeypatch.setattr("platformdirs.user_cache_dir", folder)
+    assert cache.user_folder() is None
+    assert cache.folders() == []
+    assert cache.stored("small") is None
+    assert cache.remove("small") == []
+    with pytest.raises(
+        UserError, match=r"^there is no home folder to keep datasets in; CLASSLAB_DATA may name a folder"
+    ):
+        get(Source("good"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_where_the_folder_of_datasets_should_be_is_told(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for path in (tmp_path / "file", Path("/dev/null")):
+        monkeypatch.setenv("CLASSLAB_DATA", str(path))
+        with pytest.raises(UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .* is no folder$"):
+            get(Source("good"))
+        assert not cache.writable(path)
+    assert not cache.writable(Path("/dev/null/x"))
+
+
+def test_a_folder_that_may_not_be_looked_into_is_no_traceback(monkeypatch, tmp_path):
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path / "locked" / "data"))
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert cache.stored("small") is None
+    assert not cache.writable(tmp_path)
+    assert cache.all_in(tmp_path) == []
+
+
+def test_offline_nothing_is_fetched(home, capsys):
+    with (
+        fetch.offline(),
+        pytest.raises(fetch.NotFetched, match="small is not in the cache; `classlab data fetch small`"),
+    ):
+        get(Source("good"))
+    assert not home.exists()
+    get(Source("good"))
+    with fetch.offline():
+        assert get() == f"cache {home / 'small.safetensors'}"
+
+
+def test_on_a_full_disk_the_old_file_stays_and_one_sentence_is_said(home):
+    get(Source("good"))
+    path = home / "small.safetensors"
+    before = path.read_bytes()
+    with full_disk(), pytest.raises(UserError, match=r"small.safetensors cannot be written: File too large$"):
+        cache.write(path, PARTS, "another")
+    assert path.read_bytes() == before
+    assert left_in(home) == [".small.lock", "small.safetensors"]
+
+    class Filling(Source):
+        def get(self, private):
+            raise OSError(28, "No space left on device")
+
+    path.unlink()
+    with pytest.raises(
+        UserError, match=r"^the data folder .* cannot be written to \(No space left on device\); CLASSLAB"
+    ):
+        get(Filling("filling"))
+
+
+def test_a_link_in_the_place_of_a_cache_file_is_not_written_through(home, tmp_path):
+    home.mkdir()
+    (tmp_path / "outside").write_text("kept")
+    (home / "small.safetensors").symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match="is a link, and nothing is written through links"):
+        get(Source("good"))
+    assert (tmp_path / "outside").read_text() == "kept"

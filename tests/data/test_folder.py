@@ -1,11 +1,14 @@
 """The reader's own pictures, of any kind and size, with files among them that are none."""
 
+import os
+
 import numpy as np
 import pytest
+from cost import put_in_the_way, within
 from PIL import Image, ImageDraw, ImageOps
 
 import classlab as cl
-from classlab import lookup
+from classlab import limits, lookup
 from classlab.data.pictures import read_picture
 from classlab.data.prepare import prepare
 from classlab.errors import UserError
@@ -224,3 +227,83 @@ def test_a_share_for_testing_that_is_no_picture_is_told_by_its_own_name(tmp_path
 def test_no_folder_is_told(tmp_path):
     with pytest.raises(UserError, match=r"there is no folder .*nowhere of pictures"):
         load(str(tmp_path / "nowhere"))
+
+
+STRANGE = (
+    b"a\x1b[31mx",
+    b"a\\x1b[31mx",
+    b"a\\x1b[31mx (2)",
+    b"b\nc",
+    b"[bold]x",
+    b"\xff\xfe",
+    "x\u202ey".encode(),
+    b"z" * 250,
+)
+
+
+def test_class_folders_of_any_name_become_classes_of_printable_names_and_none_are_thrown_together(tmp_path, capsys):
+    for number, name in enumerate(STRANGE):
+        folder = tmp_path / "pets\x1b" / os.fsdecode(name)
+        folder.mkdir(parents=True)
+        for index in range(5):
+            with (folder / os.fsdecode(b"%d\xff.png" % index)).open("wb") as file:
+                Image.new("L", (8, 8), 10 * number).save(file, "PNG")
+    dataset = load(str(tmp_path / "pets\x1b"))
+    assert sorted(dataset.class_names) == sorted(
+        [
+            "a\\x1b[31mx (3)",
+            "a\\x1b[31mx",
+            "a\\x1b[31mx (2)",
+            "b\\nc",
+            "[bold]x",
+            "\\udcff\\udcfe",
+            "x\\u202ey",
+            "z" * 250,
+        ]
+    )
+    assert dataset.name == "pets\\x1b"
+    raw = {os.fsdecode(name): 10 * number for number, name in enumerate(STRANGE)}
+    for label, name in enumerate(sorted(raw)):  # in the order of the folders' own names
+        assert np.unique(dataset.images[dataset.labels == label]).tolist() == [raw[name]]
+    prepare(
+        Data.model_validate(
+            {"dataset": {"name": "folder", "path": str(tmp_path / "pets\x1b")}, "classes": ["b\\nc", "[bold]x"]}
+        )
+    )
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_links_in_a_circle_pipes_and_devices_named_as_pictures_are_passed_by(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "cat" / "around").symlink_to(tmp_path)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    put_in_the_way(tmp_path / "dog", ".png")
+    with within():
+        dataset = load(str(tmp_path))
+    assert len(dataset.images) + len(dataset.test_images) == 20
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    fill(tmp_path)
+
+    def refuse(place):
+        raise PermissionError(13, "Permission denied", place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=f"^the folder {tmp_path} cannot be read: Permission denied$"):
+        load(str(tmp_path))
+
+
+def test_pictures_that_would_fill_the_machine_are_refused_after_the_first(tmp_path, monkeypatch):
+    fill(tmp_path)
+    monkeypatch.setattr(limits, "ARRAYS_BYTES", 20 * 12 * 12 * 3 - 1)
+    with pytest.raises(
+        UserError, match=r"the 20 pictures in .* would take 8,640 bytes, and at most 8,639 are read; give"
+    ):
+        load(str(tmp_path))
+    assert load(str(tmp_path), size=8).input_shape == (1, 8, 8)
+
+
+def test_a_home_of_nobody_is_told():
+    with pytest.raises(UserError, match=r"^there is no folder ~nobodyhere/pets of pictures$"):
+        load("~nobodyhere/pets")
