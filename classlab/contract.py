@@ -86,6 +86,11 @@ def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list
     return checks
 
 
+def is_fixed(rule: str) -> bool:
+    """Say whether a rule is on data or layers, which training does not change."""
+    return rule == "dataset" or rule.startswith(("must_", "layers.", "first_layer_"))
+
+
 def check_after(contract: Contract, summary: Mapping[str, Any]) -> list[Check]:
     """Check every limit of the contract that one run can keep or break, against its summary.
 
@@ -265,7 +270,7 @@ def _dataset(name: str, classes: Sequence[int | str] | None, max_test_per_class:
 def _labels(dataset: str, classes: Sequence[int | str] | None) -> set[str] | None:
     """Return classes by number where the dataset's own file names them, so that 1 and its name are the same class."""
     names: Sequence[str] = ()
-    if ":" not in dataset:
+    if not lookup.is_own_code(dataset):
         names = getattr(sys.modules[lookup.find("dataset", dataset).__module__], "CLASS_NAMES", ())
     if classes is None:
         return {str(number) for number in range(len(names))} or None

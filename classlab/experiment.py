@@ -11,9 +11,9 @@ import pydantic
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from classlab import lookup
+from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.yaml_text import read_yaml, set_value, shown, to_yaml
+from classlab.yaml_text import echoed, read_yaml, set_all, set_value, shown, to_yaml
 
 
 class Choice(pydantic.BaseModel):
@@ -113,6 +113,9 @@ class Normalise(Section):
     std: list[Annotated[float, Field(gt=0)]]
 
 
+Augmentations = Annotated[list[Annotated[Choice, _Of("augmentation")]], Field(max_length=limits.AUGMENTATIONS)]
+
+
 class Data(Section):
     """What to train on."""
 
@@ -131,9 +134,11 @@ class Data(Section):
     )
     max_test_per_class: Annotated[int, Field(ge=1)] | None = Field(default=None, description="the same for test images")
     normalise: Normalise | None = Field(default=None, description="null: the mean and std known for the dataset")
-    augmentations: list[Annotated[Choice, _Of("augmentation")]] = []
-    expansion: list[list[Annotated[Choice, _Of("augmentation")]]] = Field(
-        default=[], description="copies of every training image, fixed by expansion_seed; an empty list is the original"
+    augmentations: Augmentations = []
+    expansion: list[Augmentations] = Field(
+        default=[],
+        max_length=limits.COPIES,
+        description="copies of every training image, fixed by expansion_seed; an empty list is the original",
     )
     expansion_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="what the copies draw")
 
@@ -220,19 +225,23 @@ class Contract(Section):
         return self
 
 
-def load_contract(source: str | Path, folder: Path | None = None) -> Contract:
-    """Return the contract that a shipped name or a YAML file means.
+def load_contract(source: str | Path, folder: Path | None = None, trust: bool = False) -> Contract:
+    """Return the contract that a shipped name or a YAML file means; a shipped name always means what is shipped.
 
-    folder: where the name of a file is looked for first, as beside the experiment that names it. Raises UserError.
+    folder: where the name of a file is looked for first, as beside the experiment that names it. trust: whether code
+    of the reader's own that it names may run, as that of a dataset. Raises UserError.
     """
-    beside = folder / source if folder else Path(source)
-    fields = read_yaml(beside if beside.is_file() else _file("contract", source))
+    file = find_file("contract", source, folder)
+    fields = read_yaml(file)
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold a contract (max_parameters, max_epochs, …), got {shown(fields)}")
+        raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {shown(fields)}")
     try:
-        return Contract(**{str(key): value for key, value in fields.items()})
+        with lookup.trusting(trust):
+            return Contract(**{str(key): value for key, value in fields.items()})
     except pydantic.ValidationError as error:
-        raise UserError(f"{source}: {sentence(error, Contract, 'a contract')}") from None
+        raise UserError(f"{file}: {sentence(error, Contract, 'a contract')}") from None
+    except lookup.Untrusted as error:
+        raise lookup.named(error, str(file)) from None
 
 
 def _contract(value: Any) -> Any:
@@ -318,39 +327,78 @@ def digest(fields: Mapping[str, Any], *more: str) -> str:
     return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
 
 
-def load(source: "str | Path | Mapping[str, Any] | Experiment", overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    source: "str | Path | Mapping[str, Any] | Experiment",
+    overrides: Sequence[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    trust: bool = False,
+) -> Experiment:
     """Return the experiment that a shipped name, a YAML file, a mapping or an experiment means.
 
-    `overrides` are `key=value` with a dotted key, as for `--set`: "training.epochs=3".
-    Raises UserError.
+    overrides: `key=value` with a dotted key, as for `--set`: "training.epochs=3". changes: dotted key -> value, set
+    after them. trust: whether code of the reader's own that the experiment names may run, see lookup.trusting.
+    Raises UserError, and Untrusted for code that is not trusted.
     """
-    folder = None
+    folder, file = None, None
     if isinstance(source, Experiment):
-        if not overrides:
+        if not overrides and not changes:
             return source
         fields = source.model_dump(mode="json")
     elif isinstance(source, Mapping):
-        fields = json.loads(json.dumps(source))
+        fields = _copied(source)
     else:
-        file = _file("experiment", source)
+        file = find_file("experiment", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold an experiment (name, data, model, training), got {shown(fields)}")
-    for override in ["", *overrides]:
-        if override:
-            set_value(fields, override)
-        if isinstance(fields.get("contract"), str):  # a file's contents, so that a change can reach into them
-            fields["contract"] = load_contract(fields["contract"], folder).model_dump(mode="json")
-    return Experiment(**{str(key): value for key, value in fields.items()})
+        raise UserError(f"{file} must hold an experiment (name, data, model, training), got {shown(fields)}")
+    try:
+        with lookup.trusting(trust):
+            _read_contract(fields, folder)  # a file's contents, so that a change can reach into them
+            for override in overrides:
+                set_value(fields, override)
+                _read_contract(fields, folder)
+            set_all(fields, _copied(changes or {}))
+            _read_contract(fields, folder)
+            return Experiment(**{str(key): value for key, value in fields.items()})
+    except lookup.Untrusted as error:
+        raise lookup.named(error, str(file or "")) from None
 
 
-def _file(kind: str, source: "str | Path") -> Path:
+def _copied(fields: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(fields))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"an experiment holds texts, numbers, lists and mappings ({error})") from None
+
+
+def _read_contract(fields: dict[str, Any], folder: Path | None) -> None:
+    """Put the contract itself in the place of its name or file."""
+    if isinstance(fields.get("contract"), str):
+        fields["contract"] = load_contract(fields["contract"], folder).model_dump(mode="json")
+
+
+NOUNS = {"assignment": "rules"}  # what a file of this kind is called
+
+
+def find_file(kind: str, source: "str | Path", folder: Path | None = None) -> Path:
+    """Return the file that is meant: a path, looked for in `folder` first, or else what is shipped under a name."""
     text = str(source)
-    if Path(text).suffix in {".yaml", ".yml"} or "/" in text or "\\" in text:
-        if not Path(text).is_file():
-            raise UserError(f"there is no {kind} file {text}{did_you_mean(Path(text).stem, lookup.names(kind))}")
-        return Path(text)
-    return lookup.path(kind, text)
+    path = Path(text)
+    if path.suffix not in {".yaml", ".yml"} and "/" not in text and "\\" not in text:
+        return lookup.path(kind, text)
+    for candidate in ([folder / path] if folder else []) + [path]:
+        if is_there(candidate):
+            return candidate
+    meant = did_you_mean(path.stem, lookup.names(kind))
+    raise UserError(f"there is no {NOUNS.get(kind, kind)} file {echoed(text, limits.ECHO_PATH)}{meant}")
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is something by this name; a name that no disk can hold is none."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
@@ -392,6 +440,9 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
         word = word or ("at least" if kind == "greater_than_equal" else "at most")
         limit = next(iter(limits.values()))
         return f"must be {word} {int(limit) if limit == int(limit) else limit:,}"
+    if kind in {"too_long", "too_short", "string_too_long", "string_too_short"}:
+        bound, count = ("most", limits["max_length"]) if kind.endswith("long") else ("least", limits["min_length"])
+        return f"must have at {bound} {count:,} {'characters' if kind.startswith('string') else 'entries'}"
     wanted = {
         "int": "a whole number",
         "float": "a number",

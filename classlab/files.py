@@ -90,14 +90,22 @@ def write(path: Path, content: str | bytes) -> None:
         raise UserError(f"{path} cannot be written: {reason(error)}") from None
 
 
-def append(path: Path, text: str) -> None:
-    """Add a text to the end of a file. Raises UserError where it cannot be, also where the file is a link."""
+def appending(path: Path) -> BinaryIO:
+    """Open a file for adding to its end. Raises UserError where it cannot be, also where the file is a link."""
     _refuse_link(path)
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK | _AT_ONCE | _BINARY, 0o666)
-        with os.fdopen(number, "ab") as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
     except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be written: {reason(error)}") from None
+    return os.fdopen(number, "ab")
+
+
+def append(path: Path, text: str) -> None:
+    """Add a text to the end of a file. Raises UserError as `appending` does, and on a full disk."""
+    try:
+        with appending(path) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
         raise UserError(f"{path} cannot be written: {reason(error)}") from None
 
 

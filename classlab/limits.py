@@ -20,6 +20,7 @@ CHECKPOINT_BYTES = 8_000 * MB  # of what a run goes on with; of what is only ope
 HEADER_BYTES = 2 * MB  # of a safetensors file
 PREDICTIONS_BYTES = 400 * MB  # unpacked
 CODE_BYTES = 5 * MB  # of a reader's own file
+MACHINE_BYTES = 10_000  # what was measured of this machine
 
 # A network that is built to open a run: its numbers, and those of all its layers' outputs for one image.
 PARAMETERS = 50 * MB
@@ -30,7 +31,8 @@ COPIES = 100  # of every training image
 
 # A study.
 VARIANTS = 1_000
-SEEDS = 10_000
+SEEDS = 10_000  # how many
+SEED = 10**15  # the largest
 RUNS = 20_000
 
 # The reader's own data and pictures.

@@ -3,29 +3,41 @@
 Names are not registered anywhere. A kind of thing has a place: a folder in which every file is one thing (datasets,
 models, experiments) or a module in which every public function is one thing (losses, optimizers). `package.module:name`
 and `file.py:name` mean the reader's own code.
+
+This is the one place that imports a reader's code, and it refuses unless this process was told to trust that file or
+module: whatever document a name stands in, and in whatever way it came there, no code runs before somebody said so.
 """
 
 import ast
+import contextvars
 import functools
+import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pydantic
 
+from classlab import files, limits
 from classlab.errors import UserError, did_you_mean, listing
+from classlab.yaml_text import echoed
 
 HOME = Path(__file__).parent
+FILE_PREFIX = "classlab_file_"  # of the names of modules made from a reader's files
 
 # kind -> (the function that every file of a folder defines, that folder)
 FOLDERS = {
     "dataset": ("load", "data/sources"),
     "model": ("build", "models"),
+    "picture": ("blocks", "report/shown"),
 }
 # kind -> the module whose public functions are the things
 MODULES = {
@@ -51,8 +63,45 @@ HANDED_OVER = {
     "initialisation": ("module", "generator"),
     "loss": ("outputs", "targets", "inputs", "clean"),
     "optimizer": ("parameters",),
+    "picture": ("part", "runs"),
     "schedule": ("step", "steps", "steps_per_epoch", "losses"),
 }
+
+
+class Untrusted(UserError):
+    """A document takes code from a file or a module that this process was not told to trust.
+
+    where: the document, "" where it is not known. what: what it does, in words.
+    """
+
+    where, what = "", "takes code from a file"
+
+
+_trusting = contextvars.ContextVar("trusting", default=False)
+_trusted: set[str] = set()  # files by their resolved path, modules by name
+
+
+@contextmanager
+def trusting(trust: bool = True) -> Iterator[None]:
+    """Trust the code that is named while the block lasts; what was used once stays trusted in this process.
+
+    Inside a block that trusts, one that does not has no say: whoever trusts the whole trusts its parts.
+    """
+    token = _trusting.set(trust or _trusting.get())
+    try:
+        yield
+    finally:
+        _trusting.reset(token)
+
+
+def is_own_module(name: str) -> bool:
+    """Say whether a module by this name is code of the reader's own that was imported here."""
+    return name.startswith(FILE_PREFIX) or name in _trusted or name in _neighbours
+
+
+def is_own_code(name: str) -> bool:
+    """Say whether a name means code of the reader's own, as `file.py:name` and `package.module:name` do."""
+    return ":" in name
 
 
 @functools.cache
@@ -70,13 +119,13 @@ def names(kind: str) -> tuple[str, ...]:
 def find(kind: str, name: str) -> Callable[..., Any]:
     """Return the function or class that `name` means, shipped or the reader's own.
 
-    Raises UserError with a suggestion where nothing has that name.
+    Raises UserError with a suggestion where nothing has that name, and Untrusted for code that is not trusted.
     """
-    if ":" in name:
+    if is_own_code(name):
         return _readers_own(kind, name)
     if name not in names(kind):
         raise UserError(
-            f"there is no {kind} named {name!r}{did_you_mean(name, names(kind)) or ';'} "
+            f"there is no {kind} named {echoed(name)!r}{did_you_mean(name, names(kind)) or ';'} "
             f"known: {listing(names(kind))}; or package.module:name, file.py:name"
         )
     stem = name.replace("-", "_")
@@ -90,7 +139,7 @@ def path(kind: str, name: str) -> Path:
     """Return the shipped YAML file that `name` means. Raises UserError with a suggestion."""
     if name not in names(kind):
         raise UserError(
-            f"there is no {kind} named {name!r}, and no such file{did_you_mean(name, names(kind)) or ';'} "
+            f"there is no {kind} named {echoed(name)!r}, and no such file{did_you_mean(name, names(kind)) or ';'} "
             f"shipped: {listing(names(kind))}"
         )
     return HOME / FILES[kind] / f"{name}.yaml"
@@ -137,7 +186,13 @@ def bind(kind: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]
 
 def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     source, _, attribute = name.rpartition(":")  # a file of Windows has a colon of its own
-    module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
+    if not attribute.isidentifier() or not (
+        source.endswith(".py") or re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*", source)
+    ):
+        raise UserError(f"{kind} must be a name, file.py:name or package.module:name; got {echoed(name)!r}")
+    file = Path(source).resolve() if source.endswith(".py") else None
+    _refuse_untrusted(name, str(file or source))
+    module = _import_file(file, source) if file else _import_module(source)
     found = getattr(module, attribute, None)
     if not callable(found):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -148,24 +203,76 @@ def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     return found
 
 
-def _import_file(file: Path) -> Any:
-    if not file.is_file():
-        raise UserError(f"there is no file {file} to take code from")
-    name = f"classlab_file_{file.resolve().stem}_{abs(hash(str(file.resolve()))):x}"
+def untrusted(where: str, what: str) -> Untrusted:
+    """Return what is raised of a document, `where`, that takes code from somewhere, `what`."""
+    refusal = "opening it runs that code, which is refused unless --trust is given (in Python trust=True)"
+    error = Untrusted(f"{where} {what}; {refusal}".strip())
+    error.where, error.what = where, what
+    return error
+
+
+def named(error: Untrusted, where: str) -> Untrusted:
+    """Return the error with the document that it is of, where it does not name one yet: the innermost says most."""
+    return error if error.where else untrusted(where, error.what)
+
+
+def _refuse_untrusted(name: str, source: str) -> None:
+    if _trusting.get():
+        _trusted.add(source)
+    elif source not in _trusted:
+        raise untrusted("", f"takes code from {echoed(name, limits.ECHO_PATH)}")
+
+
+# Names of the modules that a reader's file imported from its own folder. They go before the next file is imported:
+# another file's helpers.py is another module, and an edited one is read again.
+_neighbours: set[str] = set()
+
+
+def _import_file(file: Path, given: str) -> ModuleType:
+    """Import a reader's file, once for each content: a file that was edited since is another module."""
+    try:
+        code = files.read(file, limits.CODE_BYTES)
+    except files.MissingFile:
+        raise UserError(f"there is no file {given} to take code from") from None
+    name = f"{FILE_PREFIX}{file.stem}_{hashlib.sha256(str(file).encode() + code).hexdigest()[:12]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
         assert spec and spec.loader, "a .py file always has a loader"
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
+            with _beside(file.parent):
+                # What was read is what is run: the loader might meet a compiled file of another content.
+                exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[name]
-            _raise_as_it_is(error, str(file))
+            _raise_as_it_is(error, given)
     return sys.modules[name]
 
 
-def _import_module(name: str) -> Any:
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let a file import its neighbours while it is imported: its folder stands last on the path, behind all else."""
+    for name in _neighbours:
+        sys.modules.pop(name, None)
+    _neighbours.clear()
+    importlib.invalidate_caches()
+    before = set(sys.modules)
+    sys.path.append(str(folder))
+    try:
+        yield
+    finally:
+        if str(folder) in sys.path:  # the file itself may have changed the path
+            sys.path.remove(str(folder))
+        _neighbours.update(name for name in set(sys.modules) - before if _lies_in(sys.modules[name], folder))
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
+    return place is not None and folder in Path(place).resolve().parents
+
+
+def _import_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (ValueError, AssertionError) as error:
@@ -195,8 +302,8 @@ def _public_functions(file: Path) -> tuple[str, ...]:
 
 
 def _spelled(kind: str, stem: str) -> str:
-    """Datasets are spelled as their authors spell them (fashion-mnist), everything else as Python does."""
-    return stem.replace("_", "-") if kind == "dataset" else stem
+    """Datasets are spelled as their authors spell them (fashion-mnist), pictures as words; models as Python does."""
+    return stem.replace("_", "-") if kind in ("dataset", "picture") else stem
 
 
 def _module_name(file: str) -> str:

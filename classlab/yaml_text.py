@@ -194,7 +194,7 @@ def shown(value: Any) -> str:
     return echoed(json.dumps(value, default=str, ensure_ascii=False))
 
 
-def echoed(text: str) -> str:
+def echoed(text: str, most: int = limits.ECHO) -> str:
     """Return what a sentence repeats of a text that was given: on one line, and not all of a long one."""
-    cut = text if len(text) <= limits.ECHO else text[: limits.ECHO - 3] + "..."
+    cut = text if len(text) <= most else text[: most - 3] + "..."
     return on_a_line(cut)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
@@ -54,16 +55,17 @@ def assign(
         print_json({"rules": name, **written.to_json()})
         return
     for line in written.task.lines:
-        console.print(f"{line}{' [dim](ours)[/dim]' if line.ours else ''}", soft_wrap=True)
+        console.print(f"{escape(str(line))}{' [dim](ours)[/dim]' if line.ours else ''}", soft_wrap=True)
     if any(line.ours for line in written.task.lines):
         console.print("[dim](ours): not stated by the rules' source, chosen for this assignment[/dim]", soft_wrap=True)
     _folder(written)
 
 
 def _folder(written: "Written") -> None:
-    console.print(f"[dim]task:  [/dim] {written.folder}", soft_wrap=True)
-    told = [*(f"{name}.yaml" for name in written.task.experiments), "task.md", "task.pdf"]
-    console.print(f"[dim]files: [/dim] {', '.join(told)}; a contract for {len(written.task.contracts)}", soft_wrap=True)
+    console.print(f"[dim]task:  [/dim] {escape(str(written.folder))}", soft_wrap=True)
+    names = [*(f"{name}.yaml" for name in written.task.experiments), "task.md", "task.pdf"]
+    files = f"{escape(', '.join(names))}; a contract for {len(written.task.contracts)}"
+    console.print(f"[dim]files: [/dim] {files}", soft_wrap=True)
 
 
 def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> None:
@@ -74,11 +76,11 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
 
     name, rules = rule_files.load(source)
     students = read_class_list(class_list)
-    if (out / TABLE).exists() and (out / TABLE).samefile(class_list):
+    if _same(out / TABLE, class_list):
         raise UserError(f"{class_list} is where the table of tasks goes; give another folder with --out")
-    with progress(name, len(students), "tasks") as advance:
+    with progress(escape(name), len(students), "tasks") as advance:
         written = assign_class(name, rules, students, out, salt, advance)
-    tasks = [one.task for one in written]
+    tasks = [student.task for student in written]
     spreads, different = spread(rules, tasks), distinct(tasks)
     if json:
         print_json(
@@ -87,15 +89,23 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
                 "students": len(written),
                 "distinct_tasks": different,
                 "table": str(out / TABLE),
-                "tasks": [{"line": one.line, "roll": one.roll, **one.to_json()} for one in written],
+                "tasks": [{"line": student.line, "roll": student.roll, **student.to_json()} for student in written],
                 "spread": [_spread_json(one, len(written)) for one in spreads],
             }
         )
         return
     _table(rules, spreads, len(written))
     console.print(f"{len(written)} students, {different} different tasks", soft_wrap=True)
-    console.print(f"[dim]tasks: [/dim] {out}", soft_wrap=True)
-    console.print(f"[dim]whose: [/dim] {out / TABLE} (keep it: only it says which task is whose)", soft_wrap=True)
+    console.print(f"[dim]tasks: [/dim] {escape(str(out))}", soft_wrap=True)
+    table = escape(str(out / TABLE))
+    console.print(f"[dim]whose: [/dim] {table} (keep it: only it says which task is whose)", soft_wrap=True)
+
+
+def _same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:  # one of them is not there, or may not be seen
+        return False
 
 
 def _spread_json(one: "Spread", students: int) -> dict[str, Any]:
@@ -104,7 +114,6 @@ def _spread_json(one: "Spread", students: int) -> dict[str, Any]:
 
 
 def _table(rules: "Rules", spreads: "list[Spread]", students: int) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab import files
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
 
@@ -40,37 +41,47 @@ def compare(
     from classlab.study.compare import find
 
     folders = find(runs)
-    _refuse_foreign_code(folders, trust)
+    if not trust:
+        _refuse_code(folders)
     if images is not None and images.suffix.lower() != ".png":
         raise UserError(f"--images writes a file that ends in .png; got {images}")
     compared = put_side_by_side(folders, metric=metric)
     if images is not None:
-        _draw(compared, images)
+        _draw(compared, images, trust)
     if json:
         print_json({**compared.to_json(), "images": str(images) if images else None})
     else:
         _say(compared, images)
 
 
-def _refuse_foreign_code(folders: list[Path], trust: bool) -> None:
-    """Ask each distinct experiment file once; two hundred runs are mostly seeds of a few."""
-    from classlab.cli.trust import refuse_foreign_code
+def _refuse_code(folders: list[Path]) -> None:
+    """Raise Untrusted for an experiment with code of somebody's own.
 
-    seen: set[bytes] = set()
+    Putting runs side by side runs none of it; whoever compares what they cannot open should know. Each distinct file is
+    read once: two hundred runs are mostly seeds of a few.
+    """
+    from classlab import limits, lookup
+    from classlab.runs.prepare import names_in
+    from classlab.yaml_text import parse_yaml
+
+    seen: set[str] = set()
     for folder in folders:
-        content = (folder / "experiment.yaml").read_bytes()
-        if content not in seen:
-            refuse_foreign_code(folder / "experiment.yaml", trust)
-            seen.add(content)
+        file = folder / "experiment.yaml"
+        text = files.read_text(file, limits.YAML_BYTES)
+        if text not in seen:
+            seen.add(text)
+            for name in filter(lookup.is_own_code, names_in(parse_yaml(text, str(file)))):
+                raise lookup.untrusted(str(file), f"takes code from {name}")
 
 
 def _say(compared: "Compared", images: Path | None) -> None:
     from rich.markup import escape
 
     from classlab.cli.study import say_answer
+    from classlab.study.results import differences
 
     _say_differences(compared)
-    say_answer(compared.answer, compared.watched)
+    say_answer(compared.answer, compared.watched, differences(compared.rows))
     if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
         names = " and ".join(map(escape, compared.folders))
@@ -102,21 +113,18 @@ def _say_differences(compared: "Compared") -> None:
     console.print()
 
 
-def _draw(compared: "Compared", file: Path) -> None:
+def _draw(compared: "Compared", file: Path, trust: bool) -> None:
     """Write the images on which the two variants disagree, with the true class and both answers."""
     from classlab.drawing.answers import answers_sheet
     from classlab.runs.run import Run
 
     found = compared.disagreements()
     first, second = compared.folders
-    run = Run(next(iter(compared.folders[first].values())))
+    run = Run(next(iter(compared.folders[first].values())), trust=trust)
     dataset, names = run.dataset(), run.environment["class_names"]
     shown = found[:MOST_PICTURES]
     pictures = [dataset.test_images[one["index"]] for one in shown]
     words = [(names[one["true"]], names[one["first"]], names[one["second"]]) for one in shown]
     more = f", the surest {len(shown)} of them" if len(shown) < len(found) else ""
     title = f"{len(found):,} test images on which the answers differ{more}"
-    try:
-        file.write_bytes(answers_sheet(title, pictures, words, (first, second)))
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    files.write(file, answers_sheet(title, pictures, words, (first, second)))

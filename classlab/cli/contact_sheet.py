@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classlab.errors import UserError
+from classlab import files
 
 if TYPE_CHECKING:
     from classlab.data.dataset import Dataset
@@ -18,21 +18,14 @@ def write(file: Path, dataset: "Dataset", plan: "Data", per_class: int, seed: in
     """Write the sheet to `file`, in the form that its ending names. Raises UserError."""
     title = f"{dataset.name}: {len(dataset.images):,} training and {len(dataset.test_images):,} test images"
     strips, notes = _strips(dataset, plan, per_class, seed)
-    try:
-        if file.suffix.lower() == ".html":
-            file.write_text(_page(title, dataset, strips, notes), encoding="utf-8")
-            return
-        from classlab.drawing.sheet import sheet
+    if file.suffix.lower() == ".html":
+        files.write(file, _page(title, dataset, strips, notes))
+        return
+    from classlab.drawing.render import svg_to_png
+    from classlab.drawing.sheet import sheet
 
-        picture = sheet(title, strips, notes)
-        if file.suffix.lower() == ".svg":
-            file.write_text(picture, encoding="utf-8")
-        else:
-            import vl_convert
-
-            file.write_bytes(vl_convert.svg_to_png(picture, scale=1))
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    picture = sheet(title, strips, notes)
+    files.write(file, picture if file.suffix.lower() == ".svg" else svg_to_png(picture, scale=1))
 
 
 def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tuple[Strips, list[str]]":

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(name="data", help="Datasets: list, fetch, verify, show.", no_args_is_help=True, rich_markup_mode=None)
 
+NAME = 100  # characters of a dataset's name in that of a file
+
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -121,17 +123,19 @@ def where(json: Json = False) -> None:
         {
             "folder": str(folder),
             "writable": cache.writable(folder),
-            "datasets": {path.stem: path.stat().st_size for path in cache.files(folder)},
+            "datasets": {path.stem: path.stat().st_size for path in cache.all_in(folder)},
         }
         for folder in cache.folders()
     ]
     if json:
         print_json(places)
         return
+    if not places:
+        console.print("nowhere: there is no home folder; CLASSLAB_DATA may name a folder", soft_wrap=True)
     for place in places:
         console.print(f"{place['folder']}{'' if place['writable'] else ' (read-only)'}", soft_wrap=True, markup=False)
         for name, size in place["datasets"].items():
-            console.print(f"  {name}: {size / 1e6:.1f} MB")
+            console.print(f"  {name}: {size / 1e6:.1f} MB", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -190,7 +194,7 @@ def show(
     if out and Path(out).suffix.lower() not in ENDINGS:
         raise UserError(f"--out writes files that end in {', '.join(ENDINGS)}; got {out}")
     prepared = prepare(plan)
-    file = Path(out or f"{prepared.name}-sheet.png")
+    file = Path(out or f"{prepared.name[:NAME].replace('/', '-')}-sheet.png")
     write(file, prepared, plan, per_class, seed)
     if json:
         print_json({"dataset": prepared.name, "file": str(file)})
@@ -243,26 +247,25 @@ def _plan(dataset: str | None, like: str | None, overrides: list[str]) -> "Data"
         raise UserError(f"name a dataset, or an experiment with --like; datasets: {', '.join(lookup.names('dataset'))}")
     fields: dict[str, Any]
     if like is not None:
-        fields = experiment.load(like).model_dump(mode="json")
+        fields = experiment.load(like, trust=True).model_dump(mode="json")
     else:
         training = {"epochs": 1, "batch_size": 1, "optimizer": {"name": "sgd", "learning_rate": 0.1}}
         fields = {"name": "look", "data": {}, "model": "perceptron", "training": training}
     if dataset is not None:
         fields["data"]["dataset"] = _choice(dataset)
-    return experiment.load(fields, overrides).data
+    return experiment.load(fields, overrides, trust=True).data
 
 
 def _choice(given: str) -> dict[str, str]:
     """Return the dataset that a name, a folder of pictures or an .npz file means."""
-    from pathlib import Path
-
     from classlab import lookup
+    from classlab.data.reading import at_home, is_folder
 
     if given in lookup.names("dataset") or ":" in given:
         return {"name": given}
     if given.endswith(".npz"):
         return {"name": "npz", "path": given}
-    if Path(given).is_dir():
+    if is_folder(at_home(given)):
         return {"name": "folder", "path": given}
     return {"name": given}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from classlab.errors import Refused
+from classlab.errors import Refused, UserError
 
 if TYPE_CHECKING:
     from classlab.training.machine import Machine
@@ -188,7 +188,11 @@ def _memory() -> Line:
 def _disk() -> Line:
     from classlab.data import cache
 
-    free = {str(folder): _free(folder) for folder in (Path.cwd(), cache.folders()[-1])}
+    try:
+        folders = [Path.cwd(), cache.home()]
+    except UserError:  # which the line of datasets tells
+        folders = [Path.cwd()]
+    free = {str(folder): _free(folder) for folder in folders}
     text = ", ".join(f"{bytes_ / 1e9:.1f} GB free for {folder}" for folder, bytes_ in free.items())
     least = min(free.values())
     if least < TOO_LITTLE_DISK:
@@ -197,8 +201,10 @@ def _disk() -> Line:
 
 
 def _free(folder: Path) -> int:
+    from classlab.data.reading import is_folder
+
     folder = folder.absolute()
-    while not folder.exists():
+    while not is_folder(folder) and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
 
@@ -206,10 +212,13 @@ def _free(folder: Path) -> int:
 def _datasets() -> Line:
     from classlab.data import cache
 
-    folder = cache.folders()[-1]
+    try:
+        folder = cache.home()
+    except UserError as error:
+        return Line("datasets", "problem", str(error), "digits needs none, the others do")
     if not cache.writable(folder):
         return Line("datasets", "problem", f"{folder} cannot be written to", "name another folder in CLASSLAB_DATA")
-    there = sorted({path.stem for place in cache.folders() for path in cache.files(place)})
+    there = sorted({path.stem for place in cache.folders() for path in cache.all_in(place)})
     if not there:
         return Line("datasets", "note", f"none in {folder}; digits needs none", "classlab data fetch mnist")
     return Line("datasets", "ok", f"{', '.join(there)} in {folder}; digits needs no file")

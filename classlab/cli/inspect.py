@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from classlab.cli.output import console, print_json
 
@@ -48,7 +49,7 @@ def inspect(
 
     for file in out or []:
         _check_ending(file)
-    experiment = load(name, set_ or [])
+    experiment = load(name, set_ or [], trust=True)  # what is named on the command line is the reader's own
     input_shape, classes = _shape_and_classes(experiment)
     model = make(experiment.model, experiment.training.initialise, input_shape, classes, seed=0)
     table = layer_table(model, input_shape)
@@ -57,8 +58,6 @@ def inspect(
     checks += contracts.check_data(experiment.contract, experiment.data)
     checks += contracts.check_layers(experiment.contract, contents(table))
     findings = ask(model, input_shape, classes, experiment.training.loss) if sanity else []
-    for file in out or []:
-        _write(file, experiment, table)
     if json:
         document = {"experiment": experiment.name, **table.to_json(), "checks": [vars(check) for check in checks]}
         print_json({**document, "sanity": [vars(finding) for finding in findings]} if sanity else document)
@@ -66,7 +65,9 @@ def inspect(
         _say(experiment, table, classes)
         for judged in [*checks, *findings]:
             mark = "[green]✓[/green]" if judged.passed else "[red]✗[/red]"
-            console.print(f"{mark} {judged.sentence}", soft_wrap=True)
+            console.print(f"{mark} {escape(judged.sentence)}", soft_wrap=True)
+    for file in out or []:  # a file that cannot be written must not take the answer with it
+        _write(file, experiment, table)
     if not all(finding.passed for finding in findings):
         raise typer.Exit(1)
 
@@ -83,7 +84,7 @@ def _shape_and_classes(experiment: "Experiment") -> tuple[tuple[int, int, int], 
     if ":" not in plan.dataset.name and hasattr(module, "SHAPE") and hasattr(module, "CLASS_NAMES"):
         renumbered = plan.classes if plan.labels == "renumber" else None
         return module.SHAPE, len(renumbered or module.CLASS_NAMES)
-    dataset = prepare(plan)
+    dataset = prepare(plan, fetch=False)
     return dataset.input_shape, len(dataset.class_names)
 
 
@@ -98,9 +99,9 @@ def _check_ending(file: Path) -> None:
 
 
 def _write(file: Path, experiment: "Experiment", table: "LayerTable") -> None:
-    from classlab.drawing import layers, written
+    from classlab import files
+    from classlab.drawing import layers, render, written
     from classlab.drawing.architecture import architecture
-    from classlab.errors import UserError
 
     ending = file.suffix.lower()
     if ending == ".html":
@@ -111,15 +112,7 @@ def _write(file: Path, experiment: "Experiment", table: "LayerTable") -> None:
         content = written.latex(layers.for_readers(table))
     else:
         content = architecture(table)
-    try:
-        if ending == ".png":
-            import vl_convert
-
-            file.write_bytes(vl_convert.svg_to_png(content, scale=2))
-        else:
-            file.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    files.write(file, render.svg_to_png(content, scale=2) if ending == ".png" else content)
 
 
 def _page(experiment: "Experiment", table: "LayerTable") -> str:
@@ -137,14 +130,13 @@ def _page(experiment: "Experiment", table: "LayerTable") -> str:
 
 def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
     from classlab.drawing import layers
 
     dataset, images = experiment.data.dataset.name, layers.sides(table.input_shape)
     model, narrow = escape(str(experiment.model)), console.width < 100
-    console.print(f"[bold]{experiment.name}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
+    console.print(f"[bold]{escape(experiment.name)}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
     shown = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layers.HEADINGS, layers.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
+from classlab import limits
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.plain_text import on_a_line
 
 if TYPE_CHECKING:
     from classlab.lesson.check import Check, TableCheck
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Back-propagation by hand: workbook, walk, page, check, compare.")
 
+MOST_PARTS = 2_000  # of a list in an option
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Rates = Annotated[
     str | None, typer.Option("--learning-rates", metavar="A,B,…", help="default: those of the report that --like names")
@@ -46,7 +50,7 @@ def _network(
     given = _numbers("--biases", biases) if biases is not None else None
     return network.build(
         like,
-        sizes=[_whole("--sizes", size) for size in sizes.split(",")],
+        sizes=[_whole("--sizes", size) for size in _parts("--sizes", sizes)],
         inputs=_examples("--inputs", inputs),
         targets=_examples("--targets", targets),
         weights=_numbers("--weights", weights) if weights is not None else None,
@@ -100,7 +104,7 @@ def workbook(
     rates = _rates(learning_rates, settings)
     rows = epochs if epochs is not None else settings["epochs"]
     workbooks.write(network, rates, rows, out)
-    console.print(f"{out}: {len(rates)} sheets of {rows:,} rows, and Graphs", soft_wrap=True)
+    _say(f"{out}: {len(rates)} sheets of {rows:,} rows, and Graphs")
 
 
 @app.command()
@@ -119,7 +123,7 @@ def page(
     from classlab.lesson import page as pages
 
     pages.write(network, _rates(learning_rates, settings), epochs if epochs is not None else settings["epochs"], out)
-    console.print(f"{out}: open it in a browser; it needs no network", soft_wrap=True)
+    _say(f"{out}: open it in a browser; it needs no network")
 
 
 @app.command()
@@ -138,20 +142,22 @@ def walk(
     """
     from classlab.lesson.walk import tell
 
-    told = tell(network, learning_rate if learning_rate is not None else settings["learning_rates"][0], epoch)
+    rate = learning_rate if learning_rate is not None else settings["learning_rates"][0]
+    steps = tell(network, rate, epoch)
     if json:
-        print_json([asdict(one) for one in told])
+        print_json([asdict(told) for told in steps])
         return
-    for number, one in enumerate(told, 1):
-        console.print(f"\n[bold]{number}. {one.title}[/bold]", soft_wrap=True)
-        console.print(f"[dim]{one.sentence}[/dim]", soft_wrap=True)
-        for label, formula, value in one.links:
-            console.print(f"    {label} = {formula} = {value:.6g}", markup=False, soft_wrap=True)
-        mark = "→" if one.kind == "update" else "="
-        console.print(f"    {one.result} {mark} {one.formula}", markup=False, soft_wrap=True)
-        console.print(f"    {' ' * len(one.result)} = {one.numbers}", markup=False, soft_wrap=True)
-        console.print(f"    {' ' * len(one.result)} = {one.value:.10g}", markup=False, soft_wrap=True)
-        if step and number < len(told):
+    for number, told in enumerate(steps, 1):
+        console.print()
+        _say((f"{number}. {told.title}", "bold"))
+        _say((told.sentence, "dim"))
+        for label, formula, value in told.links:
+            _say(f"    {label} = {formula} = {value:.6g}")
+        mark = "→" if told.kind == "update" else "="
+        _say(f"    {told.result} {mark} {told.formula}")
+        _say(f"    {' ' * len(told.result)} = {told.numbers}")
+        _say(f"    {' ' * len(told.result)} = {told.value:.10g}")
+        if step and number < len(steps):
             try:
                 input()
             except EOFError:  # nobody is there to press Enter
@@ -205,51 +211,57 @@ def compare(
         document = {"agree": agree, "largest_difference": worst.difference, "pairs": [asdict(pair) for pair in pairs]}
         print_json(document)
     else:
-        console.print(f"{'':8}  {'by hand':>24}  {'autograd, float64':>24}  difference", markup=False)
+        _say(f"{'':8}  {'by hand':>24}  {'autograd, float64':>24}  difference")
         for pair in (pair for pair in pairs if pair.epoch == 1):
-            line = f"{pair.name:8}  {pair.by_hand:24.17g}  {pair.by_autograd:24.17g}  {pair.difference:.1e}"
-            console.print(line, markup=False, soft_wrap=True)
+            _say(f"{pair.name:8}  {pair.by_hand:24.17g}  {pair.by_autograd:24.17g}  {pair.difference:.1e}")
         verdict = f"agree to {bridge.AGREE_WITHIN:g}" if agree else f"differ by more than {bridge.AGREE_WITHIN:g}"
         place = f"the largest difference is {worst.difference:.1e}, {worst.name} in epoch {worst.epoch}"
-        console.print(f"\nover {epochs} epochs at η = {rate:g} both {verdict}; {place}", soft_wrap=True)
+        console.print()
+        _say(f"over {epochs} epochs at η = {rate:g} both {verdict}; {place}")
     if not agree:
         raise typer.Exit(1)
+
+
+def _say(*parts: str | tuple[str, str]) -> None:
+    """Print a line of parts, each a text or (text, style): what a file or an option holds is never taken for markup."""
+    plain = [(part, "") if isinstance(part, str) else part for part in parts]
+    console.print(Text.assemble(*((on_a_line(text), style) for text, style in plain)), soft_wrap=True)
 
 
 def _print_check(found: "Check") -> None:
     for table in found.tables:
         _print_table(table)
     for remark in found.remarks:
-        console.print(f"remark: {remark}", markup=False, soft_wrap=True)
+        _say(f"remark: {remark}")
     wrong = sum(not table.right for table in found.tables)
     count = f", {wrong} of {len(found.tables)} tables" if wrong and len(found.tables) > 1 else ""
-    console.print(f"\n{found.file}: {'wrong' if wrong else 'right'}{count}", markup=False, soft_wrap=True)
+    console.print()
+    _say(f"{found.file}: {'wrong' if wrong else 'right'}{count}")
 
 
 def _print_table(table: "TableCheck") -> None:
-    from rich.markup import escape
-
     like = f", as in {table.like}" if table.like else ""
     rate = f"η {table.learning_rate:g}" if table.learning_rate is not None else "η from its column"
     at = f" ({table.learning_rate_cell})" if table.learning_rate_cell else ""
-    console.print(f"\n[bold]{escape(table.sheet)}[/bold] {table.cells}", soft_wrap=True)
-    console.print(f"  {table.network} network{like}: {table.settings}; {rate}{at}; {table.rows:,} rows", soft_wrap=True)
+    console.print()
+    _say((table.sheet, "bold"), f" {table.cells}")
+    _say(f"  {table.network} network{like}: {table.settings}; {rate}{at}; {table.rows:,} rows")
     for verdict in ("right", "unchecked"):
         names = [column.name for column in table.columns if column.verdict == verdict]
         if names:
-            console.print(f"  {verdict}: {', '.join(names)}", markup=False, soft_wrap=True)
+            _say(f"  {verdict}: {', '.join(names)}")
     for column in table.columns:
         if column.verdict == "wrong":
             cells = "1 cell" if column.wrong_cells == 1 else f"{column.wrong_cells:,} cells"
-            console.print(f"  [bold red]wrong: {column.name}[/bold red], {cells}", soft_wrap=True)
+            _say("  ", (f"wrong: {column.name}", "bold red"), f", {cells}")
             for finding in column.findings:
                 _print_finding(finding)
     for remark in table.remarks:
-        console.print(f"  remark: {remark}", markup=False, soft_wrap=True)
+        _say(f"  remark: {remark}")
 
 
 def _print_finding(finding: Any) -> None:
-    console.print(f"    {finding.slip}", markup=False, soft_wrap=True)
+    _say(f"    {finding.slip}")
     holds = (
         f"{finding.holds:.10g}"
         if isinstance(finding.holds, float)
@@ -258,10 +270,10 @@ def _print_finding(finding: Any) -> None:
         else finding.holds
     )
     formula = f" ({finding.formula})" if finding.formula else ""
-    console.print(f"      holds {holds}{formula}", markup=False, soft_wrap=True)
+    _say(f"      holds {holds}{formula}")
     if finding.should_hold is not None:
         right = f" ({finding.should_be_formula})" if finding.should_be_formula else ""
-        console.print(f"      should hold {finding.should_hold:.10g}{right}", markup=False, soft_wrap=True)
+        _say(f"      should hold {finding.should_hold:.10g}{right}")
 
 
 def _rates(given: str | None, settings: Mapping[str, Any]) -> Sequence[float]:
@@ -270,9 +282,11 @@ def _rates(given: str | None, settings: Mapping[str, Any]) -> Sequence[float]:
 
 def _numbers(option: str, text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        return [float(part) for part in _parts(option, text)]
     except ValueError:
-        raise UserError(f"{option} takes numbers with commas between them, for example 0.1,0.2; got {text!r}") from None
+        raise UserError(
+            f"{option} takes numbers with commas between them, for example 0.1,0.2; got {_shown(text)}"
+        ) from None
 
 
 def _whole(option: str, text: str) -> int:
@@ -280,9 +294,20 @@ def _whole(option: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise UserError(
-            f"{option} takes whole numbers with commas between them, for example 2,2,2; got {text!r}"
+            f"{option} takes whole numbers with commas between them, for example 2,2,2; got {_shown(text)}"
         ) from None
 
 
 def _examples(option: str, text: str | None) -> list[list[float]] | None:
-    return None if text is None else [_numbers(option, example) for example in text.split(";")]
+    return None if text is None else [_numbers(option, example) for example in _parts(option, text, ";")]
+
+
+def _parts(option: str, text: str, between: str = ",") -> list[str]:
+    """Return the parts of a list. Raises UserError for more of them than any network takes."""
+    if (count := text.count(between) + 1) > MOST_PARTS:
+        raise UserError(f"{option} takes up to {MOST_PARTS:,} numbers; got {count:,}")
+    return text.split(between)
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= limits.ECHO else f"{text[: limits.ECHO]!r}…"

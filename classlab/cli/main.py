@@ -9,6 +9,7 @@ from classlab.cli import assign, check, compare, data, doctor, inspect, lesson, 
 from classlab.cli import run as run_commands
 from classlab.cli import study as study_commands
 from classlab.errors import Refused, UserError
+from classlab.terminal import prepare_streams, say
 
 app = typer.Typer(
     name="classlab",
@@ -38,28 +39,60 @@ CommandLineError = next(kind for kind in typer.BadParameter.__mro__ if kind.__na
 
 def main() -> None:
     """Run the command line. Exit 0: done; 1: an honest no; 2: bad input, told in one sentence; 130: Ctrl-C."""
+    prepare_streams()
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(code)
     except CommandLineError as error:
         place = f"{error.ctx.command_path} --help" if getattr(error, "ctx", None) else "classlab --help"
-        print(f"classlab: {error.format_message().rstrip('.')} (see {place})", file=sys.stderr)
+        say(f"classlab: {error.format_message().rstrip('.')} (see {place})")
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)
     except UserError as error:
-        print(f"classlab: {error}", file=sys.stderr)
+        say(f"classlab: {error}")
         sys.exit(2)
     except Refused as error:
-        print(f"classlab: {error}", file=sys.stderr)
+        say(f"classlab: {error}")
         sys.exit(1)
+    except (OSError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):  # the reader closed the pipe, as `classlab runs | head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        if _in_own_code(error):
+            raise
+        say(f"classlab: {_of_the_machine(error)}")
+        sys.exit(2)
     except KeyboardInterrupt:
-        print("classlab: stopped", file=sys.stderr)
+        say("classlab: stopped")
         sys.exit(130)
-    except BrokenPipeError:  # the reader closed the pipe, as `classlab runs | head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+
+
+def _in_own_code(error: BaseException) -> bool:
+    """Say whether an error comes out of code of the reader's own, whose traceback the reader needs."""
+    from classlab.lookup import is_own_module
+
+    trace = error.__traceback__
+    while trace is not None:
+        if is_own_module(trace.tb_frame.f_globals.get("__name__", "")):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _of_the_machine(error: BaseException) -> str:
+    """Return a sentence for what the machine refuses: a name too long, a folder closed to the reader, memory."""
+    from classlab.files import reason
+    from classlab.limits import ECHO_PATH
+    from classlab.yaml_text import echoed
+
+    if isinstance(error, MemoryError):
+        return "this machine has too little memory for that"
+    name = getattr(error, "filename", None)
+    return f"{echoed(os.fspath(name), ECHO_PATH)}: {reason(error)}" if isinstance(name, str) else reason(error)
 
 
 if __name__ == "__main__":

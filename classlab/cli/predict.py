@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classlab.cli.trust import refuse_foreign_code
 from classlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -45,19 +44,19 @@ def predict(
     Exit 0: every picture has an answer. 1: some could not be read; the others have theirs. 2: bad input, or none could.
     """
     from classlab.cli.output import console, print_json
+    from classlab.plain_text import on_a_line
     from classlab.progress import progress
     from classlab.runs.run import load
     from classlab.terminal import errors
     from classlab.use import predict as predicting
 
     _check_files(csv, explain)
-    refuse_foreign_code(run / "experiment.yaml", trust)
     chosen = prepare.value if prepare else None
 
     def report(answer: "Prediction") -> None:
-        errors.print(f"classlab: {answer.error}", soft_wrap=True, markup=False)
+        errors.print(on_a_line(f"classlab: {answer.error}"), soft_wrap=True, markup=False)
 
-    loaded, total = load(run), predicting.count(images)
+    loaded, total = load(run, trust), predicting.count(images)
     with progress("reading pictures", total, "pictures") as advance:
         answers = predicting.predict(loaded, images, prepare=chosen, advance=advance, report=report)
     unread = sum(bool(answer.error) for answer in answers)
@@ -67,9 +66,9 @@ def predict(
     else:
         for answer in answers:
             if not answer.error:
-                console.print(f"{answer.file}: {answer.sentence()}", soft_wrap=True, markup=False)
+                console.print(on_a_line(f"{answer.file}: {answer.sentence()}"), soft_wrap=True, markup=False)
         if len(answers) > 1 or unread:
-            console.print(_total(answers, unread), soft_wrap=True)
+            console.print(_total(answers, unread), soft_wrap=True, markup=False)
     written = [_write_csv(answers, csv)] if csv else []
     written += [answers.explain(explain)] if explain and unread < len(answers) else []
     for path in written if not json else []:
@@ -80,12 +79,13 @@ def predict(
 
 def _check_files(csv: Path | None, sheet: Path | None) -> None:
     """Refuse what can be seen to be no place for a file before any picture is read. Raises UserError."""
+    from classlab.data.reading import is_folder
     from classlab.use.explain import check_name
 
     if sheet:
         check_name(sheet)
     for path in filter(None, (csv, sheet)):
-        if not path.parent.is_dir():
+        if not is_folder(path.parent):
             raise UserError(f"{path} cannot be written: there is no folder {path.parent}")
 
 
@@ -97,20 +97,18 @@ def _total(answers: "Predictions", unread: int) -> str:
 
 
 def _write_csv(answers: "Predictions", path: Path) -> Path:
-    """Write one line a picture. A file name that a spreadsheet would take for a formula is led by an apostrophe."""
+    """Write one line a picture; a text that a spreadsheet would take for a formula is led by an apostrophe."""
     import csv
+    import io
 
+    from classlab import files
+    from classlab.plain_text import spreadsheet_safe
     from classlab.use.predict import COLUMNS, row
 
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, COLUMNS)
-            table.writeheader()
-            for answer in answers:
-                cells = row(answer)
-                if cells["file"].startswith(("=", "+", "-", "@")):
-                    cells["file"] = "'" + cells["file"]
-                table.writerow(cells)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    stream = io.StringIO()
+    table = csv.writer(stream)
+    table.writerow(COLUMNS)
+    for answer in answers:
+        table.writerow([spreadsheet_safe(cell) if isinstance(cell, str) else cell for cell in row(answer).values()])
+    files.write(path, stream.getvalue())
     return path

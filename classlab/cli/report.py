@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classlab.cli.trust import refuse_foreign_code
 from classlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def report(
         print_json({"run": str(run), **written, "figures": str(figures) if figures else None})
     else:
         for one in dict.fromkeys(one for one in (path, printed, figures) if one):
-            console.print(str(one), soft_wrap=True)
+            console.print(str(one), soft_wrap=True, markup=False)
     if open_:
         typer.launch(path.resolve().as_uri())
 
@@ -60,14 +59,11 @@ def _writer(folder: Path, trust: bool) -> "Callable[..., Path]":
         from classlab.report import study
         from classlab.study.result import load as load_study
 
-        for file in (folder / "study.yaml", *sorted((folder / "runs").glob("*/*/experiment.yaml"))):
-            refuse_foreign_code(file, trust)
-        return partial(study.write, load_study(folder))
+        return partial(study.write, load_study(folder, trust))
     from classlab.report import document
     from classlab.runs.run import load
 
-    refuse_foreign_code(folder / "experiment.yaml", trust)
     try:
-        return partial(document.write, load(folder))
+        return partial(document.write, load(folder, trust))
     except UserError as error:
         raise UserError(f"{error}; a study's folder would have study.yaml") from None

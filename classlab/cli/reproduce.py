@@ -94,7 +94,7 @@ def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> d
     from classlab.report import reproduce as reports
 
     jobs = reports.processes(jobs, device)
-    times = reports.times(wanted, device)
+    times = reports.times(wanted, device, fetch=False)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for one in wanted:
         row = rows.setdefault((one.report, one.run), {"report": one.report, "run": one.run, "seeds": 0, "done": 0})

@@ -12,7 +12,9 @@ from classlab.cli.output import console, print_json
 if TYPE_CHECKING:
     from classlab.runs.run import Run
 
-Name = Annotated[str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
+]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
 Out = Annotated[Path, typer.Option(help="the folder that run folders live in")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
@@ -41,7 +43,7 @@ def run(
     from classlab.runs.execute import train
     from classlab.runs.prepare import ContractRefused
 
-    experiment = load(name, set_ or [])
+    experiment = load(name, set_ or [], trust=True)
     try:
         done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
@@ -63,7 +65,7 @@ def _say(run: "Run", report: Path | None) -> None:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
         console.print(f" {mark} {escape(check['sentence'])}", soft_wrap=True)
     for rule in summary["contract"].get("open", []):
-        console.print(f" [yellow]?[/yellow] {rule}: one run cannot say; see classlab check", soft_wrap=True)
+        console.print(f" [yellow]?[/yellow] {escape(rule)}: one run cannot say; see classlab check", soft_wrap=True)
     console.print(verdict_line(summary), soft_wrap=True)
     console.print(f"[dim]run:    [/dim] {escape(str(run.path))}", soft_wrap=True)
     if report:
@@ -81,7 +83,7 @@ def verdict_line(summary: dict[str, Any]) -> str:
     else:
         word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
     return (
-        f"[bold {colour}]{word}[/bold {colour}]: {summary['experiment']}, seed {summary['seed']}: "
+        f"[bold {colour}]{word}[/bold {colour}]: {escape(summary['experiment'])}, seed {summary['seed']}: "
         f"{summary['parameters']:,} parameters, {summary['epochs']} epoch{'' if summary['epochs'] == 1 else 's'}, "
         f"{_measured(summary)}, {_time(summary['seconds'])}"
     )
@@ -117,7 +119,7 @@ def runs(
     if json:
         print_json(rows)
     elif not rows:
-        console.print(f"no runs in {out} yet; try: classlab run digits-quick")
+        console.print(f"no runs in {out} yet; try: classlab run digits-quick", markup=False)
     else:
         _table(rows)
 
@@ -157,10 +159,13 @@ def _table(rows: list[dict[str, Any]]) -> None:
             str(row["epochs"]),
             f"{row['parameters']:,}" if "parameters" in row else "",
             _time(row["seconds"]) if "seconds" in row else "",
-            verdict if row["status"] == "finished" else row["status"].replace("_", " "),
+            verdict if row["status"] == "finished" else row["status"].partition(":")[0].replace("_", " "),
             escape("/".join(Path(row["run"]).parts[-2:])),
         )
     console.print(table)
+    for row in rows:
+        if row["status"].startswith("broken: "):
+            console.print(f"[yellow]![/yellow] {escape(row['status'])}", soft_wrap=True)
 
 
 def _test(row: dict[str, Any]) -> str:

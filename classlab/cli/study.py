@@ -1,5 +1,6 @@
 """`classlab study`: train every run of a study, and say what they answer."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped study, or a YAML file")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped study, or a YAML file; code that it names is run")
+    ],
     seeds: Annotated[
         int | None, typer.Option(help="how many seeds, counted from 0, instead of the study's own")
     ] = None,
@@ -63,10 +66,12 @@ def study(
 def _say(done: "StudyResult") -> None:
     from rich.markup import escape
 
+    from classlab.study.results import differences
+
     question = f": {escape(done.study.question)}" if done.study.question else ""
     console.print(f"[bold]{done.study.name}[/bold]{question}")
     console.print()
-    say_answer(done.answer, done.watched)
+    say_answer(done.answer, done.watched, differences(done.rows))
     for row in done.rows:
         if row["status"] == "failed":
             console.print(f"[red]✗[/red] {escape(row['variant'])}, seed {row['seed']}: {escape(row['sentence'])}")
@@ -74,10 +79,11 @@ def _say(done: "StudyResult") -> None:
     console.print(f"[dim]study:   {folder}\nresults: {table}[/dim]", soft_wrap=True)
 
 
-def say_answer(answer: "Answer", watched: str | None) -> None:
+def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str] = ()) -> None:
     """Print the table of variants and a sentence for each test.
 
-    watched: the split that was evaluated every epoch, whose best and last epoch the table then shows.
+    watched: the split that was evaluated every epoch, whose best and last epoch the table then shows. differences: what
+    summaries say otherwise than the other files of their runs, see study.results.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -105,7 +111,7 @@ def say_answer(answer: "Answer", watched: str | None) -> None:
         )
     console.print()
     wrong = [f"{one.name}: {one.note}" for one in answer.variants if one.note]
-    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes)):
+    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
         for sentence in sentences:
             point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
             grid = Table.grid(padding=(0, 1))

@@ -2,18 +2,23 @@
 
 import csv
 import io
+import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classlab import files as disk
+from classlab import limits
 from classlab.course import sheet as sheets
 from classlab.course.derive import Task, derive
 from classlab.course.details import Details
 from classlab.course.rules import Rules
 from classlab.errors import UserError
 from classlab.experiment import Contract, Experiment, sentence
+from classlab.plain_text import from_spreadsheet, printable, printable_within, spreadsheet_safe
 from classlab.yaml_text import to_yaml
 
 TABLE = "tasks.csv"
@@ -62,19 +67,19 @@ def files(name: str, rules: Rules, task: Task, code: str) -> dict[str, bytes]:
     Raises UserError, naming the rules and the file, where a branch gives an experiment or a contract that is none.
     """
     written: dict[str, str] = {}
-    limits = {}
+    contracts = {}
     for experiment, fields in task.experiments.items():
         whole = {"name": f"{name}-{experiment}-{code}", **fields}
         _checked(f"{name}, experiments.{experiment}", Experiment, whole)
         head = f"# Task {code} of {name}: {experiment}.\n# Command: classlab run {experiment}.yaml --seed 0 --report\n"
         written[f"{experiment}.yaml"] = head + to_yaml(whole)
     for experiment, fields in task.contracts.items():
-        limits[experiment] = _checked(f"{name}, contracts.{experiment}", Contract, fields)
+        contracts[experiment] = _checked(f"{name}, contracts.{experiment}", Contract, fields)
         head = f"# Task {code} of {name}: the contract of {experiment}.\n# Command: classlab check RUN --contract "
         written[f"{experiment}-contract.yaml"] = f"{head}{experiment}-contract.yaml\n{to_yaml(fields)}"
-    content = sheets.content(name, rules, task, code, limits)
+    content = printable_within(sheets.content(name, rules, task, code, contracts))
     written["task.md"] = sheets.markdown(content)
-    return {**{file: text.encode() for file, text in written.items()}, "task.pdf": sheets.pdf(content)}
+    return {**{file: printable(text).encode() for file, text in written.items()}, "task.pdf": sheets.pdf(content)}
 
 
 def assign(name: str, rules: Rules, student: Details, out: Path, salt: str = "", line: int = 0) -> Written:
@@ -86,12 +91,10 @@ def assign(name: str, rules: Rules, student: Details, out: Path, salt: str = "",
     task = derive(rules, student)
     folder = out / f"{name}-{code}"
     contents = files(name, rules, task, code)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with _elsewhere():
+        disk.make_folder(folder)
         for file, content in contents.items():
-            (folder / file).write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}; give another folder with --out") from None
+            disk.write(folder / file, content)
     return Written(line, student.roll, code, task, folder)
 
 
@@ -117,17 +120,24 @@ def assign_class(
             problems.append(f"line {line}: {error}")
     if problems:
         raise UserError("; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else ""))
-    if (out / TABLE).exists():
+    if os.path.lexists(out / TABLE):
         _check_table(out / TABLE, {student.roll: _code(name, rules, student, salt) for _, student in students})
     written = []
     for line, student in students:
         written.append(assign(name, rules, student, out, salt, line))
         on_student(1)
-    try:
-        (out / TABLE).write_bytes(_table(written))
-    except OSError as error:
-        raise UserError(f"{out / TABLE} cannot be written: {error.strerror}; give another folder with --out") from None
+    with _elsewhere():
+        disk.write(out / TABLE, _table(written))
     return written
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Say where to go on where something cannot be written."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{error}; give another folder with --out") from None
 
 
 def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
@@ -158,10 +168,12 @@ def _code(name: str, rules: Rules, student: Details, salt: str) -> str:
 def _check_table(file: Path, codes: Mapping[str, str]) -> None:
     """Raise UserError where a table would be lost that alone says whose tasks are whose. codes: roll -> new code."""
     elsewhere = "give another folder with --out"
+    if file.is_symlink():
+        raise UserError(f"{file} is a link, and nothing is written through links; {elsewhere}")
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            held = [(row["roll"], row["task"]) for row in csv.DictReader(stream)]
-    except (OSError, ValueError, KeyError, csv.Error):
+        stream = io.StringIO(disk.read_text(file, limits.TASKS_BYTES), newline="")
+        held = [tuple(from_spreadsheet(row[name]) for name in ("roll", "task")) for row in csv.DictReader(stream)]
+    except (UserError, ValueError, KeyError, AttributeError, csv.Error):  # AttributeError: a row that is too short
         raise UserError(f"{file} is in the way, and is no table of tasks; {elsewhere}") from None
     lost = next((pair for pair in held if codes.get(pair[0]) != pair[1]), None)
     if lost:
@@ -183,7 +195,8 @@ def _table(written: Sequence[Written]) -> bytes:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     abouts = [line.about for line in written[0].task.lines]
-    writer.writerow(["roll", "task", "folder", *abouts])
-    for one in written:
-        writer.writerow([one.roll, one.code, one.folder.name, *(line.means for line in one.task.lines)])
+    writer.writerow([spreadsheet_safe(heading) for heading in ("roll", "task", "folder", *abouts)])
+    for student in written:
+        cells = (student.roll, student.code, student.folder.name, *(line.means for line in student.task.lines))
+        writer.writerow([spreadsheet_safe(cell) for cell in cells])
     return stream.getvalue().encode()

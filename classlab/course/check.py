@@ -6,7 +6,6 @@ docs/contracts.md says what no check can see.
 """
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -14,15 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from classlab import contract as contracts
 from classlab import experiment as experiments
 from classlab.contract import Check
 from classlab.errors import UserError
 from classlab.experiment import Contract, Experiment
-from classlab.runs import store
-from classlab.yaml_text import read_yaml
+from classlab.runs import records, store
+from classlab.yaml_text import echoed, read_yaml
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,26 +92,26 @@ def unreadable(path: Path, error: UserError) -> Checked:
     return Checked(str(path), path.parent.name, None, str(path), str(path), {}, [check])
 
 
-def check(path: Path, contract: Contract) -> Checked:
+def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     """Measure a run again and hold it against `contract`. Raises UserError where the folder is no whole run.
 
-    Opening a run whose experiment names code in files or modules runs that code: ask first.
+    trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
     """
-    experiment = experiments.load(path / store.EXPERIMENT)
+    experiment = experiments.load(path / store.EXPERIMENT, trust=trust)
     digest = _digest(path)
-    environment = store.read_json(path / store.ENVIRONMENT)
+    environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
     if environment.get("given_in_python"):
         given = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
-        raise UserError(f"{path} was given its {given} in Python, so nobody can measure it from its folder")
-    states = _states(path, experiment)
-    about = _about(path, experiment)
-    selected = states[-1]
-    seed = about["seed"] if isinstance(about.get("seed"), int) else None
+        raise UserError(f"{path} was given its {echoed(given)} in Python, so nobody can measure it from its folder")
+    about = store.read_about(path / _selected(path, experiment))
+    seed = about["seed"] if isinstance(about.get("seed"), int) and 0 <= about["seed"] < 2**63 else None
     checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
     checks += contracts.check_data(contract, experiment.data)
     on_data = contracts.verdict(checks[-1:]) if contract.dataset else True
 
     prepared = _prepared(experiment, contract, on_data, seed or 0)
+    states = _states(path, experiment, prepared)
+    selected = states[-1]
     checks += [one for one in prepared.fixed_checks if one.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
@@ -156,13 +153,12 @@ def _digest(path: Path) -> str:
     return experiments.digest(fields if isinstance(fields, dict) else {})
 
 
-def _states(path: Path, experiment: Experiment) -> "list[dict[str, Tensor]]":
+def _states(path: Path, experiment: Experiment, prepared: "Prepared") -> "list[dict[str, Tensor]]":
     """Return the last checkpoint's tensors, and after them those of the best one where the protocol selects it."""
     files = list(dict.fromkeys([store.LAST, _selected(path, experiment)]))
-    states = [store.read_checkpoint(path / file) for file in files]
+    states = [store.read_weights(path / file, prepared.model) for file in files]
     for file, state in zip(files, states, strict=True):
-        if "losses" not in state or state["losses"].dim() != 1:
-            raise UserError(f"{path / file} is no checkpoint of a run: it counts no epochs")
+        store.epochs_counted(state, path / file)
     return states
 
 
@@ -170,19 +166,6 @@ def _selected(path: Path, experiment: Experiment) -> str:
     """Return the file whose weights are the result, as the run itself chose: one that never improved has no best."""
     best = experiment.protocol.select == "best" and (path / store.BEST).exists()
     return store.BEST if best else store.LAST
-
-
-def _about(path: Path, experiment: Experiment) -> dict[str, Any]:
-    """Return what the selected checkpoint says of itself: its experiment's digest and its seed."""
-    from safetensors import safe_open
-
-    with safe_open(path / _selected(path, experiment), framework="pt") as opened:
-        text = (opened.metadata() or {}).get("classlab", "{}")
-    try:
-        about = json.loads(text)
-    except ValueError:
-        about = {}
-    return about if isinstance(about, dict) else {}
 
 
 def _same_experiment(about: dict[str, Any], digest: str) -> Check:
@@ -313,18 +296,18 @@ def _notes(path: Path, measured: dict[str, Any]) -> list[str]:
     gives = f"the weights give {correct:,} of {total:,} right"
     # These files are not believed, so whatever is wrong with them is told and changes no verdict.
     try:
-        said = store.read_json(path / store.SUMMARY).get("test_accuracy")
-        if not isinstance(said, int | float) or abs(said * total - correct) >= 0.5 or said != said:
-            notes.append(f"{store.SUMMARY} says test accuracy {said}, {gives}")
+        said = records.read_object(path / store.SUMMARY).get("test_accuracy")
+        if not isinstance(said, int | float) or not 0 <= said <= 1 or abs(said * total - correct) >= 0.5:
+            notes.append(f"{store.SUMMARY} says test accuracy {echoed(str(said))}, {gives}")
     except UserError as error:
         notes.append(str(error))
     try:
         logits, labels = store.read_predictions(path / store.PREDICTIONS)
-        right = int((np.asarray(logits).argmax(1) == np.asarray(labels)).sum())
+        right = int((logits.argmax(1) == labels).sum()) if logits.ndim == 2 else -1
         if right != correct or len(labels) != total:
             notes.append(f"{store.PREDICTIONS} has {right:,} of {len(labels):,} right, {gives}")
-    except Exception as error:
-        notes.append(f"{store.PREDICTIONS} cannot be used: {error}")
+    except UserError as error:
+        notes.append(str(error))
     return notes
 
 

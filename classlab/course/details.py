@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from classlab import files, limits
 from classlab.errors import UserError, did_you_mean, listing
 
 # Many rounds make trying every birth date slow; they do not make it impossible. See docs/assignments.md.
 ROUNDS = 200_000
 CODE_CHARACTERS = 10
-MAX_BYTES = 5_000_000
+MOST_PROBLEMS = 1_000  # bad lines of a class list, after which no more are looked for
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def read_class_list(file: Path) -> list[tuple[int, Details]]:
     students: list[tuple[int, Details]] = []
     seen: dict[str, int] = {}
     for line, row in rows:
+        if len(problems) == MOST_PROBLEMS:
+            break
         try:
             if len(row) != len(header):
                 raise UserError(f"{len(header)} cells are wanted ({', '.join(header)}), got {len(row)}")
@@ -111,7 +114,8 @@ def read_class_list(file: Path) -> list[tuple[int, Details]]:
         except UserError as error:
             problems.append(f"line {line}: {error}")
     if problems:
-        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more bad lines" if len(problems) > 5 else "")
+        more = f"{'at least ' if len(problems) == MOST_PROBLEMS else ''}{len(problems) - 5}"
+        shown = "; ".join(problems[:5]) + (f"; and {more} more bad lines" if len(problems) > 5 else "")
         raise UserError(f"{file}, {shown}")
     if not students:
         raise UserError(f"{file} names no student: below the line of column names there is nothing")
@@ -128,11 +132,7 @@ def _student(cells: Mapping[str, str]) -> Details:
 def _cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the column names and (line, cells) of every row that is not empty."""
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise UserError(f"{file} is larger than {MAX_BYTES:,} bytes; that is no class list")
-        text = file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"the class list {file} cannot be read: {error.strerror}") from None
+        text = files.read(file, limits.CLASS_LIST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{file} is not a text file in UTF-8; save the class list as CSV UTF-8") from None
     first = text.split("\n", 1)[0]

@@ -10,9 +10,8 @@ from typing import Annotated, Any, Self
 import pydantic
 from pydantic import Field
 
-from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import SHORT_NAME, Section, sentence
+from classlab.experiment import SHORT_NAME, Section, find_file, sentence
 from classlab.yaml_text import read_yaml, shown
 
 PARTS = ("day", "month", "year")
@@ -103,19 +102,14 @@ class Rules(Section):
 
 def load(source: str | Path) -> tuple[str, Rules]:
     """Return the name of the rules and the rules that a shipped name or a YAML file means. Raises UserError."""
-    text = str(source)
-    file = Path(text)
-    if file.suffix not in {".yaml", ".yml"} and not file.is_file():
-        file = lookup.path("assignment", text)
-    elif not file.is_file():
-        raise UserError(f"there is no rules file {text}{did_you_mean(file.stem, lookup.names('assignment'))}")
+    file = find_file("assignment", source)
     fields = read_yaml(file)
     if not isinstance(fields, dict):
-        raise UserError(f"{text} must hold rules (title, quantities, decisions, experiments), got {shown(fields)}")
+        raise UserError(f"{file} must hold rules (title, quantities, decisions, experiments), got {shown(fields)}")
     try:
         rules = Rules(**{str(key): value for key, value in fields.items()})
     except pydantic.ValidationError as error:
-        raise UserError(f"{text}: {sentence(error, Rules, 'a rules file')}") from None
+        raise UserError(f"{file}: {sentence(error, Rules, 'a rules file')}") from None
     return file.stem, rules
 
 

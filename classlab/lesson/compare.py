@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classlab.errors import UserError
 from classlab.lesson import derivation
-from classlab.lesson.network import Network, descend
+from classlab.lesson.network import Network, check_epochs, descend
 
 if TYPE_CHECKING:
     import torch
 
 AGREE_WITHIN = 1e-12
+MOST_PAIRS = 500_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,13 @@ class Pair:
 
 def compare(network: Network, learning_rate: float, epochs: int) -> list[Pair]:
     """Return the error and every gradient of each epoch, by hand and by autograd in float64. Raises UserError."""
+    check_epochs(epochs)
+    parameters = len(derivation.parameters(derivation.shape_of(network)))
+    if epochs * (parameters + 1) > MOST_PAIRS:
+        raise UserError(
+            f"up to {MOST_PAIRS:,} numbers are compared; {parameters + 1:,} in each of {epochs:,} epochs are more: "
+            f"fewer epochs"
+        )
     pairs: list[Pair] = []
     for number, row in enumerate(descend(network, learning_rate, epochs), 1):
         by_hand = derivation.values(row)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from classlab import limits
 from classlab.errors import UserError, did_you_mean, listing
 
 HIDDEN = ("sigmoid", "tanh", "relu")
@@ -17,6 +18,7 @@ OUTPUTS = ("sigmoid", "softmax")
 LOSSES = ("squared_error", "cross_entropy")
 MOST_UNITS = 12
 MOST_LAYERS = 6
+MOST_EPOCHS = 10_000
 MOST_EXAMPLES = 100
 MOST_TERMS = 5_000  # weights times examples: what all gradients together add up
 
@@ -150,6 +152,9 @@ def build(
         raise UserError(
             f"inputs and targets must hold as many examples; got {len(network.inputs)} and {len(network.targets)}"
         )
+    terms = len(network.inputs) * sum(map(np.size, network.weights))
+    if terms > MOST_TERMS:
+        raise UserError(f"weights times examples may be up to {MOST_TERMS:,}; got {terms:,}: fewer units or examples")
     if loss == "cross_entropy" and not ((network.targets >= 0) & (network.targets <= 1)).all():
         raise UserError("with cross_entropy every target must lie in 0 … 1")
     return network
@@ -204,8 +209,7 @@ def descend(network: Network, learning_rate: float, epochs: int) -> list[Epoch]:
     """
     if not (np.isfinite(learning_rate) and learning_rate > 0):
         raise UserError(f"a learning rate must be a number above 0; got {learning_rate:g}")
-    if not 1 <= epochs <= 10_000:
-        raise UserError(f"epochs must lie in 1 … 10,000; got {epochs:,}")
+    check_epochs(epochs)
     rows: list[Epoch] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for number in range(1, epochs + 1):
@@ -213,9 +217,17 @@ def descend(network: Network, learning_rate: float, epochs: int) -> list[Epoch]:
             slopes = gradients(network, passed)
             if not np.isfinite(passed.total) or not all(np.isfinite(slope).all() for slope in slopes.weights):
                 raise UserError(f"with learning rate {learning_rate:g} the error is not finite in epoch {number}")
+            if not all(np.isfinite(total).all() for total in passed.sums):
+                raise UserError(f"with learning rate {learning_rate:g} a sum is not finite in epoch {number}")
             rows.append(Epoch(network, passed, slopes))
             network = updated(network, slopes, learning_rate)
     return rows
+
+
+def check_epochs(epochs: int) -> None:
+    """Raise UserError for more epochs than are worked out, or none."""
+    if not 1 <= epochs <= MOST_EPOCHS:
+        raise UserError(f"epochs must lie in 1 … {MOST_EPOCHS:,}; got {f'{epochs:,}'[: limits.ECHO]}")
 
 
 def _activate(total: np.ndarray, kind: str) -> np.ndarray:
@@ -266,9 +278,11 @@ def _error_by_sum(network: Network, outputs: np.ndarray) -> np.ndarray:
 
 def _checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if not 2 <= len(sizes) <= MOST_LAYERS or not all(1 <= size <= MOST_UNITS for size in sizes):
+        got = ",".join(str(size) for size in sizes[: MOST_LAYERS + 1])
+        more = f" … ({len(sizes):,} layers)" if len(sizes) > MOST_LAYERS + 1 else ""
         raise UserError(
             f"--sizes must name 2 to {MOST_LAYERS} layers of 1 to {MOST_UNITS} units, for example 2,2,2; "
-            f"got {','.join(map(str, sizes))}"
+            f"got {got[: limits.ECHO]}{more}"
         )
     return tuple(sizes)
 
@@ -286,6 +300,8 @@ def _layers(what: str, values: Sequence[float] | Any, shapes: Sequence[tuple[int
 
 
 def _examples(what: str, values: Sequence[Sequence[float]], width: int) -> np.ndarray:
+    if len(values) > MOST_EXAMPLES:
+        raise UserError(f"--{what} takes up to {MOST_EXAMPLES} examples; got {len(values):,}")
     if not values or any(len(example) != width for example in values):
         got = listing(str(len(example)) for example in values) or "none"
         raise UserError(f"each example must have {width} {what}; got {got}")

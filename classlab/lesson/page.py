@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from classlab import files
 from classlab.drawing.palette import DARK, LIGHT, css_variables
 from classlab.errors import UserError
 from classlab.lesson import derivation, walk
 from classlab.lesson.expression import as_data
-from classlab.lesson.network import Network, descend
+from classlab.lesson.network import Network, check_epochs, descend
 
 HERE = Path(__file__).parent
 MOST_STEPS = 400
@@ -21,6 +22,7 @@ def html(network: Network, learning_rates: Sequence[float], epochs: int) -> str:
     The page computes by itself, in double precision, from the same formulas as the workbook. Raises UserError for a
     network or a table too large to walk through.
     """
+    check_epochs(epochs)
     shape = derivation.shape_of(network)
     steps = derivation.walk(shape)
     if len(steps) > MOST_STEPS:
@@ -78,10 +80,7 @@ def write(network: Network, learning_rates: Sequence[float], epochs: int, file: 
     """Write the page. Raises UserError also for a file that cannot be written."""
     if file.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out must end in .html; got {file}")
-    try:
-        file.write_text(html(network, learning_rates, epochs), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror}") from None
+    files.write(file, html(network, learning_rates, epochs))
 
 
 def _units(shape: derivation.Shape) -> list[list[str]]:

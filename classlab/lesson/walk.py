@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from classlab import limits
 from classlab.errors import UserError
 from classlab.lesson import derivation
 from classlab.lesson.derivation import Shape, Step
 from classlab.lesson.expression import Apply, evaluate_by_name, names, text
-from classlab.lesson.network import Network, descend
+from classlab.lesson.network import MOST_EPOCHS, Network, descend
 
 DIGITS = 6
 WRITTEN_OUT = {
@@ -38,7 +39,9 @@ class Told:
 def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[Told]:
     """Return the steps of one epoch (counted from 1): forward pass, errors, gradients, updates. Raises UserError."""
     if epoch < 1:
-        raise UserError(f"--epoch counts from 1; got {epoch}")
+        raise UserError(f"--epoch counts from 1; got {str(epoch)[: limits.ECHO]}")
+    if epoch > MOST_EPOCHS:
+        raise UserError(f"--epoch may be up to {MOST_EPOCHS:,}; got {f'{epoch:,}'[: limits.ECHO]}")
     shape = derivation.shape_of(network)
     steps = derivation.walk(shape)
     known = derivation.values(descend(network, learning_rate, epoch)[-1])

@@ -3,20 +3,23 @@
 Every cell also stores its value as lesson/network.py computes it, for viewers that do not calculate.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classlab import files
 from classlab.errors import UserError
 from classlab.lesson import derivation
 from classlab.lesson.expression import Name, in_a_cell, text
-from classlab.lesson.network import Network, descend
+from classlab.lesson.network import Network, check_epochs, descend
 
 GRAPHS = "Graphs"
 MOST_COLUMNS = 400
 MOST_RATES = 24
 MOST_CELLS = 1_000_000
+LONGEST_RATE = 20  # characters of a rate that is written out
 COLUMNS_PER_PAGE = 36
 SETTINGS_PER_COLUMN = 16
 FIRST_SETTING_ROW = 3
@@ -72,15 +75,17 @@ def write(network: Network, learning_rates: Sequence[float], epochs: int, file: 
     Raises UserError for rates that are not distinct and positive, too wide a network, or a file that cannot be written.
     """
     import xlsxwriter
-    from xlsxwriter.exceptions import XlsxWriterException
 
     _check(learning_rates, file)
+    check_epochs(epochs)
     plan = _plan(network, epochs)
     cells = len(learning_rates) * epochs * len(plan.columns)
     if cells > MOST_CELLS:
         raise UserError(f"a workbook holds at most {MOST_CELLS:,} formulas here; {cells:,} asked for: fewer epochs")
     tables = [[derivation.values(epoch) for epoch in descend(network, rate, epochs)] for rate in learning_rates]
-    book = xlsxwriter.Workbook(str(file))
+    # Into memory first, so that the file is written whole or not at all.
+    content = io.BytesIO()
+    book = xlsxwriter.Workbook(content, {"in_memory": True})
     book.set_properties({"title": "Back-propagation by hand", "comments": "Change a blue number: all formulas follow."})
     book.set_calc_mode("auto")
     formats = _formats(book)
@@ -93,16 +98,14 @@ def write(network: Network, learning_rates: Sequence[float], epochs: int, file: 
         _insert_drawings(book, sheet, plan, name, rate)
         _set_up_page(sheet, plan)
     _write_graphs(book, formats, plan, names, learning_rates)
-    try:
-        book.close()
-    except (OSError, XlsxWriterException) as error:
-        raise UserError(f"{file} cannot be written: {error}") from None
+    book.close()
+    files.write(file, content.getvalue())
 
 
 def sheet_name(rate: float) -> str:
-    """Return "LR 2.0" for 2 and "LR 0.05" for 0.05."""
+    """Return "LR 2.0" for 2 and "LR 0.05" for 0.05; a sheet's name has at most 31 characters."""
     short = f"{rate:.1f}"
-    return f"LR {short if float(short) == rate else f'{rate:.12g}'}"
+    return f"LR {short if float(short) == rate and len(short) <= LONGEST_RATE else f'{rate:.12g}'}"
 
 
 def derivation_lines(shape: derivation.Shape) -> list[tuple[str, bool]]:

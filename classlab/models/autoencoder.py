@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
+from classlab import limits
 from classlab.models.blocks import Activation, activation_layer
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -16,7 +17,7 @@ Width = Annotated[int, Field(ge=1, le=1_000_000)]
 def build(
     input_shape: tuple[int, int, int],
     *,
-    widths: Annotated[list[Width], Field(min_length=1)] = [392, 196, 98, 32],  # noqa: B006 - read only
+    widths: Annotated[list[Width], Field(min_length=1, max_length=limits.LAYERS)] = [392, 196, 98, 32],  # noqa: B006 - read only
     activation: Activation | None = "relu",
     output_activation: Activation | None = "relu",
 ) -> nn.Module:

@@ -7,22 +7,24 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
+from classlab import limits
 from classlab.errors import UserError
 from classlab.models.blocks import Activation, activation_layer
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
+Counts = Annotated[list[Count], Field(max_length=limits.LAYERS)]
 
 
 def build(
     input_shape: tuple[int, int, int],
     classes: int,
     *,
-    filters: list[Count] = [6, 16],  # noqa: B006 - read only, and shown as the default in the experiment
+    filters: Counts = [6, 16],  # noqa: B006 - read only, and shown as the default in the experiment
     kernel: Count = 5,
-    padding: Annotated[int, Field(ge=0)] = 0,
-    pool_after: list[Count] = [1, 2],  # noqa: B006
+    padding: Annotated[int, Field(ge=0, le=100_000)] = 0,
+    pool_after: Counts = [1, 2],  # noqa: B006
     pooling: Literal["max", "average"] = "max",
-    widths: list[Count] = [120, 84],  # noqa: B006
+    widths: Counts = [120, 84],  # noqa: B006
     activation: Activation = "relu",
 ) -> nn.Module:
     """Return the network; the default is report 5's LeNet, 62,006 parameters on CIFAR-10.

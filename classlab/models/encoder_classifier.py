@@ -7,18 +7,21 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
+from classlab import files, limits
+from classlab.data.tensors import read_tensors
 from classlab.errors import UserError
 from classlab.models.autoencoder import Width, encoder_of
 from classlab.models.blocks import Activation, activation_layer
 from classlab.models.initialise import Given
+from classlab.yaml_text import read_yaml
 
 
 def build(
     input_shape: tuple[int, int, int],
     classes: int,
     *,
-    widths: Annotated[list[Width], Field(min_length=1)] = [392, 196, 98, 32],  # noqa: B006 - read only
-    hidden: list[Width] = [256],  # noqa: B006
+    widths: Annotated[list[Width], Field(min_length=1, max_length=limits.LAYERS)] = [392, 196, 98, 32],  # noqa: B006 - read only
+    hidden: Annotated[list[Width], Field(max_length=limits.LAYERS)] = [256],  # noqa: B006
     activation: Activation = "relu",
     encoder: str | None = None,
     freeze: bool = False,
@@ -48,12 +51,9 @@ def build(
 
 def _take_weights(first: nn.Module, run: Path) -> None:
     """Copy the encoder of a run's selected checkpoint into `first`."""
-    stored = {
-        name.removeprefix("model.encoder."): value
-        for name, value in _selected(run).items()
-        if name.startswith("model.encoder.")
-    }
     own = first.state_dict()
+    most = 8 * sum(value.numel() for value in own.values())  # bytes, in fp64
+    stored = {name.removeprefix("model.encoder."): value for name, value in _selected(run, most).items()}
     for name in [*own, *stored]:
         if name not in stored or name not in own or stored[name].shape != own[name].shape:
             shapes = [tuple(state[name].shape) if name in state else "absent" for state in (stored, own)]
@@ -64,22 +64,23 @@ def _take_weights(first: nn.Module, run: Path) -> None:
     first.load_state_dict(stored)
 
 
-def _selected(run: Path) -> dict[str, Tensor]:
-    """Return the tensors of the checkpoint that the run's protocol selects."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+def _selected(run: Path, most: int) -> dict[str, Tensor]:
+    """Return the encoder in the checkpoint that the run's protocol selects; its experiment is read, and not resolved.
 
-    from classlab.experiment import load as load_experiment
-
-    if not (run / "experiment.yaml").is_file():
-        raise UserError(f"model encoder_classifier: encoder must be a run folder, and {run} holds no experiment.yaml")
-    select = load_experiment(run / "experiment.yaml").protocol.select
-    file = run / f"{select}.safetensors"
+    To make an Experiment of it would ask for the code that it may name, and only its weights are wanted.
+    """
     try:
-        return load(file.read_bytes())
-    except FileNotFoundError:
+        document = read_yaml(run / "experiment.yaml")
+    except files.MissingFile:
+        raise UserError(
+            f"model encoder_classifier: encoder must be a run folder, and {run} holds no experiment.yaml"
+        ) from None
+    protocol = document.get("protocol") if isinstance(document, dict) else None
+    select = protocol.get("select", "last") if isinstance(protocol, dict) else "last"
+    file = run / ("best.safetensors" if select == "best" else "last.safetensors")
+    try:
+        return read_tensors(file, lambda name: name.startswith("model.encoder."), most)
+    except files.MissingFile:
         raise UserError(
             f"model encoder_classifier: {run} has no {file.name}: that run did not come to its end"
         ) from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{file} is not a whole safetensors checkpoint ({error})") from None

@@ -2,12 +2,13 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from classlab import lookup
+from classlab import limits, lookup
 from classlab.errors import UserError
 from classlab.experiment import Choice
 from classlab.models.layers import follow
@@ -26,6 +27,8 @@ def make(
     always. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
     that do not fit the images.
     """
+    if isinstance(model, Choice):
+        _check_size(model, input_shape, classes)
     with torch.random.fork_rng(devices=[]):
         generator = torch.random.default_generator.manual_seed(seed)
         if isinstance(model, nn.Module):
@@ -43,6 +46,36 @@ def make(
             generator.manual_seed(seed)
             lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
     return network
+
+
+def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> None:
+    """Raise UserError for a shipped network that is too large, before it takes any memory.
+
+    A line of a file can ask for more weights, or for larger outputs of layers, than any machine holds. On torch's meta
+    device a network has shapes and no numbers. The reader's own code knows what it builds.
+    """
+    if lookup.is_own_code(choice.name):
+        return
+    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
+        network = choice.call("model", input_shape=input_shape, classes=classes)
+        numbers = count_parameters(network)
+        if numbers > limits.PARAMETERS:
+            raise UserError(
+                f"the network {choice} would have {numbers:,} parameters; at most {limits.PARAMETERS:,} are built"
+            )
+        outputs = [0]
+
+        def count(module: nn.Module, inputs: object, output: object) -> None:
+            outputs[0] += output.numel() if isinstance(output, Tensor) else 0
+
+        for module in network.modules():
+            if not list(module.children()):
+                module.register_forward_hook(count)
+        with suppress(RuntimeError, ValueError):  # shapes that do not fit are told later, with the layer's name
+            network.eval()(torch.zeros(1, *input_shape))
+        if outputs[0] > limits.OUTPUTS:
+            most = f"at most {limits.OUTPUTS:,} are computed"
+            raise UserError(f"the layers of {choice} would have {outputs[0]:,} outputs for one image; {most}")
 
 
 def _give_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import nn
 
+from classlab import limits
 from classlab.models.blocks import Activation, activation_layer
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -16,7 +17,7 @@ def build(
     input_shape: tuple[int, int, int],
     classes: int,
     *,
-    widths: list[Width] = [64, 32],  # noqa: B006 - read only, and shown as the default in the experiment
+    widths: Annotated[list[Width], Field(max_length=limits.LAYERS)] = [64, 32],  # noqa: B006 - read only, and shown as the default in the experiment
     activation: Activation | None = "relu",
 ) -> nn.Module:
     """Return a perceptron with the hidden `widths`; the default is report 3's, 52,650 parameters on MNIST.

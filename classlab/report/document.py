@@ -27,7 +27,11 @@ SECTIONS = (
 
 
 def build(run: Run, author: str | None = None, roll: str | None = None, course: str | None = None) -> Document:
-    """Return the report of a run as a document, plain data that any shell can draw."""
+    """Return the report of a run as a document, plain data that any shell can draw.
+
+    Its figures are counted again from the run's files, whatever its summary says.
+    """
+    run = run.counted_again()
     made = (module.section(run) for module in SECTIONS)
     return Document(
         title=question.title(run),

@@ -14,7 +14,7 @@ from classlab.report import reproduced_files as files
 from classlab.report.published import Published, Trained
 from classlab.report.reproduced import Made
 from classlab.report.watch import Watched, watch
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.runs.run import Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
@@ -139,20 +139,20 @@ def wanted(
     found = needed(reports, out, quick, seeds)
     if seeds is None:
         return found
-    long = _long(found, out, device)
+    long = _long(found, out, device, fetch=keep)
     if keep:
         store.create(out)
         store.write_json(out / LONG, long)
     return needed(reports, out, quick, seeds, {(one.report, one.run) for one in found if long[one.experiment.digest()]})
 
 
-def _long(found: Sequence[Needed], out: Path, device: str | None) -> dict[str, bool]:
+def _long(found: Sequence[Needed], out: Path, device: str | None, fetch: bool) -> dict[str, bool]:
     """Return which experiments take long, by digest: as it was decided before training, else by a forecast."""
-    known: dict[str, bool] = store.read_json(out / LONG) if (out / LONG).is_file() else {}
+    known: dict[str, bool] = records.read_object(out / LONG) if (out / LONG).is_file() else {}
     new = [one for one in found if one.experiment.digest() not in known]
     if not new:
         return known
-    seconds = times(new, device)
+    seconds = times(new, device, fetch)
     return known | {one.experiment.digest(): seconds[one.folder].seconds > LONG_SECONDS for one in new}
 
 
@@ -203,12 +203,12 @@ def finished(one: Needed) -> bool:
     return (one.folder / store.SUMMARY).is_file()
 
 
-def times(wanted: Sequence[Needed], device: str | None = None) -> dict[Path, forecast.Seconds]:
+def times(wanted: Sequence[Needed], device: str | None = None, fetch: bool = True) -> dict[Path, forecast.Seconds]:
     """Return how long each run takes in a process of one thread: folder -> seconds, by a measurement of some steps."""
     folders: dict[str, list[Path]] = {}
     for one in wanted:
         folders.setdefault(one.name, []).append(one.folder)
-    known = forecast.times(_variants(wanted), device, folders, threads=1, compiled=True)
+    known = forecast.times(_variants(wanted), device, folders, threads=1, compiled=True, fetch=fetch)
     return {one.folder: known[one.name] for one in wanted}
 
 
@@ -247,7 +247,9 @@ def train(
                 _train(order, out, jobs, device, failures)
             except KeyboardInterrupt:
                 errors.print(
-                    f"stopped; what is done is kept in {out}, and the same command goes on from there", soft_wrap=True
+                    f"stopped; what is done is kept in {out}, and the same command goes on from there",
+                    soft_wrap=True,
+                    markup=False,
                 )
                 raise
     return failures

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import classlab
+from classlab import lookup
 from classlab.drawing.blocks import (
     Block,
     Code,
@@ -250,7 +250,7 @@ def _part(made: Made, part: Part, judged: Sequence[Judged]) -> Section:
 
 def shown(name: str, part: Part, runs: Mapping[str, Sequence[Run]]) -> list[Block]:
     """Return a picture of a part, by the file in report/shown that its name means."""
-    return import_module(f"classlab.report.shown.{name.replace('-', '_')}").blocks(part, runs)
+    return lookup.find("picture", name)(part, runs)
 
 
 def _table(name: str, caption: str, judged: Sequence[tuple[Part, Judged]], with_part: bool = False) -> Table:

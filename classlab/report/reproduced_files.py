@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from classlab import files, limits
 from classlab.errors import UserError
 from classlab.report import figures, words
 from classlab.report import write as documents
 from classlab.report.published import Part, Published, Value
 from classlab.report.reproduced import Made, build, held, tally
 from classlab.report.verdicts import Judged
-from classlab.runs import store
+from classlab.runs import records, store
 
 TABLES = "tables.md"
 
@@ -79,7 +80,9 @@ def _published(value: Value) -> Any:
 def refuse_to_replace(reports: Sequence[Published], out: Path) -> None:
     """Raise UserError where the folder holds one of the reports in full: a shortened one does not take its place."""
     found = [out / f"{one.name}.json" for one in reports]
-    full = [path.stem for path in found if path.is_file() and not store.read_json(path).get("quick")]
+    full = [
+        path.stem for path in found if path.is_file() and not records.read_object(path, limits.SPLIT_BYTES).get("quick")
+    ]
     if full:
         raise UserError(
             f"{out} holds {words.listed(full)} in full, and shortened runs do not take its place; "
@@ -90,7 +93,7 @@ def refuse_to_replace(reports: Sequence[Published], out: Path) -> None:
 def write_tables(made: Sequence[Made], out: Path) -> None:
     """Write the tables of the reports as Markdown; those of other reports that are there already stay."""
     path = out / TABLES
-    told = _by_report(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    told = _by_report(files.read_text(path, limits.SPLIT_BYTES)) if path.exists() else {}
     told |= {one.report.name: _markdown(one) for one in made}
     store.write(path, "\n".join(told.values()))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from classlab.progress import followed
 from classlab.report.words import duration
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.terminal import errors
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -81,7 +81,7 @@ def line(runs: Mapping[Path, Watched], begun: Seen, seen: Seen, elapsed: float) 
 
 
 def _ended(folder: Path) -> str:
-    summary = store.read_json(folder / store.SUMMARY)
+    summary = records.read(folder / store.SUMMARY, records.Summary)
     accuracy = summary["test_accuracy"]
     if summary["status"] != "finished":
         return summary["status_sentence"]

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from classlab.drawing import files, page, paper
+from classlab import files
+from classlab.drawing import files as figure_files
+from classlab.drawing import page, paper
 from classlab.drawing.blocks import Document
 from classlab.errors import UserError, did_you_mean
 
@@ -19,16 +21,9 @@ def write(document: Document, path: Path, pdf: bool = False, figures: str | Path
     if ending not in ENDINGS:
         raise UserError(f"a report is written as .html or .pdf; got {path}{did_you_mean(ending, ENDINGS)}")
     if ending != ".pdf":
-        _save(path, page.html(document).encode())
+        files.write(path, page.html(document).encode())
     if pdf or ending == ".pdf":
-        _save(path.with_suffix(".pdf"), paper.document_pdf(document))
+        files.write(path.with_suffix(".pdf"), paper.document_pdf(document))
     if figures is not None:
-        files.write(document, Path(figures))
+        figure_files.write(document, Path(figures))
     return path
-
-
-def _save(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"the report cannot be written to {path}: {error.strerror}") from None

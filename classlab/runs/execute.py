@@ -2,23 +2,23 @@
 
 import datetime
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.markup import escape
 
-from classlab import contract as contracts
 from classlab import experiment as experiments
-from classlab import statistics
+from classlab import files, limits
 from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
-from classlab.runs import store
+from classlab.runs import records, recount, store
 from classlab.runs.prepare import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.run import Run
 from classlab.runs.screen import screen
 from classlab.terminal import errors
+from classlab.yaml_text import read_yaml, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,24 +52,32 @@ def train(
 
     Raises UserError for bad input and ContractRefused where the contract cannot be met.
     """
-    experiment = experiments.load(experiment)
+    experiment = experiments.load(experiment, trust=True)  # what is trained is the reader's own
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, got {seed!r}")
+        raise UserError(f"seed must be a whole number from 0, got {shown(seed)}")
+    if seed > limits.SEED:
+        raise UserError(f"seed must be at most {limits.SEED:,}, got {shown(seed)}")
     given: dict[str, Any] = {"model": model, "data": data}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:
         path = store.folder(out, experiment.name, seed, experiment.digest())
+        if not again:
+            _check_folder(path, experiment)
         if (path / store.SUMMARY).exists() and not again:
             return _finished(Run(path), verbose)
     prepared = prepare(experiment, seed, given, test)
     path = store.folder(out, experiment.name, seed, prepared.digest)
     path = _again(path, resume) if again else path
+    _check_folder(path, experiment)
     run = Run(path, model, prepared.dataset if data is not None else None)
     if (path / store.SUMMARY).exists():
         return _finished(run, verbose)
     refuse(prepared)
+    store.refuse_links(path.parent, path)
     store.create(path.parent)
     with store.alone(path):
+        if (path / store.SUMMARY).exists():  # another process was at it, and has come to its end meanwhile
+            return _finished(run, verbose)
         if (path / store.EXPERIMENT).exists() and not resume and (path / store.LAST).exists():
             done = len(store.read_metrics(path / store.METRICS))
             raise UserError(
@@ -81,6 +89,18 @@ def train(
         _train(prepared, settings, path, verbose, "--again --resume" if again else "--resume")
         conclude(prepared, settings, path)
     return run
+
+
+def _check_folder(path: Path, experiment: Experiment) -> None:
+    """Raise UserError where the folder, which is named by its experiment's digest, holds another experiment.
+
+    The folder may be somebody else's: its experiment is read here, and what it may name is not asked for.
+    """
+    if (path / store.EXPERIMENT).exists():
+        fields = read_yaml(path / store.EXPERIMENT)
+        held = experiments.digest(fields) if isinstance(fields, dict) else "none"
+        if held != experiment.digest():
+            raise UserError(f"{path} holds another experiment than its name says ({held}); --again makes a new run")
 
 
 def _again(path: Path, resume: bool) -> Path:
@@ -108,7 +128,7 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
     from classlab.training.device import Settings, check_device, choose
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
-        begun = Settings(**store.read_json(path / store.ENVIRONMENT)["settings"])
+        begun = Settings(**records.read(path / store.ENVIRONMENT, records.Environment)["settings"])
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
         check_device(begun.device)
@@ -123,6 +143,7 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
     from classlab.training.device import environment
 
     store.create(path)
+    files.clear_parts(path)
     experiment, dataset = prepared.experiment, prepared.dataset
     if (path / store.LAST).exists():
         _check_unchanged(prepared, path)
@@ -156,14 +177,33 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
 
 def _check_unchanged(prepared: Prepared, path: Path) -> None:
     """Raise UserError where images, split or code are not what the run was begun with: it would be half of each."""
-    begun = store.read_json(path / store.ENVIRONMENT)
+    begun = records.read(path / store.ENVIRONMENT, records.Environment)
     changed = changed_code(begun, prepared.experiment)
-    if prepared.dataset.digest != begun.get("dataset", {}).get("digest"):
+    if prepared.dataset.digest != begun["dataset"]["digest"]:
         changed.append(f"the images of {prepared.dataset.name}")
-    elif split_digest(prepared.train, prepared.val) != store.read_json(path / store.SPLIT).get("digest"):
+    elif split_digest(prepared.train, prepared.val) != _split(path)["digest"]:
         changed.append("the split")
     if changed:
         raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
+
+
+def _split(path: Path) -> dict[str, Any]:
+    return records.read(path / store.SPLIT, records.Split, limits.SPLIT_BYTES)
+
+
+def _rows_done(path: Path, done: int) -> list[dict[str, float]]:
+    """Return the rows of the epochs that the checkpoint counts. Raises UserError, before training, where one is lost.
+
+    A row is written before its checkpoint, so a kill can leave a row too many and never one too few.
+    """
+    rows = [row for row in store.read_metrics(path / store.METRICS) if row["epoch"] <= done]
+    lost = sorted(set(range(1, done + 1)) - {int(row["epoch"]) for row in rows})
+    if lost:
+        raise UserError(
+            f"{path / store.METRICS} has no row of epoch {lost[0]}, and {store.LAST} counts {done} epochs: "
+            "what is lost cannot be measured again; --again makes a new run"
+        )
+    return rows
 
 
 def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, go_on: str) -> None:
@@ -171,8 +211,8 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, 
     from classlab.training.train import train as loop
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
-    done = len(state["losses"]) if state else 0
-    rows = [row for row in store.read_metrics(path / store.METRICS) if row["epoch"] <= done]
+    done = store.epochs_counted(state, path / store.LAST) if state else 0
+    rows = _rows_done(path, done)
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
@@ -183,7 +223,7 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, 
             for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
                 if epoch.settings != settings:  # the step could not be compiled
                     settings = epoch.settings
-                    known = store.read_json(path / store.ENVIRONMENT)
+                    known = records.read(path / store.ENVIRONMENT, records.Environment)
                     store.write_json(path / store.ENVIRONMENT, known | {"settings": settings.to_json()})
                 rows.append(epoch.row)
                 store.write_metrics(path / store.METRICS, rows)
@@ -193,9 +233,10 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, 
                 note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
                 show(epoch.row)
     except KeyboardInterrupt:
-        note(path, "stopped by Ctrl-C")
+        with suppress(UserError):
+            note(path, "stopped by Ctrl-C")
         kept = f"{len(rows)} of {plan.epochs} epochs are kept in {escape(str(path))}"
-        errors.print(f"stopped; {kept}; go on with {go_on}")
+        errors.print(f"stopped; {kept}; go on with {go_on}")  # what kept holds of the reader's is escaped
         raise
 
 
@@ -219,13 +260,15 @@ def conclude(
     labels = test.labels.cpu().numpy()
     store.write_predictions(path / store.PREDICTIONS, measured.outputs.cpu().numpy(), labels)
 
-    selected = rows[len(state["losses"]) - 1]
-    status, sentence = _status(rows, measured.loss, measured.correct, labels)
+    epoch = store.epochs_counted(state, path)
+    status, sentence = recount.status(rows, measured.loss, measured.correct, labels)
     temperature = None
     if measured.correct is not None and status != "diverged":
         calibration = calibrate_network(model, splits["train"], splits["val"])
         store.write_checkpoint(path / store.CALIBRATION, calibration.tensors(), {})
         temperature = calibration.temperature
+    counted = recount.of_epochs(rows, epoch, len(prepared.val))
+    seconds = counted.pop("seconds")
     summary = {
         "run": str(path),
         "experiment": experiment.name,
@@ -234,33 +277,16 @@ def conclude(
         "status_sentence": sentence,
         "parameters": prepared.parameters,
         "multiply_adds": prepared.multiply_adds,
-        "epochs": len(rows),
-        "selected_epoch": selected["epoch"],
         "validated_on": experiment.protocol.validate_on,
-        "train_loss": selected["train_loss"],
-        "train_accuracy": selected.get("train_accuracy"),
-        "val_loss": selected.get("val_loss"),
-        "val_accuracy": selected.get("val_accuracy"),
-        **_val_counts(selected.get("val_accuracy"), len(prepared.val)),
+        **counted,
         "test_loss": measured.loss,
-        **_accuracy(measured.correct, len(labels)),
+        **recount.accuracy(measured.correct, len(labels)),
         "temperature": temperature,
-        "seconds": round(sum(row["seconds"] for row in rows), 3),
+        "seconds": seconds,
     }
-    checks = [*contracts.check_after(experiment.contract, summary), *prepared.fixed_checks]
-    passed = contracts.verdict(checks) and status == "finished"
     note(path, sentence)
-    contract = {
-        "passed": passed,
-        "checks": [vars(check) for check in checks],
-        "open": contracts.open_rules(experiment.contract),
-    }
+    contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
-
-
-def _val_counts(accuracy: float | None, total: int) -> dict[str, int]:
-    """Return the counts that an accuracy was, from which a contract compares exactly."""
-    return {} if accuracy is None else {"val_correct": round(accuracy * total), "val_total": total}
 
 
 def about_of(prepared: Prepared) -> dict[str, Any]:
@@ -268,32 +294,6 @@ def about_of(prepared: Prepared) -> dict[str, Any]:
     return {"experiment": prepared.digest, "seed": prepared.seed}
 
 
-def _accuracy(correct: int | None, total: int) -> dict[str, Any]:
-    """Return the test accuracy with its Wilson interval; a network that draws images has none."""
-    if correct is None:
-        return {"test_accuracy": None, "test_correct": None, "test_total": total, "test_interval": None}
-    return {
-        "test_accuracy": correct / total,
-        "test_correct": correct,
-        "test_total": total,
-        "test_interval": list(statistics.wilson(correct, total)),
-    }
-
-
-def _status(rows: list[dict[str, float]], test_loss: float, correct: int | None, labels: np.ndarray) -> tuple[str, str]:
-    last, total = rows[-1], len(labels)
-    losses = [value for name, value in last.items() if name.endswith("_loss")]
-    if not np.isfinite([*losses, test_loss]).all():
-        return "diverged", f"diverged: the loss was not finite in epoch {last['epoch']}"
-    if correct is not None:
-        largest = float(np.bincount(labels).max()) / total
-        if statistics.no_better_than_chance(correct, total, largest):
-            share = f"{100 * correct / total:.2f} % right where always answering one class gives {100 * largest:.2f} %"
-            return "did_not_learn", f"did not learn: {share}"
-    return "finished", f"finished after {len(rows)} epoch{'' if len(rows) == 1 else 's'}"
-
-
 def note(path: Path, text: str) -> None:
     """Add a line to log.txt. A line lost to a kill costs nothing: the log is for people."""
-    with (path / store.LOG).open("a", encoding="utf-8") as file:
-        file.write(f"{datetime.datetime.now().isoformat(timespec='seconds')} {text}\n")
+    files.append(path / store.LOG, f"{datetime.datetime.now().isoformat(timespec='seconds')} {text}\n")

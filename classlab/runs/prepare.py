@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab import contract as contracts
+from classlab import files, limits
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
@@ -108,10 +109,10 @@ def prepare(
 def own_code(experiment: Experiment) -> dict[str, str]:
     """Return the SHA-256 of every file of the reader's own that the experiment takes code from, by its path."""
     found = {}
-    for name in sorted(_names(experiment.model_dump(mode="json"))):
+    for name in sorted(names_in(experiment.model_dump(mode="json"))):
         file = Path(name.rpartition(":")[0])
         if file.suffix == ".py" and file.is_file():
-            found[str(file)] = hashlib.sha256(file.read_bytes()).hexdigest()
+            found[str(file)] = hashlib.sha256(files.read(file, limits.CODE_BYTES)).hexdigest()
     return found
 
 
@@ -121,15 +122,15 @@ def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list
     return [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
 
 
-def _names(value: Any) -> Iterator[str]:
-    """Yield every name of something chosen by name."""
+def names_in(value: Any) -> Iterator[str]:
+    """Yield every name of something chosen by name in an experiment's document."""
     if isinstance(value, dict):
         if isinstance(value.get("name"), str):
             yield value["name"]
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _names(part)
+            yield from names_in(part)
 
 
 def _given_digests(given: dict[str, Any], model: "nn.Module", dataset: "Dataset") -> list[str]:

@@ -1,6 +1,6 @@
 """Run: one execution of an experiment with one seed, read back from its folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from classlab import experiment as experiments
+from classlab import files, limits
+from classlab.contract import Check, check_data, check_layers, is_fixed
 from classlab.errors import UserError
 from classlab.experiment import Experiment
-from classlab.runs import store
+from classlab.plain_text import printable
+from classlab.runs import records, store
+from classlab.runs.recount import Recount, judge_again, recount
 
 if TYPE_CHECKING:
     import altair
@@ -25,28 +29,34 @@ if TYPE_CHECKING:
 class Run:
     """One execution of an experiment with one seed. Everything is read from `path` when it is first asked for.
 
-    given: the module and dataset that Python handed over, for a run that its file alone cannot repeat.
+    given: the module and dataset that Python handed over, for a run that its file alone cannot repeat. trust: whether
+    code of the reader's own that the folder names may run; without it asking for the experiment raises Untrusted.
+    counted: a summary counted again, which stands in the place of the file's, see counted_again.
     """
 
     path: Path
     given_model: Any = None
     given_data: "Dataset | None" = None
+    trust: bool = False
+    counted: Recount | None = None
 
     @cached_property
     def experiment(self) -> Experiment:
         """The resolved experiment."""
-        return experiments.load(self.path / store.EXPERIMENT)
+        return experiments.load(self.path / store.EXPERIMENT, trust=self.trust)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The figures of summary.json; for a run that has not ended, its status says incomplete."""
+        if self.counted is not None:
+            return self.counted.summary
         if (self.path / store.SUMMARY).exists():
-            return store.read_json(self.path / store.SUMMARY)
+            return records.read(self.path / store.SUMMARY, records.Summary)
         rows = store.read_metrics(self.path / store.METRICS)
         try:  # only read, for to make an Experiment of it would run the code that it may name
             declared = experiments.read_yaml(self.path / store.EXPERIMENT)
-            name, epochs = declared["name"], declared["training"]["epochs"]
-        except (KeyError, TypeError):
+            name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
+        except (KeyError, TypeError, ValueError):
             raise UserError(f"{self.path / store.EXPERIMENT} holds no whole experiment") from None
         return {
             "run": str(self.path),
@@ -57,10 +67,50 @@ class Run:
             "status_sentence": f"incomplete: {len(rows)} of {epochs} epochs are done",
         }
 
+    def counted_again(self) -> "Run":
+        """Return this run with every figure that its other files give, and the contract judged by them.
+
+        summary.json is a text that anybody can edit: what it says otherwise stands in `counted.differences`.
+        Raises UserError for files that are damaged.
+        """
+        if "contract" not in self.summary:  # not come to its end
+            return self
+        found = recount(self.path, self.summary)
+        summary, differences = dict(found.summary), list(found.differences)
+        fixed = self._fixed_checks(summary, differences)
+        said = summary["contract"]["passed"]
+        summary["contract"] = judge_again(summary, self.experiment.contract, fixed)
+        if summary["contract"]["passed"] != said:
+            word = {True: "kept", False: "not kept"}
+            differences.append(
+                f"{store.SUMMARY} says the contract is {word[said]}; by these figures it is {word[not said]}"
+            )
+        return replace(self, counted=Recount(summary, tuple(differences)))
+
+    def _fixed_checks(self, summary: dict[str, Any], differences: list[str]) -> list[Check]:
+        """Return the rules on data and layers, judged by the network; as the summary has them where it is gone."""
+        from classlab.models.contents import contents
+        from classlab.models.layers import layer_table
+
+        channels, height, width = self.environment["input_shape"]
+        try:
+            table = layer_table(self.model(), (channels, height, width))
+        except UserError:
+            held = (check for check in summary["contract"]["checks"] if is_fixed(check["rule"]))
+            return [Check(**{name: check.get(name) for name in Check.__annotations__}) for check in held]
+        if table.parameters != summary["parameters"]:
+            differences.append(
+                f"{store.SUMMARY} says {summary['parameters']:,} parameters; the network has {table.parameters:,}"
+            )
+        summary |= {"parameters": table.parameters, "multiply_adds": table.multiply_adds}
+        data = None if "data" in self.environment["given_in_python"] else self.experiment.data
+        contract = self.experiment.contract
+        return [*check_data(contract, data), *check_layers(contract, contents(table))]
+
     @cached_property
     def environment(self) -> dict[str, Any]:
         """The machine, the versions and the settings that the run was made with."""
-        return store.read_json(self.path / store.ENVIRONMENT)
+        return records.read(self.path / store.ENVIRONMENT, records.Environment)
 
     @property
     def seed(self) -> int:
@@ -90,8 +140,11 @@ class Run:
     @property
     def log(self) -> str:
         """What was noted while the run was made."""
-        file = self.path / store.LOG
-        return file.read_text(encoding="utf-8") if file.exists() else ""
+        try:
+            text = files.read(self.path / store.LOG, limits.LOG_BYTES).decode("utf-8", "replace")
+        except files.MissingFile:
+            return ""
+        return printable(text)
 
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the test set's logits (float32, count × classes) and labels (int64, count).
@@ -102,7 +155,7 @@ class Run:
 
     def split(self) -> dict[str, Any]:
         """Return the indices of the training and validation images and their digest."""
-        return store.read_json(self.path / store.SPLIT)
+        return records.read(self.path / store.SPLIT, records.Split, limits.SPLIT_BYTES)
 
     def dataset(self) -> "Dataset":
         """Return the dataset the run was made with. Raises UserError where Python handed it over and it is gone."""
@@ -131,8 +184,9 @@ class Run:
             network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
         except UserError as error:
             raise UserError(f"the network of {self.path} cannot be built again: {error}") from None
-        file = self.path / (store.BEST if self.experiment.protocol.select == "best" else store.LAST)
-        load_weights(network, store.read_checkpoint(file), str(file))
+        best = self.experiment.protocol.select == "best" and (self.path / store.BEST).exists()
+        file = self.path / (store.BEST if best else store.LAST)  # a run that diverged at once has no best epoch
+        load_weights(network, store.read_weights(file, network), str(file))
         return network.eval()
 
     def curves(self) -> "altair.TopLevelMixin":
@@ -212,10 +266,13 @@ class Run:
         )
 
 
-def load(path: str | Path) -> Run:
-    """Return the run in a folder. Raises UserError where there is none."""
+def load(path: str | Path, trust: bool = False) -> Run:
+    """Return the run in a folder. Raises UserError where there is none.
+
+    trust: whether code of the reader's own that the folder names may run; never trust what you have not read.
+    """
     path = Path(path)
     if not (path / store.EXPERIMENT).is_file():
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")
-    return Run(path)
+    return Run(path, trust=trust)

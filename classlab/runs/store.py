@@ -1,10 +1,8 @@
 """Run folders on disk: the only room that writes them. A file appears whole or not at all."""
 
+import io
 import itertools
 import json
-import os
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classlab import files, limits
+from classlab.data.tensors import read_metadata, read_tensors
 from classlab.errors import UserError
+from classlab.files import write
 from classlab.json_text import to_json
+from classlab.yaml_text import shown
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
@@ -27,8 +29,6 @@ COLUMNS = (
     "learning_rate", "seconds",
 )  # fmt: skip
 CHECKPOINT_FORMAT = 1
-# What reading an .npz file raises that is cut short, changed, or none.
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def folder(out: str | Path, experiment: str, seed: int, digest: str) -> Path:
@@ -63,64 +63,52 @@ def alone(folder: Path, lock: Path | None = None) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     file = lock or folder.with_name(f".{folder.name}.lock")
+    held = FileLock(file, timeout=0)
     try:
-        with FileLock(file, timeout=0):
-            try:
-                yield
-            finally:
-                if lock is None:
-                    with suppress(OSError):  # Windows does not let go of an open file, and removes it itself
-                        file.unlink()
+        held.acquire()
     except Timeout:
         raise UserError(f"another process is at work in {folder}; wait for it, or stop it first") from None
+    except OSError as error:
+        raise UserError(f"the lock {file} cannot be taken: {files.reason(error)}") from None
+    try:
+        yield
+    finally:
+        held.release()
+        if lock is None:
+            with suppress(OSError):  # Windows does not let go of an open file, and removes it itself
+                file.unlink()
 
 
 def create(path: Path) -> None:
     """Make the folder. Raises UserError where nothing can be written."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".write-test"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"runs cannot be written to {path}: {error.strerror}; give another folder with --out") from None
+        files.make_folder(path)
+        files.check_writable(path)
+    except UserError as error:
+        raise UserError(f"runs cannot be written to {path} ({error}); give another folder with --out") from None
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raise UserError where one of the folders is a link: in a folder that was sent it may lead anywhere."""
+    for folder in folders:
+        if folder.is_symlink():
+            raise UserError(
+                f"{folder} is a link, and runs are not written through links; give another folder with --out"
+            )
 
 
 def epochs_done(path: Path) -> int:
     """Return how many epochs of the run in this folder are written down; 0 where none has begun."""
-    metrics = path / METRICS
-    return max(0, len(metrics.read_bytes().splitlines()) - 1) if metrics.is_file() else 0
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, sync it and rename it, so that a kill leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+        lines = files.read(path / METRICS, limits.METRICS_BYTES).splitlines()
+    except UserError:
+        return 0
+    return max(0, len(lines) - 1)
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, indented, keys in the order given; a number that is not finite becomes null."""
     write(path, to_json(document) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON document, or raise UserError in one sentence."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent} has no {path.name}: that is not a whole run folder") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    if not isinstance(document, dict):
-        raise UserError(f"{path} must hold a JSON object")
-    return document
 
 
 def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
@@ -132,19 +120,50 @@ def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Read metrics.csv back; a file that is not there has no rows. Raises UserError for one that is damaged."""
-    if not path.exists():
-        return []
-    rows = []
+    """Read metrics.csv back; a file that is not there has no rows.
+
+    Raises UserError for one that is damaged: columns that are not known, cells that are no numbers, epochs that do not
+    count upwards from 1. That one may be missing is for `epochs_missing` to say.
+    """
     try:
-        header, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
-        names = header.split(",")
-        for line in lines:
-            cells = zip(names, line.split(","), strict=True)
-            rows.append({name: int(cell) if name == "epoch" else float(cell) for name, cell in cells if cell})
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read, row {len(rows) + 1}: {error}") from None
+        header, *lines = files.read_text(path, limits.METRICS_BYTES).splitlines() or [""]
+    except files.MissingFile:
+        return []
+    names = header.split(",")
+    strange = [name for name in names if name not in COLUMNS]
+    if lines and (strange or "epoch" not in names or len(set(names)) < len(names)):
+        raise UserError(f"{path} must have the columns epoch, train_loss and so on, each once; got {shown(header)}")
+    rows: list[dict[str, float]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(_row(names, line.split(",")))
+            if len(rows) > 1 and rows[-1]["epoch"] <= rows[-2]["epoch"]:
+                raise UserError(f"epochs count upwards; got {rows[-1]['epoch']} after {rows[-2]['epoch']}")
+        except UserError as error:
+            raise UserError(f"{path} cannot be read, row {number}: {error}") from None
     return rows
+
+
+def _row(names: list[str], cells: list[str]) -> dict[str, float]:
+    if len(cells) != len(names):
+        raise UserError(f"{len(names)} cells are wanted, got {len(cells)}")
+    row: dict[str, float] = {}
+    for name, cell in zip(names, cells, strict=True):
+        try:
+            row |= {name: int(cell) if name == "epoch" else float(cell)} if cell else {}
+        except ValueError:
+            raise UserError(f"{name} must be a number; got {shown(cell)}") from None
+    if not 1 <= row.get("epoch", 0) <= 10**9:
+        raise UserError(f"epoch must be a whole number from 1; got {shown(row.get('epoch'))}")
+    for name in ("train_loss", "seconds", "learning_rate"):
+        if name not in row:
+            raise UserError(f"{name} is missing")
+    for name, value in row.items():
+        if name.endswith("_accuracy") and not 0 <= value <= 1:
+            raise UserError(f"{name} must be from 0 to 1; got {value}")
+        if name == "seconds" and not 0 <= value <= 1e12:
+            raise UserError(f"seconds must be a number from 0; got {value}")
+    return row
 
 
 def write_checkpoint(path: Path, state: "Mapping[str, Tensor]", about: Mapping[str, Any]) -> None:
@@ -157,35 +176,83 @@ def write_checkpoint(path: Path, state: "Mapping[str, Tensor]", about: Mapping[s
 
 def read_checkpoint(path: Path) -> "dict[str, Tensor]":
     """Read the tensors of a checkpoint. Nothing in it is ever executed. Raises UserError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
+    try:
+        return read_tensors(path)
+    except files.MissingFile:
+        raise files.MissingFile(f"there is no checkpoint {path}") from None
+
+
+def epochs_counted(state: "Mapping[str, Tensor]", path: Path) -> int:
+    """Return how many epochs a checkpoint counts: it holds the loss of each. Raises UserError where it counts none."""
+    losses = state.get("losses")
+    if losses is None or losses.dim() != 1 or not len(losses):
+        raise UserError(f"{path} is no checkpoint of a run: it counts no epochs")
+    return len(losses)
+
+
+def read_weights(path: Path, network: "nn.Module") -> "dict[str, Tensor]":
+    """Read what a checkpoint says of the network and of the epochs trained: weights, losses, counts of steps.
+
+    No more bytes are read than a network of this size has. Raises UserError and MissingFile.
+    """
+    numbers = sum(value.numel() for value in network.state_dict().values())
+
+    def wanted(name: str) -> bool:
+        return name.startswith("model.") or name == "losses" or name.endswith(".step")
 
     try:
-        return load(path.read_bytes())
-    except FileNotFoundError:
-        raise UserError(f"there is no checkpoint {path}") from None
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is not a whole safetensors checkpoint ({error})") from None
+        return read_tensors(path, wanted, most=8 * numbers + limits.METRICS_BYTES)
+    except files.MissingFile:
+        raise files.MissingFile(f"there is no checkpoint {path}") from None
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """Return what a checkpoint says of itself: its experiment's digest and its seed; empty where it says nothing."""
+    try:
+        about = json.loads(read_metadata(path).get("classlab", "{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def write_predictions(path: Path, logits: np.ndarray, labels: np.ndarray) -> None:
     """Write the test set's logits (float32, count × classes) and labels (int64, count)."""
-    import io
-
     buffer = io.BytesIO()
     np.savez_compressed(buffer, logits=logits, labels=labels)
     write(path, buffer.getvalue())
 
 
 def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test set's logits and labels. Raises UserError."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["logits"], arrays["labels"]
-    except FileNotFoundError:
-        raise UserError(f"{path.parent} has no {path.name}: the run did not come to its end") from None
-    except DAMAGED as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    """Return the test set's logits, float32 (count, classes) or in the images' shape, and labels, int64 (count,).
+
+    Raises UserError, and MissingFile for a run that did not come to its end.
+    """
+    arrays = _predictions(path, ("logits", "labels"))
+    logits, labels = arrays["logits"], arrays["labels"]
+    if logits.dtype.kind != "f" or logits.ndim < 2 or len(logits) != len(labels) or not logits[:1].size:
+        raise UserError(f"{path} cannot be read: logits must be fractions for each label; got {logits.shape}")
+    if logits.ndim == 2 and int(labels.max()) >= logits.shape[1]:
+        raise UserError(f"{path} cannot be read: a label is {labels.max()}, and there are {logits.shape[1]} logits")
+    return logits, labels
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Return the test labels alone, int64 (count,): two hundred runs are asked at once. Raises as read_predictions."""
+    return _predictions(path, ("labels",))["labels"]
+
+
+def _predictions(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    from classlab.data.reading import read_npz
+
+    if not path.exists():
+        raise files.MissingFile(f"{path.parent} has no {path.name}: the run did not come to its end")
+    arrays = read_npz(path, names, limits.PREDICTIONS_BYTES)
+    labels = arrays["labels"]
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels) or int(labels.min()) < 0:
+        raise UserError(
+            f"{path} cannot be read: labels must be whole numbers from 0; got {labels.shape} {labels.dtype}"
+        )
+    return {**arrays, "labels": labels.astype(np.int64)}
 
 
 def runs_in(out: str | Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from classlab.errors import UserError
 from classlab.experiment import Experiment, digest
 from classlab.progress import progress
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.runs.execute import about_of, begin, conclude, note
 from classlab.runs.prepare import Prepared, place_model, place_splits, prepare, refuse
 from classlab.runs.run import Run
@@ -100,7 +100,7 @@ def choose_settings(first: Prepared, folder: Path, device: str | None, threads: 
     from classlab.training.device import Settings, choose
 
     if (folder / SETTINGS).exists():
-        return Settings(**store.read_json(folder / SETTINGS))
+        return Settings(**records.read(folder / SETTINGS, records.SettingsRecord))
     plan = first.experiment.training
     chosen = choose(device, plan, first.model, len(first.train), first.multiply_adds, threads)
     precision = "fp32" if chosen.precision == "bf16" else chosen.precision

@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from classlab import files, limits
 from classlab.errors import UserError
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.study import METRIC, METRICS
@@ -33,11 +34,13 @@ class Compared:
     """Runs side by side, gathered into variants: runs of one experiment that differ in their seed alone.
 
     folders: variant -> seed -> the run's folder. documents: variant -> its resolved experiment, as the file holds it.
+    measured: what each folder's run gave, see results.row.
     baseline: the variant that the others are held against. metric: what they are held by, see study.Compare.
     """
 
     folders: dict[str, dict[int, Path]]
     documents: dict[str, dict[str, Any]]
+    measured: dict[Path, results.Row]
     baseline: str
     metric: str
 
@@ -45,7 +48,7 @@ class Compared:
     def rows(self) -> list[results.Row]:
         """One row for each run."""
         return [
-            {"variant": name, "seed": seed, **results.row(folder), "run": str(folder)}
+            {"variant": name, "seed": seed, **self.measured[folder], "run": str(folder)}
             for name, of in self.folders.items()
             for seed, folder in of.items()
         ]
@@ -85,7 +88,7 @@ class Compared:
 
     def sentences(self) -> list[str]:
         """Return the answer in plain words."""
-        return self.answer.sentences()
+        return [*self.answer.sentences(), *results.differences(self.rows)]
 
     def _right(self, variant: str, seed: int) -> "np.ndarray | None":
         return results.right(self.folders[variant][seed])
@@ -152,19 +155,19 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
     for folder in folders:
         document = _document(folder, parsed)
         key = f"{json.dumps({**document, 'description': ''}, sort_keys=True)} {_digest(folder)}"
-        seed = int(store.read_json(folder / store.ENVIRONMENT)["seed"])
+        seed = _environment(folder)["seed"]
         twin = folders_of.setdefault(key, {}).setdefault(seed, folder)
         if twin != folder:
             raise UserError(f"{twin} and {folder} are the same experiment with the same seed; a seed counts once")
         documents[key] = document
     names = _names(documents, {key: next(iter(of.values())) for key, of in folders_of.items()})
     named = {names[key]: dict(sorted(of.items())) for key, of in folders_of.items()}
+    measured = {folder: results.row(folder) for folder in folders}
     if metric is None:
-        rows = [results.row(folder) for folder in folders]
-        accuracy = any(row.get("test_accuracy") is not None for row in rows)
-        loss = any(row.get("test_loss") is not None for row in rows)
+        accuracy = any(row.get("test_accuracy") is not None for row in measured.values())
+        loss = any(row.get("test_loss") is not None for row in measured.values())
         metric = "test_loss" if loss and not accuracy else "test_accuracy"
-    return Compared(named, {names[key]: documents[key] for key in folders_of}, next(iter(named)), metric)
+    return Compared(named, {names[key]: documents[key] for key in folders_of}, measured, next(iter(named)), metric)
 
 
 def find(paths: Sequence[str | Path]) -> list[Path]:
@@ -192,16 +195,17 @@ def _spread(given: Sequence[Any]) -> list[Any]:
 def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the resolved experiment as its file holds it; equal files are parsed once."""
     file = folder / store.EXPERIMENT
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}") from None
+    text = files.read_text(file, limits.YAML_BYTES)
     if text not in parsed:
         document = parse_yaml(text, str(file))
         if not isinstance(document, dict) or not isinstance(document.get("name"), str):
             raise UserError(f"{file} does not hold an experiment")
         parsed[text] = document
     return parsed[text]
+
+
+def _environment(folder: Path) -> dict[str, Any]:
+    return records.read(folder / store.ENVIRONMENT, records.Environment)
 
 
 def _digest(folder: Path) -> str:
@@ -212,7 +216,7 @@ def _digest(folder: Path) -> str:
 
 def _given(folder: Path) -> str:
     """Return what Python handed over to a run, told apart by its digest; "nothing" where the experiment says it all."""
-    given = store.read_json(folder / store.ENVIRONMENT).get("given_in_python", [])
+    given = _environment(folder)["given_in_python"]
     return f"{', '.join(given)} {_digest(folder)}".strip() if given else "nothing"
 
 
@@ -220,9 +224,9 @@ def _check_same_images(folders: Sequence[Path]) -> None:
     import numpy as np
 
     first, labels = folders[0], None
-    name = store.read_json(first / store.ENVIRONMENT)["dataset"]["name"]
+    name = _environment(first)["dataset"]["name"]
     for folder in folders:
-        other = store.read_json(folder / store.ENVIRONMENT)["dataset"]["name"]
+        other = _environment(folder)["dataset"]["name"]
         if other != name:
             raise UserError(f"runs of one dataset can be compared; {first} is of {name}, {folder} of {other}")
         tested = results.test_labels(folder)
@@ -277,6 +281,6 @@ def _probabilities(folders: Sequence[Path]) -> "tuple[np.ndarray, np.ndarray]":
 
     read = [store.read_predictions(folder / store.PREDICTIONS) for folder in folders]
     for folder, (outputs, _) in zip(folders, read, strict=True):
-        if outputs.ndim != 2 or store.read_json(folder / store.SUMMARY).get("test_accuracy") is None:
+        if outputs.ndim != 2 or records.read(folder / store.SUMMARY, records.Summary)["test_accuracy"] is None:
             raise UserError(f"{folder} draws images again and names no class: there is nothing to disagree on")
     return np.mean([softmax(outputs.astype(np.float64), axis=1) for outputs, _ in read], axis=0), read[0][1]

@@ -66,15 +66,16 @@ def dry_run(
     device: str | None = None,
 ) -> DryRun:
     """Return what `study` with the same arguments would train. Raises what it would raise before training."""
-    asked = studies.load(source, list(set), seeds)
+    asked = studies.load(source, list(set), seeds, trust=True)
+    variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
     folder, jobs = Path(out) / asked.name, jobs or cores()
     whole = execute.merged(asked, folder)
     made = variants(whole)
-    works = forecast.check(made, device)
+    works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
     by_variant = {one.name: [run for run in planned.runs if run.variant == one.name] for one in made}
     folders = {name: [folder / run.run for run in runs] for name, runs in by_variant.items()}
-    times = forecast.times(made, device, folders)
+    times = forecast.times(made, device, folders, fetch=False)
     done = {run.run for run in planned.runs if results.row(folder / run.run)["status"] in results.ENDED}
     expected = [
         Expected(

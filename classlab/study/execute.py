@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from classlab import files
 from classlab.errors import UserError
+from classlab.lookup import Untrusted
 from classlab.runs import store
 from classlab.study import forecast, places, plan, results, screen
 from classlab.study import study as studies
 from classlab.study.plan import Plan, Planned
-from classlab.study.result import FAILURES, STUDY, StudyResult
+from classlab.study.result import FAILURES, STUDY, StudyResult, read_failures
 from classlab.study.study import Study
 from classlab.study.sweep import Variant, variants
 from classlab.terminal import errors
@@ -41,10 +43,11 @@ def study(
     A study that differs from the one in its folder only by more variants or seeds trains what is new. Raises UserError
     for bad input and Refused where a variant's contract cannot be met, before anything is trained.
     """
-    asked = studies.load(source, list(set), seeds)
+    asked = studies.load(source, list(set), seeds, trust=True)
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, got {jobs}")
     folder = Path(out) / asked.name
+    variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
     whole = merged(asked, folder)
     made = variants(whole)
     planned = plan.read(folder)
@@ -56,7 +59,9 @@ def study(
     new = unplanned(planned, made, whole.seed_list)
     if new or (missing and resume):
         works = forecast.check(new, device)
+        store.refuse_links(folder, folder / plan.RUNS)
         store.create(folder)
+        files.clear_parts(folder)
         with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _begin(folder, whole, planned, {} if resume else failures)
@@ -75,9 +80,12 @@ def merged(asked: Study, folder: Path) -> Study:
     """
     if not (folder / STUDY).is_file():
         return asked
-    held = studies.load(folder / STUDY)
     ours = {one.name: one.experiment.digest() for one in variants(asked)}
-    theirs = {one.name: one.experiment.digest() for one in variants(held)}
+    try:
+        held = studies.load(folder / STUDY)
+        theirs = {one.name: one.experiment.digest() for one in variants(held)}
+    except Untrusted as error:
+        raise UserError(f"{folder} holds another study, which {error.what}; give another folder with --out") from None
     changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
     seeds, held_seeds = frozenset(asked.seed_list), frozenset(held.seed_list)
     elsewhere = "give another name with --set name=…, or another folder with --out"
@@ -96,11 +104,6 @@ def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> l
     """Return the variants of which a run is not in the plan."""
     held = {(one.variant, one.seed) for one in planned.runs}
     return [one for one in made if any((one.name, seed) not in held for seed in seeds)]
-
-
-def read_failures(folder: Path) -> dict[str, str]:
-    """Return the runs that could not be trained: the run's folder and the sentence."""
-    return store.read_json(folder / FAILURES) if (folder / FAILURES).is_file() else {}
 
 
 def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str]) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from classlab.data.prepare import NOT_FETCHED
 from classlab.errors import Refused, UserError
 from classlab.experiment import Experiment
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.study.sweep import Variant
 
 if TYPE_CHECKING:
     from classlab.runs.prepare import Prepared
 
+MEASURED = "a short measurement"
 MEASURED_SECONDS = 1.0  # of training steps, for each kind of work
 WARM_UP_BATCHES = 2
 EVALUATED_IMAGES = 1000
@@ -54,19 +56,20 @@ class Seconds:
     known_from: str
 
 
-def check(variants: Sequence[Variant], device: str | None) -> dict[str, Work]:
+def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -> dict[str, Work]:
     """Return the work of every variant, having checked its data, its network's shapes and its contract.
 
+    fetch: whether the network may be asked for data; else others of the same sizes stand in, see data.prepare.
     Raises UserError or Refused for the first variant that cannot be trained, naming it.
     """
-    return {one.name: _work(one, device) for one in variants}
+    return {one.name: _work(one, device, fetch) for one in variants}
 
 
-def _work(variant: Variant, device: str | None) -> Work:
+def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
     from classlab.training.device import choose
 
     experiment, plan = variant.experiment, variant.experiment.training
-    prepared = _prepared(variant)
+    prepared = _prepared(variant, fetch)
     images = _images(prepared)
     settings = choose(device, plan, prepared.model, images, prepared.multiply_adds)
     return Work(
@@ -84,11 +87,13 @@ def _work(variant: Variant, device: str | None) -> Work:
     )
 
 
-def _prepared(variant: Variant) -> "Prepared":
+def _prepared(variant: Variant, fetch: bool) -> "Prepared":
+    from classlab.data.prepare import prepare as prepare_data
     from classlab.runs.prepare import prepare, refuse
 
     try:
-        prepared = prepare(variant.experiment, 0, {}, None)
+        dataset = None if fetch else prepare_data(variant.experiment.data, fetch=False)
+        prepared = prepare(variant.experiment, 0, {}, None, dataset)
         refuse(prepared)
     except UserError as error:
         raise UserError(f"variant {variant.name}: {error}") from None
@@ -134,12 +139,14 @@ def times(
     folders: Mapping[str, Sequence[Path]],
     threads: int | None = None,
     compiled: bool = False,
+    fetch: bool = True,
 ) -> dict[str, Seconds]:
     """Return how long one run of each variant takes.
 
     folders: variant -> where its runs are or would be; finished ones are believed, else some steps are timed. Variants
     that differ in their learning rate or weight decay alone are the same work and are timed once. threads: of each run,
     None as it would choose. compiled: compile the steps of which a run would, which takes longer than the timing.
+    fetch: whether the network may be asked for data, as for `check`.
     """
     known: dict[str, Seconds] = {}
     for one in variants:
@@ -148,7 +155,15 @@ def times(
             known[_kind(one.experiment)] = Seconds(found, "finished runs")
     for one in variants:
         if _kind(one.experiment) not in known:
-            known[_kind(one.experiment)] = Seconds(_measured(one, device, threads, compiled), "a short measurement")
+            prepared = _prepared(one, fetch)
+            seconds = _measured(one.experiment, prepared, device, threads, compiled)
+            stood_in = prepared.dataset.source == NOT_FETCHED
+            known_from = (
+                f"a short measurement without {prepared.dataset.name}, which is not fetched yet"
+                if stood_in
+                else MEASURED
+            )
+            known[_kind(one.experiment)] = Seconds(seconds, known_from)
     return {
         one.name: Seconds(
             known[_kind(one.experiment)].seconds * one.experiment.training.epochs,
@@ -160,7 +175,8 @@ def times(
 
 def _from_runs(folders: Sequence[Path]) -> float | None:
     """Return the seconds of an epoch in the runs that are finished."""
-    summaries = [store.read_json(folder / store.SUMMARY) for folder in folders if (folder / store.SUMMARY).is_file()]
+    files_ = [folder / store.SUMMARY for folder in folders if (folder / store.SUMMARY).exists()]
+    summaries = [records.read(file, records.Summary) for file in files_]
     seconds = [one["seconds"] / one["epochs"] for one in summaries if one.get("epochs")]
     return median(seconds) if seconds else None
 
@@ -178,13 +194,15 @@ class _Enough(Exception):
     """Raised out of the loop when enough steps were timed."""
 
 
-def _measured(variant: Variant, device: str | None, threads: int | None, compiled: bool) -> float:
+def _measured(
+    experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None, compiled: bool
+) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.prepare import place_model, place_splits
     from classlab.training.device import choose
     from classlab.training.train import evaluate_split, train
 
-    experiment, plan, prepared = variant.experiment, variant.experiment.training, _prepared(variant)
+    plan = experiment.training
     settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
     settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)

@@ -8,9 +8,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from classlab import files
+from classlab.errors import UserError
 from classlab.experiment import Experiment
+from classlab.lookup import HOME
 from classlab.runs import store
 from classlab.study.plan import Entry, Planned
 from classlab.study.worker import told
@@ -148,16 +152,23 @@ def _job(one: Planned, experiment: Experiment, entry: Entry, folder: Path) -> st
         "out": str(folder / Path(one.run).parents[1]),
         "device": entry.device,
         "threads": entry.threads,
+        "path": [str(Path(place).resolve()) for place in sys.path],
     }
     return json.dumps(document) + "\n"
 
 
 def _start(folder: Path) -> "subprocess.Popen[str]":
-    with (folder / "log.txt").open("a", encoding="utf-8") as log:
+    """Start a worker. -P keeps the working folder off its path: a reader's queue.py there is not Python's own.
+
+    Where this process found classlab, the worker finds it too; the rest of the path comes with each job.
+    """
+    known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    where = os.pathsep.join([str(HOME.parent), *(part for part in known if part)])  # "" is the working folder
+    with files.appending(folder / store.LOG) as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "classlab.study.worker"],
+            [sys.executable, "-P", "-m", "classlab.study.worker"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": where},
             start_new_session=True,  # Ctrl-C is this process's to hear
         )  # fmt: skip
 
@@ -192,5 +203,5 @@ def _stop(worker: "subprocess.Popen[str]") -> None:
 
 
 def _log(folder: Path, text: str) -> None:
-    with (folder / "log.txt").open("a", encoding="utf-8") as file:
-        file.write(text + "\n")
+    with suppress(UserError):  # the log is for people; what failed is told all the same
+        files.append(folder / store.LOG, text + "\n")

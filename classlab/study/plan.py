@@ -4,10 +4,14 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import pydantic
+from pydantic import Field
+
+from classlab import limits
 from classlab.errors import UserError
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.study.forecast import Work
 from classlab.study.sweep import Variant
 
@@ -48,6 +52,32 @@ class Plan:
     def runs(self) -> list[Planned]:
         """Every run of every entry."""
         return [one for entry in self.entries for one in entry.runs]
+
+
+class PlannedRecord(records.Record):
+    """A run in plan.json. Its folder lies within the study's, wherever the file comes from."""
+
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
+
+    variant: records.Text
+    seed: records.Count
+    run: Annotated[str, Field(pattern=r"^runs/[A-Za-z0-9][A-Za-z0-9._-]{0,99}/s[0-9]{1,20}-[0-9a-f]{8}$")]
+
+
+class EntryRecord(records.Record):
+    """An entry in plan.json."""
+
+    place: Place
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    device: records.Device
+    runs: Annotated[list[PlannedRecord], Field(min_length=1, max_length=limits.RUNS)]
+
+
+class PlanRecord(records.Record):
+    """plan.json. Another format is another version's."""
+
+    format: Literal[1]
+    entries: list[EntryRecord]
 
 
 def choose_path(group: Sequence[Work], wanted: str = "auto") -> Place:
@@ -117,14 +147,14 @@ def write(folder: Path, plan: Plan) -> None:
 
 def read(folder: Path) -> Plan:
     """Return the plan of a study's folder, an empty one where there is none yet. Raises UserError."""
-    if not (folder / FILE).is_file():
+    if not (folder / FILE).exists():
         return Plan()
-    document = store.read_json(folder / FILE)
     try:
-        entries = [
-            Entry(one["place"], one["threads"], one["device"], tuple(Planned(**run) for run in one["runs"]))
-            for one in document["entries"]
-        ]
-    except (KeyError, TypeError) as error:
+        document = records.read(folder / FILE, PlanRecord, limits.SPLIT_BYTES)
+    except UserError as error:
         raise UserError(f"{folder / FILE} is not a plan that this version of classlab can read ({error})") from None
+    entries = [
+        Entry(entry["place"], entry["threads"], entry["device"], tuple(Planned(**run) for run in entry["runs"]))
+        for entry in document["entries"]
+    ]
     return Plan(tuple(entries))

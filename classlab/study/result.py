@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
-from classlab.runs import store
+from classlab.runs import records, store
 from classlab.study import plan, results
 from classlab.study import study as studies
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.plan import Plan
 from classlab.study.study import Study
 from classlab.study.sweep import Variant, baseline, settings, variants
+from classlab.yaml_text import shown
 
 if TYPE_CHECKING:
     import altair
@@ -29,16 +30,17 @@ class StudyResult:
     """The runs of a study and what they say. Everything is read from `path` when it is first asked for."""
 
     path: Path
+    trust: bool = False  # whether code of the reader's own that the folder names may run
 
     @cached_property
     def study(self) -> Study:
         """The study, its experiments spelled out."""
-        return studies.load(self.path / STUDY)
+        return studies.load(self.path / STUDY, trust=self.trust)
 
     @cached_property
     def variants(self) -> list[Variant]:
         """The variants, in the order of the study."""
-        return variants(self.study)
+        return variants(self.study, self.trust)
 
     @cached_property
     def plan(self) -> Plan:
@@ -50,6 +52,8 @@ class StudyResult:
         """Variant -> seed -> the folder of the run."""
         found: dict[str, dict[int, Path]] = {one.name: {} for one in self.variants}
         for one in sorted(self.plan.runs, key=lambda run: run.seed):
+            if one.variant not in found:
+                raise UserError(f"{self.path / plan.FILE} plans the variant {one.variant}, which {STUDY} does not have")
             found[one.variant][one.seed] = self.path / one.run
         return found
 
@@ -59,14 +63,18 @@ class StudyResult:
         from classlab.runs.run import Run
 
         return {
-            variant: {seed: Run(folder) for seed, folder in of.items() if (folder / store.EXPERIMENT).is_file()}
+            variant: {
+                seed: Run(folder, trust=self.trust)
+                for seed, folder in of.items()
+                if (folder / store.EXPERIMENT).is_file()
+            }
             for variant, of in self.folders.items()
         }
 
     @cached_property
     def rows(self) -> list[results.Row]:
         """One row for each planned run: variant, its settings, seed, status, metrics, the run's folder and seconds."""
-        failures = store.read_json(self.path / FAILURES) if (self.path / FAILURES).is_file() else {}
+        failures = read_failures(self.path)
         _, changed = settings(self.variants)
         return [
             {
@@ -110,7 +118,7 @@ class StudyResult:
 
     def sentences(self) -> list[str]:
         """Return the answer in plain words: a sentence for each variant and for each test."""
-        return self.answer.sentences()
+        return [*self.answer.sentences(), *results.differences(self.rows)]
 
     @property
     def watched(self) -> str | None:
@@ -213,10 +221,24 @@ class StudyResult:
         return f"<b>{escape(self.study.name)}</b> {question}{self.table().to_html(index=False)}<ul>{said}</ul>"
 
 
-def load(path: str | Path) -> StudyResult:
-    """Return the study in a folder. Raises UserError where there is none."""
+def read_failures(folder: Path) -> dict[str, str]:
+    """Return the runs of a study that could not be trained: the run's folder and the sentence. Raises UserError."""
+    if not (folder / FAILURES).exists():
+        return {}
+    document = records.read_object(folder / FAILURES)
+    for run, sentence in document.items():
+        if not isinstance(sentence, str):
+            raise UserError(f"{folder / FAILURES}: {run} must have a sentence; got {shown(sentence)}")
+    return document
+
+
+def load(path: str | Path, trust: bool = False) -> StudyResult:
+    """Return the study in a folder. Raises UserError where there is none.
+
+    trust: whether code of the reader's own that the folder names may run; never trust what you have not read.
+    """
     path = Path(path)
     if not (path / STUDY).is_file():
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a study's folder: it has no {STUDY}{hint}")
-    return StudyResult(path)
+    return StudyResult(path, trust)

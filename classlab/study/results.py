@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
-from classlab.runs import store
+from classlab.plain_text import spreadsheet_safe
+from classlab.runs import records, store
+from classlab.runs.recount import recount
 from classlab.statistics import ACCURACY, LOSS, Scale
 
 if TYPE_CHECKING:
     import numpy as np
 
+MOST_DIFFERENCES = 8  # told one by one
 LAST_EPOCHS = 5  # of which spread_val_accuracy is the highest less the lowest
 SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False, is_gap=True)
 SELECTED = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss")
@@ -25,10 +28,12 @@ Row = dict[str, Any]
 def row(folder: Path, failure: str | None = None) -> Row:
     """Return what a run gave: status, sentence, the metrics of the selected epoch, and those of the curve.
 
+    Its figures are counted again from the run's files; differences are sentences on what its summary says otherwise.
     folder: of the run, which need not be there yet. failure: the sentence kept for a run that could not be trained.
     """
-    if (folder / store.SUMMARY).is_file():
-        summary = store.read_json(folder / store.SUMMARY)
+    if (folder / store.SUMMARY).exists():
+        counted = recount(folder, records.read(folder / store.SUMMARY, records.Summary))
+        summary = counted.summary
         found = {key: summary.get(key) for key in ("status", "epochs", "selected_epoch", "parameters", *SELECTED)}
         curve = _curve(store.read_metrics(folder / store.METRICS))
         about = {"test_total": summary.get("test_total"), "val_total": summary.get("val_total")}
@@ -38,11 +43,20 @@ def row(folder: Path, failure: str | None = None) -> Row:
             **about,
             "sentence": summary.get("status_sentence", ""),
             "seconds": summary["seconds"],
+            "differences": counted.differences,
         }
     if failure is not None:
         return {"status": "failed", "sentence": f"failed: {failure}"}
     begun = (folder / store.LAST).is_file()
     return {"status": "incomplete" if begun else "waiting", "sentence": "not yet trained to its end"}
+
+
+def differences(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence for each figure of a run's summary that the run's other files contradict, of many the first."""
+    found = [f"{row['variant']}, seed {row['seed']}: {text}" for row in rows for text in row.get("differences", ())]
+    more = len(found) - MOST_DIFFERENCES
+    rest = [f"and {more:,} more figures of summaries are contradicted"] if more > 0 else []
+    return [*found[:MOST_DIFFERENCES], *rest]
 
 
 def _curve(history: Sequence[Mapping[str, float]]) -> Row:
@@ -91,17 +105,24 @@ def columns(rows: Sequence[Row], changed: Sequence[str]) -> list[str]:
 
 
 def to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
-    """Return rows as CSV text, numbers so that they read back to the same bits; what was not measured is empty."""
+    """Return rows as CSV text, numbers so that they read back to the same bits; what was not measured is empty.
+
+    A text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(map(spreadsheet_safe, names))
     for one in rows:
         writer.writerow([_cell(one.get(name)) for name in names])
     return text.getvalue()
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return repr(value)
+    return spreadsheet_safe(str(value))
 
 
 def write(study_folder: Path, rows: Sequence[Row], changed: Sequence[str]) -> None:
@@ -129,12 +150,9 @@ def test_labels(folder: Path) -> "np.ndarray | None":
 
     Only they are read, not the logits beside them: two hundred runs are asked at once.
     """
-    import numpy as np
-
     try:
-        with np.load(folder / store.PREDICTIONS, allow_pickle=False) as arrays:
-            return arrays["labels"]
-    except store.DAMAGED:
+        return store.read_labels(folder / store.PREDICTIONS)
+    except UserError:
         return None
 
 

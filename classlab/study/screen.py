@@ -16,7 +16,7 @@ from classlab.progress import followed
 from classlab.runs import store
 from classlab.study import results
 from classlab.study.plan import Plan, Planned
-from classlab.study.result import FAILURES, StudyResult
+from classlab.study.result import StudyResult, read_failures
 from classlab.study.study import Study
 from classlab.study.sweep import Variant
 from classlab.terminal import errors
@@ -78,7 +78,7 @@ def _live(wanted: bool) -> "Iterator[Callable[[Table], None]]":
 
 def _look(folder: Path, plan: Plan, seen: Seen) -> list[Planned]:
     """Count the epochs of every run that has not ended; return those that ended since the last look."""
-    failures = store.read_json(folder / FAILURES) if (folder / FAILURES).is_file() else {}
+    failures = read_failures(folder)
     ended = []
     for one in plan.runs:
         if one.run in seen.rows:

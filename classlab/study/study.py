@@ -10,7 +10,7 @@ import pydantic
 from pydantic import BeforeValidator, Field
 
 from classlab import experiment as experiments
-from classlab import lookup
+from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
@@ -25,7 +25,6 @@ METRICS = (
     "best_val_loss", "best_test_loss", "first_val_loss", "first_test_loss", "last_val_loss", "last_test_loss",
     "first_train_loss", "last_train_loss",
 )  # fmt: skip
-MAX_VARIANTS = 1000
 
 
 def _stated(value: Any) -> Any:
@@ -46,7 +45,7 @@ def _stated(value: Any) -> Any:
 
 
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=limits.SEED)]
 
 
 class Named(Section):
@@ -108,7 +107,7 @@ class Study(Section):
     experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; what variants start from")
     set: dict[str, Any] = Field(default={}, description="dotted key: value, changed in every variant")
     sweep: Sweep = Sweep()
-    seeds: Annotated[int, Field(ge=1)] | Annotated[list[Seed], Field(min_length=1)] = Field(
+    seeds: Annotated[int, Field(ge=1, le=limits.SEEDS)] | Annotated[list[Seed], Field(min_length=1)] = Field(
         default=3, description="how many, counted from 0, or a list of which"
     )
     compare: Compare = Compare()
@@ -146,20 +145,22 @@ def load(
     source: "str | Path | Mapping[str, Any] | Study",
     overrides: Sequence[str] = (),
     seeds: "int | list[int] | None" = None,
+    trust: bool = False,
 ) -> Study:
     """Return the study that a shipped name, a YAML file, a mapping or a study means.
 
     overrides: `key=value` with a dotted key; one that begins with a setting of a study (compare.metric) changes the
     study, one that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
-    the study's own. Files that a study names are looked for beside it first. Raises UserError.
+    the study's own. trust: whether code of the reader's own that it names may run, see lookup.trusting. Files that
+    a study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
     """
-    folder = Path()
+    folder, file = Path(), None
     if isinstance(source, Study):
         fields = source.model_dump(mode="json")
     elif isinstance(source, Mapping):
-        fields = json.loads(json.dumps(source, default=_plain))
+        fields = _copied(source)
     else:
-        file = _file(source)
+        file = experiments.find_file("study", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
         raise UserError(f"{source} must hold a study (name, question, experiment, sweep, seeds), got {shown(fields)}")
@@ -168,19 +169,14 @@ def load(
     if seeds is not None:
         fields["seeds"] = seeds
     _look_beside(fields, folder)
-    study = Study(**{str(key): value for key, value in fields.items()})
+    try:
+        with lookup.trusting(trust):
+            study = Study(**{str(key): value for key, value in fields.items()})
+    except lookup.Untrusted as error:
+        raise lookup.named(error, str(file or "")) from None
     for override in overrides:
         _check_heard(study, override.partition("=")[0].strip())
     return study
-
-
-def _file(source: str | Path) -> Path:
-    text = str(source)
-    if Path(text).suffix in {".yaml", ".yml"} or "/" in text or "\\" in text:
-        if not Path(text).is_file():
-            raise UserError(f"there is no study file {text}{did_you_mean(Path(text).stem, lookup.names('study'))}")
-        return Path(text)
-    return lookup.path("study", text)
 
 
 def _override(fields: dict[str, Any], override: str) -> None:
@@ -222,7 +218,7 @@ def _holds(value: Any, key: str, other: str) -> bool:
         return False
     for step in other.removeprefix(f"{key}.").split("."):
         value = {"name": value} if isinstance(value, str) else value
-        if isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        if isinstance(value, list) and re.fullmatch("[0-9]{1,9}", step) and int(step) < len(value):
             value = value[int(step)]
         elif isinstance(value, dict) and step in value:
             value = value[step]
@@ -237,8 +233,15 @@ def _look_beside(fields: dict[str, Any], folder: Path) -> None:
     variants = sweep.get("variants") if isinstance(sweep, dict) else None
     for place in (fields, *(variants if isinstance(variants, list) else ())):
         named = place.get("experiment") if isinstance(place, dict) else None
-        if isinstance(named, str) and Path(named).suffix in {".yaml", ".yml"} and (folder / named).is_file():
+        if isinstance(named, str) and Path(named).suffix in {".yaml", ".yml"} and experiments.is_there(folder / named):
             place["experiment"] = str(folder / named)
+
+
+def _copied(source: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(source, default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"a study holds texts, numbers, lists and mappings ({error})") from None
 
 
 def _plain(value: Any) -> Any:

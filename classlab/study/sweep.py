@@ -2,15 +2,17 @@
 
 import itertools
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from classlab import experiment as experiments
+from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
 from classlab.study.results import TAKEN
-from classlab.study.study import MAX_VARIANTS, Study
+from classlab.study.study import Study
 
 MOST_LETTERS = 28  # of a value in a name
 
@@ -24,14 +26,26 @@ class Variant:
     changes: Mapping[str, Any]
 
 
-def variants(study: Study) -> list[Variant]:
-    """Return the variants in the order of the file. Raises UserError where one cannot be, naming it."""
+def variants(study: Study, trust: bool = False) -> list[Variant]:
+    """Return the variants in the order of the file. Raises UserError where one cannot be, naming it.
+
+    trust: whether code of the reader's own that they name may run, see lookup.trusting.
+    """
+    with lookup.trusting(trust):
+        return _variants(study)
+
+
+def _variants(study: Study) -> list[Variant]:
     grid = study.sweep.grid
     count = max(1, len(study.sweep.variants))
     for values in grid.values():
         count *= len(values)
-    if count > MAX_VARIANTS:
-        raise UserError(f"a study has at most {MAX_VARIANTS} variants; {study.name} asks for {count:,}")
+    if count > limits.VARIANTS:
+        raise UserError(f"a study has at most {limits.VARIANTS:,} variants; {study.name} asks for {count:,}")
+    if count * len(study.seed_list) > limits.RUNS:
+        raise UserError(
+            f"a study has at most {limits.RUNS:,} runs; {study.name} asks for {count * len(study.seed_list):,}"
+        )
     keys, texts = short_keys(list(grid)), {key: short_values(values) for key, values in grid.items()}
     made = []
     for named in study.sweep.variants or [None]:
@@ -52,9 +66,10 @@ def variants(study: Study) -> list[Variant]:
 
 
 def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Experiment:
-    overrides = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in changes.items()]
     try:
-        return experiments.load(base, overrides)
+        return experiments.load(base, changes=changes)
+    except lookup.Untrusted as error:
+        raise lookup.named(error, f"variant {name}") from None
     except UserError as error:
         raise UserError(f"variant {name}: {error}") from None
 
@@ -192,7 +207,8 @@ def short_values_each(values: Sequence[Any]) -> list[str]:
 def _at(document: Any, key: str) -> Any:
     for step in key.split("."):
         if isinstance(document, list):
-            document = document[int(step)] if step.isdigit() and int(step) < len(document) else None
+            inside = re.fullmatch("[0-9]{1,9}", step) and int(step) < len(document)
+            document = document[int(step)] if inside else None
         else:
             document = document.get(step) if isinstance(document, Mapping) else None
     return document

@@ -33,6 +33,8 @@ def _train(job: dict) -> str | None:
     """Train one run; return None, or the sentence of what went wrong. Its traceback goes to standard error."""
     from classlab.runs.execute import train
 
+    # Last, so that nothing there stands before Python's own modules.
+    sys.path += [place for place in job["path"] if place not in sys.path]
     try:
         train(
             job["experiment"], seed=job["seed"], out=job["out"], device=job["device"], threads=job["threads"],

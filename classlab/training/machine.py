@@ -7,13 +7,17 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
+from classlab import files, limits
+from classlab.data import cache
+from classlab.errors import UserError
 from classlab.terminal import errors
 
 SECONDS = 0.25  # of each measurement; the best time counts, which other work on the machine disturbs least
@@ -65,33 +69,48 @@ def cached(device: str = "cpu", threads: int | None = None) -> Machine:
     threads: with how many, None for as many as torch has now.
     """
     file = place(device, threads)
-    try:
-        return Machine(**json.loads(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    known = _read(file) if file else None
+    if known is None:
         errors.print("[dim]measuring this machine, once …[/dim]")
         return renew(device, threads)
+    return known
+
+
+def _read(file: Path) -> Machine | None:
+    """Return what was kept in a file, None where that is not what was measured once."""
+    try:
+        kept = Machine(**json.loads(files.read_text(file, limits.MACHINE_BYTES)))
+    except (UserError, ValueError, TypeError, RecursionError):
+        return None
+    # Text stands where there is a name or a date, and a number everywhere else.
+    values = [(field.type, getattr(kept, field.name)) for field in fields(Machine)]
+    numbers = (value for kind, value in values if kind is not str and value is not None)
+    texts = (value for kind, value in values if kind is str)
+    whole = all(type(value) in (int, float) for value in numbers) and all(isinstance(text, str) for text in texts)
+    return kept if whole else None
 
 
 def renew(device: str = "cpu", threads: int | None = None) -> Machine:
     """Measure and keep the result. A folder that takes no file costs nothing but measuring again."""
     measured, file = measure(device, threads), place(device, threads)
-    temporary = file.with_name(f".writing-{file.name}-{os.getpid()}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(measured), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        pass
+    with suppress(UserError):
+        if file:
+            files.make_folder(file.parent)
+            files.write(file, json.dumps(asdict(measured), indent=2) + "\n")
     return measured
 
 
-def place(device: str = "cpu", threads: int | None = None) -> Path:
-    """Return the file of what was measured: another torch, processor or number of threads has a file of its own."""
-    import platformdirs
+def place(device: str = "cpu", threads: int | None = None) -> Path | None:
+    """Return the file of what was measured: another torch, processor or number of threads has a file of its own.
 
+    None where there is no home folder to keep it in.
+    """
+    folder = cache.user_folder()
+    if folder is None:
+        return None
     known = f"{processor(device)}, torch {torch.__version__}, {threads or torch.get_num_threads()} threads, {device}"
     name = hashlib.sha256(known.encode()).hexdigest()[:12]
-    return Path(platformdirs.user_cache_dir("classlab")) / f"machine-{name}.json"
+    return folder / f"machine-{name}.json"
 
 
 def measure(device: str = "cpu", threads: int | None = None) -> Machine:

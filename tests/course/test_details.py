@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from cost import put_in_the_way, within
 
 from classlab.course.details import details, read_born, read_class_list
 from classlab.errors import UserError
@@ -102,10 +103,47 @@ def test_bad_rows_are_named_by_their_line(tmp_path, text, sentence):
 
 
 def test_class_lists_that_cannot_be_read(tmp_path):
-    with pytest.raises(UserError, match=r"the class list nowhere.csv cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"^there is no file nowhere.csv$"):
         read_class_list(Path("nowhere.csv"))
     with pytest.raises(UserError, match="is not a text file in UTF-8; save the class list as CSV UTF-8"):
         listed(tmp_path, "born,roll,first\n18/03/02,B1,Zoë\n", "latin-1")
     many = "born,roll\n" + "x,1\n" * 7
     with pytest.raises(UserError, match=r"; and 2 more bad lines$"):
         listed(tmp_path, many)
+
+
+def test_a_class_list_that_is_no_regular_file_or_far_too_long_is_told_at_once(tmp_path):
+    for path in put_in_the_way(tmp_path, ".csv"):
+        with within(0.5), pytest.raises(UserError, match=r"is not a regular file|there is no file|cannot be read"):
+            read_class_list(path)
+    with (tmp_path / "long.csv").open("wb") as file:
+        file.truncate(10**10)
+    with (
+        within(0.5, 50),
+        pytest.raises(UserError, match="holds 10,000,000,000 bytes, and of such a file at most 5,000,000"),
+    ):
+        read_class_list(tmp_path / "long.csv")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "born,roll\n" + "x,y\n" * 1_000_000,
+        "born,roll\n" + "18/03/02,B20AI052\n" * 250_000,
+        "born,roll\n18/03/02," + "B" * 4_900_000,
+        "born," * 900_000,
+        "born,roll\n" + '"' * 4_900_000,
+        "born,roll\n" + "," * 4_900_000,
+        "\n" * 4_900_000,
+    ],
+)
+def test_a_class_list_of_five_megabytes_that_is_none_is_refused_in_two_seconds(text, tmp_path):
+    (tmp_path / "class.csv").write_text(text)
+    with within(2.5), pytest.raises(UserError) as told:
+        read_class_list(tmp_path / "class.csv")
+    assert len(str(told.value)) <= 1_600
+
+
+def test_excel_s_mark_at_the_beginning_of_a_file_is_no_name(tmp_path):
+    (tmp_path / "class.csv").write_text("\ufeffborn,roll\n18/03/02,B20AI052\n")
+    assert len(read_class_list(tmp_path / "class.csv")) == 1

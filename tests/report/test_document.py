@@ -243,8 +243,8 @@ def test_the_environment_is_that_of_the_run(quick):
     [
         ("report.docx", r"a report is written as .html or .pdf; got .*report.docx"),
         ("report.htmk", "did you mean .html?"),
-        ("nowhere/report.html", "the report cannot be written to"),
-        ("nowhere/report.pdf", "the report cannot be written to"),
+        ("nowhere/report.html", "cannot be written: No such file"),
+        ("nowhere/report.pdf", "cannot be written: No such file"),
     ],
 )
 def test_a_report_that_cannot_be_written_is_refused(quick, tmp_path, out, sentence):

@@ -19,7 +19,9 @@ RULES = {
 def section(run: Run) -> Section:
     """Return the verdict on top, the figures below it and the contract's table."""
     checks = run.summary.get("contract", {}).get("checks", [])
-    blocks: list[Block] = [_verdict(run.summary, checks), _numbers(run)]
+    blocks: list[Block] = [_verdict(run.summary, checks)]
+    blocks += [Words(f"{difference}.") for difference in (run.counted.differences if run.counted else ())]
+    blocks.append(_numbers(run))
     if checks:
         blocks.append(_table(checks))
     caution = _caution(run)

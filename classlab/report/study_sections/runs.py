@@ -6,6 +6,7 @@ from classlab.drawing.blocks import Column, Section, Table, Words
 from classlab.report import watched, words
 from classlab.study.answer import WORDS
 from classlab.study.result import StudyResult
+from classlab.study.results import differences
 
 ROWS = 60
 COLUMNS = {
@@ -31,6 +32,7 @@ def section(result: StudyResult) -> Section:
     table = Table("runs", caption, (*columns, Column("time", "figure"), Column("outcome")), shown)
     failed = [row for row in rows if row["status"] == "failed"]
     told = [Words(f"{row['variant']}, seed {row['seed']}: {row['sentence']}.") for row in failed]
+    told += [Words(f"{sentence}.") for sentence in differences(rows)]
     return Section("Runs", (table, *told))
 
 
