@@ -6,7 +6,7 @@ import hashlib
 import io
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -85,7 +85,10 @@ def read_class_list(file: Path) -> list[tuple[int, Details]]:
 
     Commas or semicolons between the cells, UTF-8. Raises UserError that names the line of every bad row.
     """
-    header, rows = _cells(file)
+    rows = _rows(file)
+    header = [cell.strip().lower() for cell in next(rows, (0, []))[1]]
+    if not header:
+        raise UserError(f"{file} is empty: its first line names the columns, born and roll among them")
     known = [field.name for field in fields(Details)]
     for name in header:
         if name not in known:
@@ -129,21 +132,17 @@ def _student(cells: Mapping[str, str]) -> Details:
     return details(**cells)
 
 
-def _cells(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Return the column names and (line, cells) of every row that is not empty."""
+def _rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line, cells) of every row that is not empty, that of the column names first."""
     try:
         text = files.read(file, limits.CLASS_LIST_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{file} is not a text file in UTF-8; save the class list as CSV UTF-8") from None
     first = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
-    rows = []
     try:
         for row in reader:
-            if any(cell.strip() for cell in row):
-                rows.append((reader.line_num, row))
+            if row and not "".join(row).isspace() and any(row):
+                yield reader.line_num, row
     except csv.Error as error:
         raise UserError(f"{file}, line {reader.line_num}: this is not CSV ({error})") from None
-    if not rows:
-        raise UserError(f"{file} is empty: its first line names the columns, born and roll among them")
-    return [cell.strip().lower() for cell in rows[0][1]], rows[1:]

@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from cost import full_disk, put_in_the_way, within
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -77,7 +79,7 @@ def test_fetch_and_verify_what_needs_no_network():
         ),
         (["show", "--like", "digits-quik"], r"there is no experiment named 'digits-quik'.*did you mean digits-quick\?"),
         (["stats", "digits", "--set", "data.val_size=5000"], "data.val_size must leave images to train on"),
-        (["stats", "nowhere.npz"], "nowhere.npz cannot be read: No such file"),
+        (["stats", "nowhere.npz"], "there is no file nowhere.npz"),
         (["show", "nowhere/"], "there is no dataset named 'nowhere/'"),
     ],
 )
@@ -194,3 +196,96 @@ def test_the_reader_s_own_pictures_and_arrays(tmp_path):
         tmp_path / "mine.npz", images=random.integers(0, 256, (20, 8, 8), dtype=np.uint8), labels=np.arange(20) % 2
     )
     assert document("stats", "mine.npz")["sizes"] == {"train": 16, "val": 0, "test": 4}
+
+
+def pets(root):
+    for number, name in enumerate((b"[bold]x", b"[red", b"a\x1b[31mx", b"b\nc", b"=1+1", b"\xff\xfe", b"z" * 250)):
+        folder = root / os.fsdecode(name)
+        folder.mkdir(parents=True)
+        for index in range(5):
+            Image.new("L", (8, 8), 20 * number + index).save(folder / f"{index}.png")
+    return root
+
+
+def test_classes_of_any_name_are_counted_and_drawn(tmp_path):
+    folder = str(pets(tmp_path / "[bold]\x1bpets"))
+    shown = CliRunner(env={"COLUMNS": "100"}).invoke(app, ["data", "stats", folder], catch_exceptions=False)
+    for name in ("[bold]x", "[red", r"a\x1b[31mx", r"b\nc", "=1+1", r"\udcff\udcfe"):
+        assert f"\n{name} " in shown.stdout
+    assert "\x1b" not in shown.stdout
+    for ending in ("png", "svg", "html"):
+        assert data("show", folder, "--out", f"sheet.{ending}") == f"contact sheet: sheet.{ending}\n"
+    assert "\x1b" not in (tmp_path / "sheet.html").read_text() + (tmp_path / "sheet.svg").read_text()
+    assert data("show", folder) == "contact sheet: [bold]\\x1bpets-sheet.png\n"
+
+
+def test_a_sheet_is_written_through_no_link_and_on_a_full_disk_the_old_one_stays(tmp_path):
+    (tmp_path / "link.svg").symlink_to(tmp_path / "outside.svg")
+    with pytest.raises(UserError, match=r"link.svg is a link, and nothing is written through links"):
+        data("show", "digits", "--out", "link.svg")
+    data("show", "digits", "--out", "sheet.svg")
+    before = (tmp_path / "sheet.svg").read_bytes()
+    for name in ("sheet.svg", "new.html"):
+        with full_disk(), pytest.raises(UserError, match=rf"^{name} cannot be written: File too large$"):
+            data("show", "digits", "--out", name)
+    assert (tmp_path / "sheet.svg").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"link.svg", "sheet.svg", "data"}
+
+
+def test_datasets_whose_files_are_pipes_or_devices_end_at_once(tmp_path):
+    for path in put_in_the_way(tmp_path, ".npz"):
+        with within(), pytest.raises(UserError, match=r"is not a regular file|there is no file|cannot be read"):
+            data("stats", path.name)
+    for path in put_in_the_way(tmp_path, ""):
+        if path.name != "folder":
+            with within(), pytest.raises(UserError, match=f"there is no dataset named '{path.name}'"):
+                data("stats", path.name)
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    monkeypatch.delenv("CLASSLAB_DATA")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
+
+
+def test_without_a_home_what_needs_no_cache_works(homeless, tmp_path):
+    assert document("where") == []
+    assert data("where") == "nowhere: there is no home folder; CLASSLAB_DATA may name a folder\n"
+    assert {fact["name"]: fact["cached"] for fact in document("list")}["mnist"] is False
+    assert document("fetch", "digits")[0]["source"] == "scikit-learn"
+    assert document("remove", "mnist") == {"mnist": []}
+    with pytest.raises(UserError, match=r"^there is no home folder to keep datasets in"):
+        data("fetch", "mnist")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command", [("where",), ("list",), ("fetch", "mnist"), ("remove", "mnist"), ("verify", "mnist")]
+)
+def test_a_file_as_the_folder_of_datasets_is_told(command, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path / "file"))
+    with pytest.raises(UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .*file is no folder$"):
+        data(*command)
+
+
+def test_neither_list_nor_where_nor_inspect_asks_the_network(home, monkeypatch):
+    import socket
+
+    from classlab.data import fetch
+
+    def refuse(*arguments, **options):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(fetch, "_fetch", refuse)
+    for words in (["data", "list"], ["data", "where"], ["inspect", "mnist-20k"], ["inspect", "cifar-lenet"]):
+        assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
+
+
+def test_names_in_the_cache_are_printed_as_they_are(home):
+    home.mkdir()
+    (home / "[bold]x.safetensors").write_bytes(b"")
+    os.mkfifo(home / "pipe.safetensors")
+    assert "  [bold]x: 0.0 MB\n" in data("where")
+    assert "pipe" not in data("where")

@@ -1,7 +1,9 @@
 import json
+import os
 import shutil
 
 import pytest
+from cost import within
 from typer.testing import CliRunner
 
 from classlab.cli import doctor
@@ -12,6 +14,9 @@ from classlab.training import device, machine
 MACHINE = machine.Machine(
     "cpu", "a processor", "2.13", 2, 200.0, 900.0, 47.0, 2.5, 40_000_000, 0.1, 2.0, "2026-11-21T08:00:00"
 )
+
+
+renew = machine.renew
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +38,23 @@ def test_json_is_one_document_with_every_line():
 def test_words_name_each_line_and_measure_measures_again():
     assert "matrix product fp32 200" in CliRunner().invoke(app, ["doctor"]).stdout.replace("\n", " ")
     assert "fp32 111" in CliRunner().invoke(app, ["doctor", "--measure"]).stdout
+
+
+def test_without_a_home_the_line_of_datasets_says_so_and_the_others_stay(monkeypatch):
+    monkeypatch.delenv("CLASSLAB_DATA", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/.cache/{name}")
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}
+    assert lines["datasets"]["status"] == "problem" and "there is no home folder" in lines["datasets"]["text"]
+    assert "GB free for" in lines["disk"]["text"]
+    assert isinstance(result.exception, Refused)
+
+
+def test_a_device_as_home_is_a_line_and_no_traceback(monkeypatch):
+    monkeypatch.delenv("CLASSLAB_DATA", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"/dev/null/.cache/{name}")
+    assert doctor._datasets().text == "/dev/null/.cache/classlab/data cannot be written to"
+    assert "GB free for /dev/null/.cache" in doctor._disk().text
 
 
 def test_a_missing_compiler_is_a_note_with_what_to_do(monkeypatch):
@@ -73,3 +95,51 @@ def test_a_full_disk_is_a_problem_and_exit_1(monkeypatch):
 def test_a_missing_part_names_its_package(monkeypatch):
     monkeypatch.setattr(doctor, "PARTS", ("numpy", "no-such-part-of-classlab"))
     assert doctor._parts().todo == "pip install no-such-part-of-classlab"
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """The file in which a measurement is kept, none of which takes any time here."""
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "measure", lambda device, threads=None: MACHINE)
+    return machine.place()
+
+
+HOSTILE = {
+    "deep": "[" * 100_000,
+    "long": "[" + "1," * 10_000_000 + "1]",
+    "digits": '{"threads": ' + "9" * 5000 + "}",
+    "no UTF-8": b"\xff",
+    "text for a number": json.dumps({**vars(MACHINE), "load": "busy"}),
+    "a list for a number": json.dumps({**vars(MACHINE), "seconds": [1]}),
+    "a number for text": json.dumps({**vars(MACHINE), "measured_at": 5}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_measurement_of_another_form_is_none(name, kept):
+    content = HOSTILE[name]
+    kept.parent.mkdir()
+    kept.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with within():
+        assert machine._read(kept) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder"])
+def test_a_measurement_is_written_to_no_pipe_or_link_and_costs_nothing_else(kind, kept, tmp_path):
+    kept.parent.mkdir()
+    {"pipe": lambda: os.mkfifo(kept), "link": lambda: kept.symlink_to(tmp_path / "outside"), "folder": kept.mkdir}[
+        kind
+    ]()
+    with within():
+        assert machine._read(kept) is None
+        assert renew("cpu") == MACHINE
+    assert not (tmp_path / "outside").exists()
+
+
+def test_what_was_kept_is_read_again(kept):
+    kept.parent.mkdir()
+    kept.write_text(json.dumps(vars(MACHINE)))
+    assert machine._read(kept) == MACHINE
+    kept.write_text(json.dumps({**vars(MACHINE), "load": None}))
+    assert machine._read(kept).load is None

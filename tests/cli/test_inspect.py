@@ -3,6 +3,7 @@ import re
 
 import pytest
 import torch
+from cost import full_disk
 from typer.testing import CliRunner
 
 from classlab.cli.main import app
@@ -128,3 +129,20 @@ def test_a_contract_s_wishes_for_layers_are_shown():
     shown = inspect("era-s6", *(part for wish in wishes for part in ("--set", wish)))
     assert "✓ 9 convolution layers, 9 wanted: kept" in shown.stdout
     assert "✗ 1 linear layer, none allowed: not kept" in shown.stdout
+
+
+@pytest.mark.parametrize("ending", ["html", "csv", "tex", "svg", "png"])
+def test_a_file_that_cannot_be_written_is_told_after_the_answer_and_the_old_one_stays(ending, tmp_path):
+    file = tmp_path / f"net.{ending}"
+    inspect("era-s6", "--out", str(file))
+    before = file.read_bytes()
+    with full_disk():
+        done = CliRunner().invoke(app, ["inspect", "era-s6", "--out", str(file)])
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception) == f"{file} cannot be written: File too large"
+    assert "16,976" in done.stdout
+    assert file.read_bytes() == before
+    (tmp_path / f"link.{ending}").symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match="is a link, and nothing is written through links"):
+        inspect("era-s6", "--out", str(tmp_path / f"link.{ending}"))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -133,7 +133,7 @@ def test_odd_files_get_an_honest_answer_or_one_sentence_each(mnist_run, tmp_path
     assert "first frame" in answers["moving.gif"].note
     for name, reason in {
         "cut.png": "no whole picture",
-        "drawing.png": "no picture of a kind",
+        "drawing.png": "no whole picture of a kind",
         "bomb.png": "too large",
     }.items():
         assert reason in answers[name].error and "\n" not in answers[name].error
@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once_or_after_the_answers(m
     folder = tmp_path / "folder.csv"
     folder.mkdir()
     done = command(mnist_run.path, tmp_path / "good.png", "--csv", folder, "--json")
-    assert done.returncode == 2 and f"{folder} cannot be written: Is a directory" in done.stderr
+    assert done.returncode == 2 and f"{folder} is there and is not a regular file" in done.stderr
     assert json.loads(done.stdout)["predictions"][0]["class"] == "1"
     (tmp_path / "sheet.png").mkdir()
     done = command(
