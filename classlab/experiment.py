@@ -310,8 +310,12 @@ class Experiment(Section):
         return to_yaml(self.model_dump(mode="json"))
 
     def digest(self, *more: str) -> str:
-        """Return 8 hexadecimal digits for the resolved experiment and for anything more that decides the run."""
+        """Return 8 hexadecimal digits for what the experiment states and for anything more that decides the run."""
         return digest(self.model_dump(mode="json"), *more)
+
+    def earlier_digests(self, *more: str) -> list[str]:
+        """Return the digests that earlier versions of classlab gave the same experiment, the newest first."""
+        return [digest_of_format_1(self.model_dump(mode="json"), *more)]
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -321,10 +325,95 @@ class Experiment(Section):
         )
 
 
+# The number goes up when the default of any setting or option changes, so that what was made with the old default keeps
+# its digest for itself; tests/test_identity.py pins the defaults. A setting that is new needs no new number.
+FORMAT = 2
+# Choices by the key that they stand under, and what kind of thing each names.
+KINDS = {
+    "dataset": "dataset", "augmentations": "augmentation", "expansion": "augmentation", "model": "model",
+    "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
+}  # fmt: skip
+# Settings that came after format 1, which its digests therefore do not cover: dotted keys.
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ()
+
+
 def digest(fields: Mapping[str, Any], *more: str) -> str:
-    """Return the digest of an experiment from its fields, so that a run's file gives the same one in later versions."""
-    canonical = json.dumps({key: value for key, value in fields.items() if key != "description"}, sort_keys=True)
+    """Return the digest of an experiment from its fields, resolved or not.
+
+    It covers what differs from the defaults. So a setting that a later version adds changes no digest, and finished
+    runs are found by the same name as long as nothing that they state has changed.
+    """
+    return _hash({"format": FORMAT, **stated(fields)}, *more)
+
+
+def digest_of_format_1(fields: Mapping[str, Any], *more: str) -> str:
+    """Return the digest as the first format had it: of every field, with its default. fields: resolved."""
+    kept: dict[str, Any] = json.loads(json.dumps(fields))
+    for key in ADDED_SINCE_FORMAT_1:
+        *above, last = key.split(".")
+        place: Any = kept
+        for step in above:
+            place = place.get(step, {})
+        place.pop(last, None)
+    kept.pop("description", None)
+    return _hash(kept, *more)
+
+
+def _hash(fields: Mapping[str, Any], *more: str) -> str:
+    canonical = json.dumps(fields, sort_keys=True)
     return hashlib.sha256("\n".join([canonical, *more]).encode()).hexdigest()[:8]
+
+
+def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an experiment without those that hold their default; the description decides nothing."""
+    return {key: value for key, value in _differing(fields, Experiment).items() if key != "description"}
+
+
+def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in fields.items():
+        field = section.model_fields.get(key)
+        inner = _section_of(field)
+        if key in KINDS:
+            value = _differing_choice(KINDS[key], value)
+        elif inner is not None and isinstance(value, Mapping):
+            value = _differing(value, inner)
+        if field is None or field.is_required() or value != _default(key, field, inner):
+            found[key] = value
+    return found
+
+
+def _default(key: str, field: Any, inner: type[pydantic.BaseModel] | None) -> Any:
+    """Return a field's default as a file has it, with nothing in it that is a default itself."""
+    default = to_jsonable_python(field.get_default())
+    if key in KINDS:
+        return _differing_choice(KINDS[key], default)
+    return _differing(default, inner) if inner is not None and isinstance(default, Mapping) else default
+
+
+def _section_of(field: Any) -> type[pydantic.BaseModel] | None:
+    """Return the group of settings that a field holds, None where it holds a value."""
+    parts = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return next((part for part in parts if isinstance(part, type) and issubclass(part, Section)), None)
+
+
+def _differing_choice(kind: str, value: Any) -> Any:
+    """Return a choice without the options that hold their default; of the reader's own code every option is kept.
+
+    Their defaults stand in code that may change, and reading them would import it.
+    """
+    if isinstance(value, list):
+        return [_differing_choice(kind, part) for part in value]
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, Mapping) or value.get("name") not in lookup.names(kind):
+        return value
+    known = lookup.options_model(kind, lookup.find(kind, value["name"])).model_fields
+    return {key: part for key, part in value.items() if key == "name" or not _holds_default(known.get(key), part)}
+
+
+def _holds_default(field: Any, value: Any) -> bool:
+    return field is not None and not field.is_required() and to_jsonable_python(field.get_default()) == value
 
 
 def load(

@@ -98,12 +98,12 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
     """
     experiment = experiments.load(path / store.EXPERIMENT, trust=trust)
-    digest = _digest(path)
     environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
     if environment.get("given_in_python"):
         given = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
         raise UserError(f"{path} was given its {echoed(given)} in Python, so nobody can measure it from its folder")
     about = store.read_about(path / _selected(path, experiment))
+    digest = _digest(path, about.get("experiment"))
     seed = about["seed"] if isinstance(about.get("seed"), int) and 0 <= about["seed"] < 2**63 else None
     checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
     checks += contracts.check_data(contract, experiment.data)
@@ -147,10 +147,12 @@ def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together
     return held
 
 
-def _digest(path: Path) -> str:
-    """Return the digest of the experiment as it stands in the file, whatever settings a later version has added."""
+def _digest(path: Path, trained: Any) -> str:
+    """Return the digest of the experiment as it stands in the file, in the format of the digest that trained it."""
     fields = read_yaml(path / store.EXPERIMENT)
-    return experiments.digest(fields if isinstance(fields, dict) else {})
+    fields = fields if isinstance(fields, dict) else {}
+    earlier = experiments.digest_of_format_1(fields)
+    return earlier if trained == earlier else experiments.digest(fields)
 
 
 def _states(path: Path, experiment: Experiment, prepared: "Prepared") -> "list[dict[str, Tensor]]":

@@ -194,7 +194,7 @@ def _needed(report: Published, name: str, trained: Trained, seed: int, out: Path
         after = _needed(report, trained.encoder, encoder, min(seed, encoder.seeds - 1), out, quick).folder
         fresh = trained.resolve(quick, model__freeze=False)
         experiment = trained.resolve(quick, model__encoder=str(after.resolve()))  # found from any folder
-    folder = store.folder(out / RUNS, experiment.name, seed, experiment.digest())
+    folder, _ = store.found(out / RUNS, experiment.name, seed, (experiment.digest(), *experiment.earlier_digests()))
     return Needed(report.name, name, experiment, seed, folder, fresh, after)
 
 

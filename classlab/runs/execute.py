@@ -1,7 +1,7 @@
 """Execute an experiment: from its declaration to a run folder that holds everything."""
 
 import datetime
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ def train(
     resume: bool = False,
     again: bool = False,
     threads: int | None = None,
+    digest: str | None = None,
     verbose: bool = True,
 ) -> Run:
     """Train and return the run; the same experiment and seed again is that run, returned at once when it is finished.
@@ -47,8 +48,9 @@ def train(
     changed), or a function that builds one; its initial weights are drawn from `seed` unless training.initialise is
     keep. data, test: pairs (images, labels), see data.arrays.from_arrays. out: where run folders live. device: cpu,
     cuda, cuda:N or mps; None takes a CUDA device when there is one. resume: go on with a run that was cut off.
-    again: a new run beside the old one. threads: how many compute; None chooses by the work of a step. verbose: a bar
-    and a line per epoch on standard error.
+    again: a new run beside the old one. threads: how many compute; None chooses by the work of a step. digest: which of
+    the experiment's digests names the folder, for a study that was planned by an earlier version; None: today's, or
+    that of a folder that is there. verbose: a bar and a line per epoch on standard error.
 
     Raises UserError for bad input and ContractRefused where the contract cannot be met.
     """
@@ -60,13 +62,14 @@ def train(
     given: dict[str, Any] = {"model": model, "data": data}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:
-        path = store.folder(out, experiment.name, seed, experiment.digest())
+        digests = (experiment.digest(), *experiment.earlier_digests())
+        path, _ = store.found(out, experiment.name, seed, _first(digest, digests))
         if not again:
             _check_folder(path, experiment)
         if (path / store.SUMMARY).exists() and not again:
             return _finished(Run(path), verbose)
     prepared = prepare(experiment, seed, given, test)
-    path = store.folder(out, experiment.name, seed, prepared.digest)
+    path, digest = store.found(out, experiment.name, seed, _first(digest, prepared.digests))
     path = _again(path, resume) if again else path
     _check_folder(path, experiment)
     run = Run(path, model, prepared.dataset if data is not None else None)
@@ -86,9 +89,15 @@ def train(
             )
         settings = _settings(prepared, path, device, threads)
         begin(prepared, settings, path)
-        _train(prepared, settings, path, verbose, "--again --resume" if again else "--resume")
+        about = {"experiment": digest, "seed": seed}
+        _train(prepared, settings, path, about, verbose, "--again --resume" if again else "--resume")
         conclude(prepared, settings, path)
     return run
+
+
+def _first(wanted: str | None, digests: Sequence[str]) -> list[str]:
+    """Return the digests with the wanted one first. One that the experiment never had is no name for it."""
+    return sorted(digests, key=lambda digest: digest != wanted)
 
 
 def _check_folder(path: Path, experiment: Experiment) -> None:
@@ -206,8 +215,13 @@ def _rows_done(path: Path, done: int) -> list[dict[str, float]]:
     return rows
 
 
-def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, go_on: str) -> None:
-    """Run the loop; after every epoch write its row and its state, the state last: it is what makes the epoch count."""
+def _train(
+    prepared: Prepared, settings: "Settings", path: Path, about: dict[str, Any], verbose: bool, go_on: str
+) -> None:
+    """Run the loop; after every epoch write its row and its state, the state last: it is what makes the epoch count.
+
+    about: what the checkpoints say of themselves, the digest in the folder's name and the seed.
+    """
     from classlab.training.train import train as loop
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
@@ -216,7 +230,6 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, verbose: bool, 
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
-    about = about_of(prepared)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     try:
         with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
@@ -291,7 +304,7 @@ def conclude(
 
 def about_of(prepared: Prepared) -> dict[str, Any]:
     """Return what a checkpoint says of itself."""
-    return {"experiment": prepared.digest, "seed": prepared.seed}
+    return {"experiment": prepared.digests[0], "seed": prepared.seed}
 
 
 def note(path: Path, text: str) -> None:

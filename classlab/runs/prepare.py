@@ -34,7 +34,8 @@ class ContractRefused(Refused):
 class Prepared:
     """All that training needs, made from the experiment and the seed.
 
-    given: the module or arrays that Python handed over. digest: 8 hexadecimal digits for all that decides the run.
+    given: the module or arrays that Python handed over. digests: 8 hexadecimal digits for all that decides the run,
+    then those that earlier versions of classlab gave it.
     train, val: indices into the dataset's training images. mean, std: of the normalisation, per channel.
     fixed_checks: the contract's rules on data and network, which nothing that happens later can change.
     """
@@ -44,7 +45,7 @@ class Prepared:
     dataset: "Dataset"
     model: "nn.Module"
     given: dict[str, Any]
-    digest: str
+    digests: tuple[str, ...]
     train: np.ndarray
     val: np.ndarray
     mean: list[float]
@@ -86,13 +87,14 @@ def prepare(
     images = len(train) * max(1, len(plan.expansion))
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
+    more = _given_digests(given, model, dataset)
     return Prepared(
         experiment=experiment,
         seed=seed,
         dataset=dataset,
         model=model,
         given=given,
-        digest=experiment.digest(*_given_digests(given, model, dataset)),
+        digests=(experiment.digest(*more), *experiment.earlier_digests(*more)),
         train=train,
         val=val,
         mean=mean,

@@ -3,7 +3,7 @@
 import io
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,15 @@ CHECKPOINT_FORMAT = 1
 def folder(out: str | Path, experiment: str, seed: int, digest: str) -> Path:
     """Return where the run of this experiment and seed lives."""
     return Path(out) / experiment / f"s{seed}-{digest}"
+
+
+def found(out: str | Path, experiment: str, seed: int, digests: Sequence[str]) -> tuple[Path, str]:
+    """Return where the run lives and the digest in its name: the first of the digests, or an earlier one that is there.
+
+    Runs that an earlier version of classlab made keep their names.
+    """
+    places = [(folder(out, experiment, seed, digest), digest) for digest in digests]
+    return next((place for place in places if place[0].exists()), places[0])
 
 
 def unused(path: Path) -> Path:

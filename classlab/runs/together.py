@@ -60,7 +60,7 @@ def train_together(
     from classlab.training.population import Member, train_population
 
     folder, prepared = Path(folder), _prepare(members)
-    paths = [store.folder(out, one.experiment.name, one.seed, one.digest) for one in prepared]
+    paths = [store.found(out, one.experiment.name, one.seed, one.digests)[0] for one in prepared]
     if all((path / store.SUMMARY).exists() for path in paths):
         return [Run(path) for path in paths]
     for one in prepared:

@@ -58,7 +58,7 @@ def _one_by_one(
         try:
             train(
                 experiments[one.variant], seed=one.seed, out=out, device=entry.device, threads=entry.threads,
-                resume=True, verbose=False,
+                digest=one.digest, resume=True, verbose=False,
             )  # fmt: skip
         except Exception as error:
             _log(folder, f"{one.variant}, seed {one.seed}:\n{traceback.format_exc()}")
@@ -152,6 +152,7 @@ def _job(one: Planned, experiment: Experiment, entry: Entry, folder: Path) -> st
         "out": str(folder / Path(one.run).parents[1]),
         "device": entry.device,
         "threads": entry.threads,
+        "digest": one.digest,
         "path": [str(Path(place).resolve()) for place in sys.path],
     }
     return json.dumps(document) + "\n"

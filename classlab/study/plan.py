@@ -31,6 +31,11 @@ class Planned:
     seed: int
     run: str
 
+    @property
+    def digest(self) -> str:
+        """The digest in the folder's name."""
+        return self.run.rpartition("-")[2]
+
 
 @dataclass(frozen=True)
 class Entry:

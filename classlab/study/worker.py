@@ -38,7 +38,7 @@ def _train(job: dict) -> str | None:
     try:
         train(
             job["experiment"], seed=job["seed"], out=job["out"], device=job["device"], threads=job["threads"],
-            resume=True, verbose=False,
+            digest=job["digest"], resume=True, verbose=False,
         )  # fmt: skip
     except Exception as error:
         print(f"{job['experiment']['name']}, seed {job['seed']}:", file=sys.stderr)
