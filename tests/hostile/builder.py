@@ -11,7 +11,7 @@ from typing import TextIO
 from tests.hostile import kinds
 from tests.hostile.case import Case, World, random_of
 
-DEPTH = 50_000  # of calls, for documents may be nested deeply
+DEPTH = 10_000  # of calls, for documents may be nested deeply
 
 
 class Unbuilt(Exception):
@@ -22,6 +22,7 @@ class Unbuilt(Exception):
 class Builder:
     """Asks the process for cases. number: its own."""
 
+    seed: int
     number: int
     questions: TextIO
     answers: TextIO
@@ -30,7 +31,8 @@ class Builder:
         """Make a case and its world. Raises Unbuilt."""
         self.questions.write(json.dumps([str(world.root), str(world.donors), kind, number]) + "\n")
         self.questions.flush()
-        answer = json.loads(self.answers.readline())
+        line = self.answers.readline()
+        answer = json.loads(line) if line else f"the builder ended with {os.waitpid(self.number, 0)[1]}"
         if isinstance(answer, str):
             raise Unbuilt(answer)
         return Case(**answer)
@@ -47,7 +49,7 @@ def start(folder: Path, seed: int) -> Builder:
         _answer(folder, seed, os.fdopen(asked), os.fdopen(answered, "w"))
     os.close(asked)
     os.close(answered)
-    return Builder(number, os.fdopen(questions, "w"), os.fdopen(answers))
+    return Builder(seed, number, os.fdopen(questions, "w"), os.fdopen(answers))
 
 
 def _answer(folder: Path, seed: int, asked: TextIO, answered: TextIO) -> None:

@@ -1,8 +1,9 @@
 """A campaign: many cases over all kinds, a table of what came of them, and every faulty one so that it can be mended.
 
-Results are appended to FOLDER/results.jsonl; what stands there is not done again.
+Results are appended to FOLDER/results.jsonl; what stands there is not done again, unless the package has changed since.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -30,11 +31,11 @@ def run(folder: Path, seed: int, wanted: Sequence[tuple[str, int]], jobs: int, q
     done = {result["case"]: result for result in results(folder)}
     waiting = [f"{kind}/{number}" for kind, number in wanted if f"{kind}/{number}" not in done]
     with (folder / RESULTS).open("a", encoding="utf-8") as file:
-        for count, result in enumerate(_answers(folder, seed, waiting, jobs, quiet), 1):
+        file.write("\n")  # after a line that a kill cut short
+        for result in _answers(folder, seed, waiting, jobs, quiet):
             file.write(json.dumps(result) + "\n")
             file.flush()
             done[result["case"]] = result
-            assert count <= len(waiting)
     return [done[f"{kind}/{number}"] for kind, number in wanted if f"{kind}/{number}" in done]
 
 
@@ -52,19 +53,33 @@ def results(folder: Path) -> list[Result]:
 
 def ready(folder: Path) -> None:
     """Make the donors, the reader's home and the cache of data, unless the folder has them."""
-    if (folder / "modules.json").exists():
+    if (folder / "version.txt").exists() and (folder / "version.txt").read_text() == version():
         return
+    for name in (RESULTS, "kills.jsonl"):  # what an older package did says nothing of this one
+        (folder / name).rename(folder / f"{name}.old") if (folder / name).exists() else None
+    for name in ("donors", "whole", "scratch", "worlds", "home"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     for name in ("home", "data", "worlds", "bin", "tmp"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for file in sorted((Path.home() / ".cache" / "classlab" / "data").glob("*.safetensors")):
         link = folder / "data" / file.name
         if not link.is_symlink():
             link.symlink_to(file)
-    shutil.rmtree(folder / "donors", ignore_errors=True)
     words = [sys.executable, "-m", "tests.hostile.donors", str(folder)]
     made = subprocess.run(words, cwd=REPOSITORY, env=environment(folder), capture_output=True, text=True, timeout=600)
     if made.returncode:
         raise SystemExit(f"the donors could not be made:\n{made.stderr[-3000:]}")
+    (folder / "version.txt").write_text(version())
+
+
+def version() -> str:
+    """Return the digest of the package and of the campaign itself."""
+    digest = hashlib.sha256()
+    for place in ("classlab", "tests/hostile"):
+        for file in sorted((REPOSITORY / place).rglob("*")):
+            if file.is_file() and file.suffix != ".pyc":
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def environment(folder: Path) -> dict[str, str]:

@@ -205,14 +205,15 @@ def ended(process: int, others: Collection[int] = ()) -> int:
     return left
 
 
-_IDLE: list[float] = []
+_IDLE: list[float] = []  # what an idle child held at first, and what we held then
 
 
 def _idle_megabytes() -> float:
-    """Return what a child holds that does nothing."""
+    """Return what a child holds that does nothing: as measured once, and what we have grown by since."""
+    held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
     if not _IDLE:
         process = os.fork()
         if not process:
             os._exit(0)
-        _IDLE.append(os.wait4(process, 0)[2].ru_maxrss / 1000)
-    return _IDLE[0]
+        _IDLE.extend((os.wait4(process, 0)[2].ru_maxrss / 1000, held))
+    return _IDLE[0] + max(0.0, held - _IDLE[1])

@@ -65,7 +65,7 @@ def make(world: World, random: Random) -> Case:
         "work",
         ["work/tasks", "work/tasks/*"],
         encoding=commands.encoding(random),
-        whole=often(random, 2),
+        whole=commands.whole(random, note),
         seconds=8.0,
     )
 

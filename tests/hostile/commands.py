@@ -73,7 +73,7 @@ def on_run(world: World, run: Path, random: Random, note: str) -> Case:
             ]
         )
     seconds = 9.0 if name == "figures" else 6.0 if name == "pdf" else 5.0
-    return Case(words, note, folder, writes, seconds=seconds, encoding=encoding(random), whole=often(random, 2))
+    return Case(words, note, folder, writes, seconds=seconds, encoding=encoding(random), whole=whole(random, note))
 
 
 def going_on(world: World, random: Random, words: list[str], run: Path, note: str) -> Case:
@@ -95,13 +95,18 @@ def going_on(world: World, random: Random, words: list[str], run: Path, note: st
         folder,
         writes,
         encoding=encoding(random),
-        whole=often(random, 2),
+        whole=whole(random, note),
     )
 
 
 def world_name(world: World, name: str) -> str:
     """Return where a donor lies."""
     return donors.names(world.donors)[name]
+
+
+def whole(random: Random, note: str) -> bool:
+    """Say whether a command is run as a process of its own: more often where what lies beside may be imported."""
+    return often(random, 10 if "beside" in note or "code" in note else 2)
 
 
 def encoding(random: Random) -> str:

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.hostile import attacks, commands, damage, documents, donors
-from tests.hostile.case import Case, World, often
+from tests.hostile.case import UNDAMAGED, Case, World, often
 
 CONTRACT: dict[str, Any] = {
     "max_parameters": 19999,
@@ -31,7 +31,7 @@ def make(world: World, random: Random) -> Case:
     by_reader = often(random, 25)
     file, note = documents.write(world, random, "limits.yaml", document, named_code=not by_reader and often(random, 40))
     if often(random, 15):
-        attacks.put_beside(world, random, world.sent)
+        note += f"; beside: {attacks.put_beside(world, random, world.sent)}" if note != UNDAMAGED else ""
     path = commands.placed(world, file, "work")
     json_ = damage.maybe(random, 25, "--json")
     if by_reader:  # an experiment of the reader's names the file
@@ -44,4 +44,6 @@ def make(world: World, random: Random) -> Case:
             for name in random.choice([["run"], ["tiny"], ["run", "seed"], ["run", "tiny", "auto"]])
         ]
         words, writes = ["check", *runs, "--contract", path], []
-    return Case([*words, *json_], note, "work", writes, encoding=commands.encoding(random), whole=often(random, 2))
+    return Case(
+        [*words, *json_], note, "work", writes, encoding=commands.encoding(random), whole=commands.whole(random, note)
+    )

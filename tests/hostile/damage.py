@@ -1,5 +1,6 @@
 """Damage: to a document field by field, to a file byte by byte, and to a folder by what stands where a file should."""
 
+import copy
 import json
 import os
 import re
@@ -90,7 +91,7 @@ def _damage_field(holder: Any, key: Any, name: str, random: Random, odd: Odd, pl
     elif way == "swap":
         other, place, _ = random.choice(places)
         with suppress(KeyError, IndexError, TypeError):
-            holder[key] = other[place] if other[place] is not holder else None
+            holder[key] = copy.deepcopy(other[place])  # which may hold this place itself
     elif way == "type":
         holder[key] = _other_type(value, random)
     elif way == "scale" and isinstance(value, int | float):

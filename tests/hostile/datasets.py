@@ -17,7 +17,7 @@ from tests.hostile import attacks, commands, damage, donors, pictures, run_folde
 from tests.hostile.case import Case, World, often
 
 CLASSES = (
-    "cat", "dog", "a b", "[bold]x", "[/]", "<script>alert('hostile')<", "x\x1b[2Jy", "new\nline", "é", "٣", "..x",
+    "cat", "dog", "a b", "[bold]x", "[ ]", "<script>alert('hostile')<", "x\x1b[2Jy", "new\nline", "é", "٣", "..x",
     "-rf", "=1+1", "x" * 250, "{{7}}", "%s", "\\input{x}", "$x", "#", "\u202ex", "a:b", "evil.py:load", "0", "1",
     "true", "null", "con", " ", "'", '"', "\udcff", "train", "test",
 )  # fmt: skip
@@ -63,7 +63,7 @@ def make(world: World, random: Random) -> Case:
         "work",
         writes,
         encoding=commands.encoding(random),
-        whole=often(random, 2),
+        whole=commands.whole(random, note),
     )
     case.megabytes, case.seconds = 2000, 8.0
     return case
@@ -98,7 +98,7 @@ def folder_of_pictures(world: World, random: Random) -> tuple[Path, str]:
         )
         note += "; a link to a folder"
     if often(random, 15):
-        attacks.put_beside(world, random, root)
+        note += f"; beside: {attacks.put_beside(world, random, root)}"
     return root, note[:400]
 
 
@@ -123,7 +123,7 @@ def arrays(world: World, random: Random) -> tuple[Path, str]:
         held[label] = random.choice(
             [
                 held[label] * 10**15,
-                held[label] - 5,
+                held[label].astype(np.int64) - 5,
                 np.arange(len(held[label])),
                 held[label].astype(bool),
                 held[label] % 1,

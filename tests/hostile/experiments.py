@@ -58,7 +58,9 @@ def on_file(world: World, random: Random, path: str, note: str) -> Case:
         writes = ["work/*sheet.*"]
     if note == UNDAMAGED:
         words, more, writes = ["run", path], [], ["work/runs", "work/runs/*"]
-    case = Case([*words, *more], note, "work", writes, encoding=commands.encoding(random), whole=often(random, 2))
+    case = Case(
+        [*words, *more], note, "work", writes, encoding=commands.encoding(random), whole=commands.whole(random, note)
+    )
     case.seconds = 8.0 if "--report" in words or "--sanity" in words else 5.0
     return case
 

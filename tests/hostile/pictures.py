@@ -24,7 +24,7 @@ MODES = {
     "PPM": ("1", "L", "RGB", "I"),
 }
 NAMES = (
-    "a.png", "a b.jpg", "-rf.png", "=1+1.png", "@x.png", "x\x1b[2J.png", "new\nline.png", "[bold red]x[/].png",
+    "a.png", "a b.jpg", "-rf.png", "=1+1.png", "@x.png", "x\x1b[2J.png", "new\nline.png", "[bold red]x.png",
     "[].png", "<img src=x onerror=alert('hostile')>.png", "\u202egnp.png", "x" * 250 + ".png", "é.png", "%s.png",
     "{}.png", "..png", ".png", "a.PNG", "a.jpg.exe.png", "con.png", "\x9b31m.png", "#.png", "'.png", '".png', "a,b.png",
     "a;b.png", "\\input{x}.png", "$x$.png", "٣.png",
@@ -39,7 +39,7 @@ def make(world: World, random: Random) -> Case:
     if often(random, 8):
         notes.append(crowd(folder, random))
     if often(random, 10):
-        attacks.put_beside(world, random, folder)
+        notes.append(f"beside: {attacks.put_beside(world, random, folder)}")
     run = str(world.donors / commands.world_name(world, random.choice(["run"] * 12 + ["tiny"] * 3 + ["auto"])))
     files = [
         str(commands.placed(world, file, "work")) for file in sorted(folder.iterdir()) if not file.name.startswith("-")
@@ -58,7 +58,7 @@ def make(world: World, random: Random) -> Case:
         "work",
         ["work/why.png", "work/answers.csv"],
         encoding=commands.encoding(random),
-        whole=often(random, 2),
+        whole=commands.whole(random, "; ".join(notes)),
     )
     case.megabytes, case.seconds = 2000, 5.0 + 2.5 * len(notes)
     return case

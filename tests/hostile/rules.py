@@ -84,7 +84,12 @@ def make(world: World, random: Random) -> Case:
     ]
     words += damage.maybe(random, 25, "--json")
     return Case(
-        words, note, "work", ["work/tasks", "work/tasks/*"], encoding=commands.encoding(random), whole=often(random, 2)
+        words,
+        note,
+        "work",
+        ["work/tasks", "work/tasks/*"],
+        encoding=commands.encoding(random),
+        whole=commands.whole(random, note),
     )
 
 

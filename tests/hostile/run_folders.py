@@ -403,12 +403,7 @@ def strange_arrays(world: World, file: Path, arrays: dict[str, np.ndarray], rand
                 np.zeros((0, 0)),
             ]
         ),
-        "values": lambda: np.full_like(
-            array,
-            random.choice([0, -1, 99, 10**9 % 127, np.nan, np.inf])
-            if array.dtype.kind == "f"
-            else random.choice([-1, 99, 2**62 if array.itemsize == 8 else 255]),
-        ),
+        "values": lambda: np.full_like(array, _odd_number(array.dtype, random)),
         "record": lambda: np.zeros(len(array), dtype=[("a", "i4"), ("b", "U3")]),
         "fortran": lambda: np.asfortranarray(array),
         "long": lambda: np.concatenate([array] * 50),
@@ -447,6 +442,13 @@ def strange_arrays(world: World, file: Path, arrays: dict[str, np.ndarray], rand
         file.write_bytes(content)
         way += f", {note}"
     return f"{way} of {name}"
+
+
+def _odd_number(kind: np.dtype, random: Random) -> Any:
+    if kind.kind == "f":
+        return random.choice([0, -1, 99, 1e30, np.nan, np.inf])
+    limits = np.iinfo(kind)
+    return random.choice([limits.min, limits.max, 10, 99])
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -10,6 +10,8 @@ from tests.hostile.case import UNDAMAGED, Case, World, often
 
 def make(world: World, random: Random) -> Case:
     """Return a case on a damaged study file."""
+    if often(random, 10):
+        return from_within(world, random)
     document = json.loads(json.dumps(donors.RATES))
     if often(random, 30):
         document["sweep"] = {
@@ -34,8 +36,19 @@ def make(world: World, random: Random) -> Case:
     trains = often(random, 40)
     words += ["--jobs", "1"] if trains else ["--dry-run"]
     writes = ["work/studies", "work/studies/*"] if trains else []
-    case = Case(words, note, "work", writes, encoding=commands.encoding(random), whole=often(random, 2))
+    case = Case(words, note, "work", writes, encoding=commands.encoding(random), whole=commands.whole(random, note))
     case.seconds = 12.0 if trains else 5.0  # a worker loads everything anew
+    return case
+
+
+def from_within(world: World, random: Random) -> Case:
+    """Return a study of the reader's, started from within a folder that holds modules under the names of Python's."""
+    document = {**donors.RATES, "place": random.choice(["auto", "processes"]), "seeds": 1}
+    (world.work / "rates.yaml").write_text(damage.written(document))
+    names = attacks.put_beside(world, random, world.sent, most=len(attacks.BESIDE))
+    words = ["study", "../work/rates.yaml", "--out", "../work/studies", "--jobs", random.choice(["1", "2"])]
+    case = Case(words, f"beside: {names}", "sent", ["work/studies", "work/studies/*"], whole=often(random, 30))
+    case.seconds = 20.0  # its processes load everything anew
     return case
 
 

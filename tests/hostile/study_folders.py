@@ -40,7 +40,7 @@ def opened(world: World, random: Random, study: Path, note: str) -> Case:
     else:
         words = [name, random.choice([f"{path}/runs", f"{path}/runs", path]), *json_]
     writes = [*commands.REPORTS, "work/figures*", "sent/figures*"] if name in ("report", "figures") else []
-    case = Case(words, note, folder, writes, encoding=commands.encoding(random), whole=often(random, 2))
+    case = Case(words, note, folder, writes, encoding=commands.encoding(random), whole=commands.whole(random, note))
     case.seconds = 12.0 if name == "figures" else 8.0 if "--pdf" in words else 5.0
     return case
 
@@ -65,7 +65,7 @@ def going_on(world: World, random: Random, study: Path, note: str) -> Case:
     )
     inside = ["", "/*", "/runs/*", "/populations", "/populations/*"]
     writes = [] if "--dry-run" in words else [f"sent/studies/rates{place}" for place in inside]
-    case = Case(words, note, folder, writes, encoding=commands.encoding(random), whole=often(random, 2))
+    case = Case(words, note, folder, writes, encoding=commands.encoding(random), whole=commands.whole(random, note))
     case.seconds = 14.0 if not writes or document["place"] != "auto" else 20.0  # workers load everything anew
     return case
 

@@ -69,7 +69,9 @@ def make(world: World, random: Random) -> Case:
     if often(random, 3):
         note = damage.stand_in(world, file, random)
     words = ["lesson", "check", commands.placed(world, file, "work"), *damage.maybe(random, 30, "--json")]
-    return Case(words, f"{way}: {note}", "work", [], encoding=commands.encoding(random), whole=often(random, 2))
+    return Case(
+        words, f"{way}: {note}", "work", [], encoding=commands.encoding(random), whole=commands.whole(random, note)
+    )
 
 
 def _opened(content: bytes) -> Any:

@@ -72,6 +72,8 @@ def result(folder: Path, building: Builder, name: str, keep: bool = False) -> di
     try:
         case = building.build(world, kind, int(number))
     except Unbuilt as error:
+        if not Path(f"/proc/{building.number}").exists():
+            vars(building).update(vars(builder.start(folder, building.seed)))
         return {**about, "faults": [{"type": "harness", "detail": str(error)}]}
     before = verdict.snapshot(world.root)
     outcome = child.run(world, case, others=[building.number])
