@@ -5,6 +5,7 @@ and the image's place among the training images only, so that the same copy of a
 epoch and batch, and in every run that is trained on the same images.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,13 +60,20 @@ class Expansion:
             for number, augmentations in enumerate(self.copies):
                 if augmentations:
                     rows = (copy == number).nonzero()[:, 0]
-                    yield rows, augmentations, ImageKeys(self.seed * 65_536 + number, base[rows])
+                    yield rows, augmentations, ImageKeys(_key(self.seed, number), base[rows])
 
         return images, copied()
 
     def labels(self, labels: Tensor) -> Tensor:
         """Return the labels of the expanded set, (count · copies,)."""
         return labels.repeat(len(self.copies))
+
+
+def _key(seed: int, copy: int) -> int:
+    """Return what the draws of a copy depend on besides the image: 32 bits, of which seed 65,536 would leave none."""
+    if seed < 65_536:
+        return seed * 65_536 + copy
+    return int.from_bytes(hashlib.sha256(f"{seed}/{copy}".encode()).digest()[:4], "big")
 
 
 def expansion(copies: Sequence[Sequence[Choice]], seed: int) -> Expansion | None:

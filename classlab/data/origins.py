@@ -49,7 +49,8 @@ class Web:
         import pooch
         import requests
 
-        download = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS))
+        limit = _Limit(2 * self.bytes)
+        download = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS), progressbar=limit)
         for name in self.files:
             try:
                 download(self.address + name, str(private / name), None)
@@ -62,6 +63,25 @@ class Web:
             except (requests.RequestException, OSError) as error:
                 raise OriginFailed(reason(error)) from None
         return private
+
+
+class _Limit:
+    """What pooch tells of a download's progress; it ends one that is far larger than its files should be."""
+
+    def __init__(self, most: int) -> None:
+        self.total, self.most, self.done = 0, most, 0
+
+    def update(self, amount: int) -> None:
+        self.done += amount
+        if self.done > self.most:
+            raise OriginFailed(f"it sends more than the {self.most:,} bytes that its files could have")
+
+    def reset(self) -> None:
+        """Begin anew, as pooch asks at the end of each file: one may be as large as all together, and no larger."""
+        self.done = 0
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What several model families are built of."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import nn
@@ -20,3 +21,9 @@ _ACTIVATIONS = {
 def activation_layer(name: Activation) -> nn.Module:
     """Return a new activation layer."""
     return _ACTIVATIONS[name]()
+
+
+def own_reset(layer: nn.Module) -> Callable[[], object] | None:
+    """Return what draws a layer's weights as torch does; nn.MultiheadAttention has it under a name of its own."""
+    found = getattr(layer, "reset_parameters", None) or getattr(layer, "_reset_parameters", None)
+    return found if callable(found) else None

@@ -51,6 +51,8 @@ def build(
 
 def _take_weights(first: nn.Module, run: Path) -> None:
     """Copy the encoder of a run's selected checkpoint into `first`."""
+    if next(first.parameters()).is_meta:  # only its size is asked for, see models.make
+        return
     own = first.state_dict()
     most = 8 * sum(value.numel() for value in own.values())  # bytes, in fp64
     stored = {name.removeprefix("model.encoder."): value for name, value in _selected(run, most).items()}
@@ -77,7 +79,8 @@ def _selected(run: Path, most: int) -> dict[str, Tensor]:
         ) from None
     protocol = document.get("protocol") if isinstance(document, dict) else None
     select = protocol.get("select", "last") if isinstance(protocol, dict) else "last"
-    file = run / ("best.safetensors" if select == "best" else "last.safetensors")
+    best = run / "best.safetensors"  # which a run that diverged at once has not
+    file = best if select == "best" and best.exists() else run / "last.safetensors"
     try:
         return read_tensors(file, lambda name: name.startswith("model.encoder."), most)
     except files.MissingFile:

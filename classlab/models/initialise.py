@@ -12,6 +12,8 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
+from classlab.models.blocks import own_reset
+
 Gain = Annotated[float, Field(gt=0)]
 _MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -84,8 +86,8 @@ def _fill(module: nn.Module, draw: Callable[[Tensor, int, int], Tensor]) -> None
 
 
 def _reset(layer: nn.Module) -> None:
-    reset = getattr(layer, "reset_parameters", None)
-    if callable(reset):
+    reset = own_reset(layer)
+    if reset is not None:
         reset()
 
 

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from classlab import limits, lookup
-from classlab.errors import UserError
+from classlab.errors import UserError, listing
 from classlab.experiment import Choice
+from classlab.models.blocks import own_reset
+from classlab.models.initialise import Given
 from classlab.models.layers import follow
+from classlab.terminal import say
 
 
 def make(
@@ -44,6 +47,7 @@ def make(
         _give_shapes(network, input_shape)
         if initialise.name != "default" or isinstance(model, nn.Module):
             generator.manual_seed(seed)
+            _tell_of_kept(network, initialise)
             lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
     return network
 
@@ -76,6 +80,23 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
         if outputs[0] > limits.OUTPUTS:
             most = f"at most {limits.OUTPUTS:,} are computed"
             raise UserError(f"the layers of {choice} would have {outputs[0]:,} outputs for one image; {most}")
+
+
+def _tell_of_kept(network: nn.Module, initialise: Choice) -> None:
+    """Say which parameters of the reader's own module no seed draws, lest seeds are thought to differ in them."""
+    kept = _not_drawn(network) if initialise.name != "keep" else []
+    if kept:
+        say(
+            f"the module's {listing(kept, 4)} keep{'s' if len(kept) == 1 else ''} the values given, with every seed: "
+            "nothing says how to draw a bare parameter; give a function that builds the module, and all is drawn"
+        )
+
+
+def _not_drawn(module: nn.Module) -> list[str]:
+    """Return the names of the parameters that no initialisation draws: bare ones, of which nothing says how."""
+    drawn = [part for part in module.modules() if own_reset(part) is not None or isinstance(part, Given)]
+    known = {id(parameter) for part in drawn for parameter in part.parameters()}
+    return [name for name, parameter in module.named_parameters() if id(parameter) not in known]
 
 
 def _give_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> None:

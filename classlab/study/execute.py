@@ -67,7 +67,8 @@ def study(
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or cores(), verbose)
         return StudyResult(folder)
-    store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
+    with store.alone(folder, folder / LOCK):
+        store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
     if verbose:
         errors.print(f"{folder} is finished; more seeds or values make it grow", style="dim", markup=False)
     return StudyResult(folder)

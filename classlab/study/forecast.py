@@ -1,5 +1,6 @@
 """What a study will take: every variant checked before anything trains, its work counted, its time measured."""
 
+import functools
 import json
 import math
 import time
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from classlab.data.prepare import NOT_FETCHED
 from classlab.errors import Refused, UserError
-from classlab.experiment import Experiment
+from classlab.experiment import Data, Experiment
 from classlab.runs import records, store
 from classlab.study.sweep import Variant
 
 if TYPE_CHECKING:
+    from classlab.data.dataset import Dataset
     from classlab.runs.prepare import Prepared
 
 MEASURED = "a short measurement"
@@ -88,18 +90,24 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
 
 
 def _prepared(variant: Variant, fetch: bool) -> "Prepared":
-    from classlab.data.prepare import prepare as prepare_data
     from classlab.runs.prepare import prepare, refuse
 
     try:
-        dataset = None if fetch else prepare_data(variant.experiment.data, fetch=False)
-        prepared = prepare(variant.experiment, 0, {}, None, dataset)
+        prepared = prepare(variant.experiment, 0, {}, None, _dataset(variant.experiment.data.model_dump_json(), fetch))
         refuse(prepared)
     except UserError as error:
         raise UserError(f"variant {variant.name}: {error}") from None
     except Refused as error:
         raise Refused(f"variant {variant.name}: {error}") from None
     return prepared
+
+
+@functools.lru_cache(maxsize=1)
+def _dataset(data: str, fetch: bool) -> "Dataset":
+    """Return the dataset of a data section, as JSON; the last one is kept, for variants mostly share theirs."""
+    from classlab.data.prepare import prepare
+
+    return prepare(Data.model_validate_json(data), fetch=fetch)
 
 
 def _group(prepared: "Prepared") -> str | None:

@@ -53,7 +53,7 @@ def watch(result: StudyResult, study: Study, made: Sequence[Variant], plan: Plan
                 with suppress(
                     UserError
                 ):  # a full disk, say: the results are written again at the end, where it is told
-                    StudyResult(result.path).write()
+                    result.write(seen.rows)
             if verbose and not live:
                 for place, one in enumerate(new, len(seen.rows) - len(new) + 1):
                     told = f"[{place}/{len(plan.runs)}] {one.variant}, seed {one.seed}: "
