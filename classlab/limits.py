@@ -38,7 +38,7 @@ RUNS = 20_000
 # The reader's own data and pictures.
 ARRAYS_BYTES = 4_000 * MB
 ARRAY_HEADER_BYTES = 10_000
-UNPACKED_FREELY, UNPACKED_TIMES = 500 * MB, 200  # a packed file of arrays: so much at least, so many times its size
+UNPACKED_FREELY, UNPACKED_TIMES = 200 * MB, 200  # a packed file of arrays: so much at least, so many times its size
 PIXELS = 100 * MB
 PICTURE_SIDE = 10 * MB  # pixels
 PICTURE_SCANS = 100  # a JPEG may draw itself in many passes over all its pixels
@@ -57,13 +57,13 @@ DATASET_BYTES = 500 * MB
 WORKBOOK_FILE_BYTES = 100 * MB
 WORKBOOK_PARTS = 3_000
 WORKBOOK_BYTES = 40 * MB
-WORKBOOK_TAGS = 2_400_000
+WORKBOOK_TAGS, WORKBOOK_ATTRIBUTES = 2_400_000, 1_300_000
 WORKBOOK_SHEETS = 200
 WORKBOOK_NAMES = 20_000
 WORKBOOK_CELLS = 330_000
 WORKBOOK_TEXTS = 20_000  # different ones
 WORKBOOK_TABLES = 100
-WORKBOOK_STEPS = 13 * MB  # of work on all of it, each about half a microsecond
+WORKBOOK_STEPS = 12_800_000  # of work on all of it, each about half a microsecond
 
 # What is said.
 SENTENCE = 1_500  # characters

@@ -80,11 +80,11 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
     """
     from safetensors import SafetensorError, safe_open
 
-    with reading.opened(path) as opened:
-        size, header = os.fstat(opened.fileno()).st_size, int.from_bytes(opened.read(8), "little")
-    if size > limits.DATASET_BYTES or header > limits.HEADER_BYTES:
-        raise BadFile(f"the cache file {path} is damaged (it is larger than any dataset)")
     try:
+        with reading.opened(path) as opened:
+            size, header = os.fstat(opened.fileno()).st_size, int.from_bytes(opened.read(8), "little")
+        if size > limits.DATASET_BYTES or header > limits.HEADER_BYTES:
+            raise BadFile(f"the cache file {path} is damaged (it is larger than any dataset)")
         with safe_open(path, framework="numpy") as stored:
             source = (stored.metadata() or {}).get("source", "unknown")
             images, labels, test_images, test_labels = (stored.get_tensor(key) for key in KEYS)

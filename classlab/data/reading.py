@@ -22,8 +22,8 @@ from classlab.plain_text import on_a_line
 PIECE = 64 * 1024  # bytes read at once
 GZIP_WINDOW = 31  # zlib's word for "a gzip header comes first"
 NUMBERS = "biuf"  # of an array: true or false, whole, whole without sign, fractions
-# How sizes, places and names that cannot be make an archive's reader fail.
-_IMPOSSIBLE = (ValueError, RuntimeError, ArithmeticError, LookupError, struct.error)
+# How sizes, places and names that cannot be, and a file that gives nothing, make an archive's reader fail.
+_IMPOSSIBLE = (ValueError, RuntimeError, ArithmeticError, LookupError, TypeError, struct.error)
 
 
 class BadFile(UserError):

@@ -236,7 +236,7 @@ def test_files_come_from_an_address(tmp_path):
     (tmp_path / "site").mkdir()
     forms.write_idx(tmp_path / "site", PARTS, packed=True)
     with served(tmp_path / "site") as address:
-        assert get(Web(address, GZIPPED, 1000)) == address
+        assert get(Web(address, GZIPPED, 100_000)) == address
 
 
 def test_an_address_that_fails_says_why(tmp_path, capsys):
@@ -244,7 +244,7 @@ def test_an_address_that_fails_says_why(tmp_path, capsys):
     (tmp_path / "site").mkdir()
     forms.write_idx(tmp_path / "site", PARTS, packed=True)
     with served(tmp_path / "empty") as empty, served(tmp_path / "site", cut=100) as cut:
-        sources = [Web(address, GZIPPED, 1000) for address in (empty, cut, "http://127.0.0.1:9/")]
+        sources = [Web(address, GZIPPED, 100_000) for address in (empty, cut, "http://127.0.0.1:9/")]
         get(*sources, Source("good"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith("failed (the address answered 404 for train-images-idx3-ubyte.gz), trying the next source")
