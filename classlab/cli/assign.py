@@ -30,6 +30,9 @@ def assign(
         str, typer.Option(help="a secret of yours that goes into the codes, so that nobody can try birth dates")
     ] = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="where the task folders go")] = Path("assignments"),
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the rules' experiments name, to check them")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
 ) -> None:
     """Derive a student's task: experiments, contracts and a one-page sheet with the derivation.
@@ -41,16 +44,19 @@ def assign(
     from classlab.course import rules as rule_files
     from classlab.course.assign import assign as write
     from classlab.course.details import details
+    from classlab.lookup import trusting
 
     if class_list is not None:
         if born is not None or roll is not None:
             raise UserError("give a student with --born and --roll, or a class with --class-list, not both")
-        _class(rules, class_list, salt, out, json)
+        with trusting(trust):
+            _class(rules, class_list, salt, out, json)
         return
     if born is None or roll is None:
         raise UserError(f"--{'born' if born is None else 'roll'} is required (or --class-list for a whole class)")
     name, read = rule_files.load(rules)
-    written = write(name, read, details(born, roll, first, last, programme), out, salt)
+    with trusting(trust):
+        written = write(name, read, details(born, roll, first, last, programme), out, salt)
     if json:
         print_json({"rules": name, **written.to_json()})
         return

@@ -165,7 +165,11 @@ Given = Annotated[
     str | None, typer.Argument(metavar="DATASET", help="a dataset, a folder of pictures, or an .npz file")
 ]
 Like = Annotated[
-    str | None, typer.Option(metavar="EXPERIMENT", help="with the data section of this experiment: classes, copies …")
+    str | None,
+    typer.Option(
+        metavar="EXPERIMENT",
+        help="with the data section of this experiment: classes, copies …; code that it names is run",
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    name: Annotated[str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run"),
+    ],
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")
     ] = None,

@@ -16,8 +16,8 @@ from classlab.lesson.xlsx import Cell
 
 NOT_CALCULATED = "a formula that is not calculated here"
 CIRCLE = "a circle: the formula needs its own value"
-STEPS_PER_TOKEN = 10  # that reading a formula takes
-STEPS_PER_CELL = 15  # that a cell takes which is read, and looked at a few times
+STEPS_PER_TOKEN = 14  # that reading a formula takes
+STEPS_PER_CELL = 20  # that a cell takes which is read, and looked at a few times
 Result = Value | FormulaError
 
 
@@ -54,6 +54,7 @@ class Book:
         if cell is None or cell.formula is None:
             return None
         try:
+            self.meter.spend(1)
             self._by_address[address] = self._read(cell.formula, cell.stands_at or address)
         except Spent:
             self.dropped[address] = None
@@ -116,15 +117,15 @@ class Book:
         column = base.sheet, base.column
         above = self._above.get(column)
         if above is None or above[0].at(base.row) != written:
-            self.meter.spend(len(written))
+            self.meter.spend(10 + 3 * len(written))
             try:
-                tokens = formulas.tokens(written, base)
+                tokens, pattern = formulas.scan(written, base)
             except Unknown:
                 return None
             if tokens not in self._by_tokens:
                 self.meter.spend(STEPS_PER_TOKEN * len(tokens))
                 self._by_tokens[tokens] = _parsed(tokens)
-            self._above[column] = above = formulas.pattern(written, base), self._by_tokens[tokens]
+            self._above[column] = above = pattern, self._by_tokens[tokens]
         return above[1]
 
     def _calculated(self, address: Address) -> Result:

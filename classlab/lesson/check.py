@@ -30,6 +30,7 @@ from classlab.lesson.whole_columns import right_cells
 MOST_FINDINGS = 5
 MOST_COMBINED = 4
 MOST_REMARKS = 20
+STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
 LONGEST_FORMULA = 1_000  # characters of one that is shown
 
 
@@ -125,7 +126,7 @@ def check(file: Path) -> Check:
 
 def _check(file: Path) -> Check:
     book = books.read(file)
-    rest = book.meter.part(0.2)  # what is left when all formulas are calculated
+    rest = book.meter.part(0.15)  # what is left when all formulas are calculated
     found = tables.find(book)
     if not found:
         raise UserError(
@@ -135,7 +136,7 @@ def _check(file: Path) -> Check:
     if not readings:
         raise UserError(f"{file}, {problems[0]}")
     rest.give_back(book.meter.part(0.9))
-    judging = rest.part(0.6)
+    judging = rest.part(0.75)
     judged = [_judge(read, judging) for read in readings]
     rest.give_back(judging)
     for table in judged:
@@ -176,6 +177,9 @@ def _judge(read: Reading, meter: Meter) -> _Judged:
         if kind in ("input", "target") or (kind in ("weight", "bias") and row == 0):
             continue
         try:
+            if read.book.dropped and read.table.address(name, row) in read.book.dropped:
+                raise Spent
+            meter.spend(STEPS_PER_CELL)
             _judge_cell(judged, (name, row))
         except Spent:
             judged.dropped += 1
@@ -388,7 +392,6 @@ def _of_cells(judged: _Judged) -> list[str]:
     stale: list[Address] = []
     texts: list[Address] = []
     typed: dict[str, Address] = {}
-    dropped = judged.dropped
     for name, held in read.held.items():
         by_hand: list[int] = []
         for row, (cell, now) in enumerate(zip(held.cells, held.numbers, strict=True)):
@@ -400,15 +403,15 @@ def _of_cells(judged: _Judged) -> list[str]:
                 elif now is not None:
                     texts.append(read.table.address(name, row))
             elif now is None:
-                dropped += read.table.address(name, row) in read.book.dropped
+                continue
             elif isinstance(cell.value, float) and not math.isclose(cell.value, now, rel_tol=1e-6, abs_tol=1e-9):
                 stale.append(read.table.address(name, row))
         by_hand = [row for row in by_hand if row > 0 and (name, row) not in judged.wrong]
         if 0 < len(by_hand) < sum(held.formulas):
             typed[name] = read.table.address(name, by_hand[0])
     remarks: list[str] = []
-    if dropped:
-        remarks.append(f"{dropped:,} cells are not checked: the workbook asks for more work than a check does")
+    if judged.dropped:
+        remarks.append(f"{judged.dropped:,} cells are not checked: the workbook asks for more work than a check does")
     if judged.unchecked:
         names = listing(sorted(judged.unchecked), 40)
         remarks.append(f"not checked, for want of numbers to check them against: {names}")

@@ -20,7 +20,9 @@ DEEPEST = 60  # brackets within brackets
 TALLEST = 120  # operations on the way from a tree's top to its lowest leaf: 1+1+1+… is as tall as it is long
 MOST_NAMES_OPEN = 2  # names within names
 LONGEST_TEXT = 32_767  # characters in a cell
-STEPS_PER_FORMULA = 6  # that it takes besides those of its parts
+STEPS_PER_FORMULA = 5  # that it takes besides those of its parts
+STEPS_PER_NAME = 10
+STEPS_PER_READ = 4  # of a cell in a block
 LARGEST_ROW_WRITTEN = 9_999_999
 
 
@@ -148,11 +150,29 @@ def tokens(formula: str, base: Address) -> tuple[Token, ...]:
 
     Raises Unknown for what is no token of ours.
     """
-    return tuple(token for token, _ in _scan(formula, base))
+    return scan(formula, base)[0]
 
 
-def _scan(formula: str, base: Address) -> Iterator[tuple[Token, re.Match[str]]]:
-    """Yield the tokens with the matches that hold their places."""
+def scan(formula: str, base: Address) -> "tuple[tuple[Token, ...], Pattern]":
+    """Return the tokens of a formula, and its pattern. Raises Unknown for what is no token of ours."""
+    found: list[Token] = []
+    pieces: list[str] = []
+    rows: list[int] = []
+    done = 0
+    for match in _matches(formula):
+        found.append(_token(match, base))
+        for group in ("r1", "r2"):
+            if match[group] and not match[group].startswith("$"):
+                start, end = match.span(group)
+                pieces.append(formula[done:start].replace("%", "%%"))
+                rows.append(int(match[group]) - base.row)
+                done = end
+    text = "%d".join([*pieces, formula[done:].replace("%", "%%")])
+    return tuple(found), Pattern(text, tuple(rows), min(rows, default=0), max(rows, default=0))
+
+
+def _matches(formula: str) -> Iterator[re.Match[str]]:
+    """Yield the places of a formula's tokens."""
     if len(formula) > LONGEST:
         raise Unknown("too long")
     place, end = 1 if formula.startswith("=") else 0, len(formula.rstrip())
@@ -160,7 +180,7 @@ def _scan(formula: str, base: Address) -> Iterator[tuple[Token, re.Match[str]]]:
         match = _TOKEN.match(formula, place)
         if not match:
             raise Unknown(formula[place : place + 12])
-        yield _token(match, base), match
+        yield match
         place = match.end()
 
 
@@ -222,27 +242,11 @@ class Pattern:
         return self.text % tuple([row + distance for distance in self.rows])
 
 
-def pattern(formula: str, base: Address) -> Pattern:
-    """Return the pattern of a formula that `tokens` reads."""
-    pieces: list[str] = []
-    rows: list[int] = []
-    done = 0
-    for _, match in _scan(formula, base):
-        for group in ("r1", "r2"):
-            if match[group] and not match[group].startswith("$"):
-                start, end = match.span(group)
-                pieces.append(formula[done:start].replace("%", "%%"))
-                rows.append(int(match[group]) - base.row)
-                done = end
-    text = "%d".join([*pieces, formula[done:].replace("%", "%%")])
-    return Pattern(text, tuple(rows), min(rows, default=0), max(rows, default=0))
-
-
 def moved(formula: str, base: Address, to: Address) -> str:
     """Return the text of the formula in `base` as it reads in `to`: filled down, or across."""
     pieces: list[str] = []
     done = 0
-    for _, match in _scan(formula, base):
+    for match in _matches(formula):
         for column, row in (("c1", "r1"), ("c2", "r2")):
             if match[column]:
                 start, end = match.start(column), match.end(row)
@@ -516,7 +520,7 @@ def _calling(name: str, arguments: Sequence[Run]) -> Run:
 def _meaning(name: str, place: Place) -> Any:
     """Return the value of a defined name, which may be defined by other names, or by itself."""
     meaning = place.defined(name, place.base.sheet)
-    place.spend(meaning.size)
+    place.spend(STEPS_PER_NAME + meaning.size)
     if place.depth >= MOST_NAMES_OPEN:
         raise Unknown("too deep")
     place.depth += 1
@@ -531,13 +535,14 @@ def _block(first: Address, last: Address, place: Place) -> np.ndarray:
     columns = range(min(first.column, last.column), max(first.column, last.column) + 1)
     if len(rows) * len(columns) > LARGEST_BLOCK:
         raise Unknown("a very large range")
-    place.spend(len(rows) * len(columns))
+    place.spend(STEPS_PER_READ * len(rows) * len(columns))
     missing: list[Address] = []
     values: list[float] = []
+    sheet, cell = first.sheet, place.cell
     for row in rows:
         for column in columns:
             try:
-                value = place.cell(address_of((first.sheet, row, column)))
+                value = cell(address_of((sheet, row, column)))
             except Needs as needed:
                 missing += needed.addresses
                 continue

@@ -12,8 +12,9 @@ class Meter:
         self.left = allowed
 
     def spend(self, steps: int) -> None:
-        """Count steps that are about to be taken. Raises Spent where there are more than are left."""
+        """Count steps that are about to be taken. Raises Spent where there are more than are left, and ever after."""
         if steps > self.left:
+            self.left = 0
             raise Spent
         self.left -= steps
 

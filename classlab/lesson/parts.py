@@ -4,6 +4,7 @@ Only the parts that the check needs are opened: pictures, charts, styles, macros
 """
 
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from classlab.plain_text import on_a_line
 
 OLD_FORMAT = b"\xd0\xcf\x11\xe0"
 DIRECTORY_ENTRY = b"PK\x01\x02"  # with which each part's entry in the archive's list of parts begins
+# An element with a million attributes takes seconds. A cell's text takes at most four bytes for each character.
+LONG_PIECE = re.compile(rb"<[^<]{150000}")
 Start = Callable[[str, dict[str, str]], None]
 End = Callable[[str], None]
 Text = Callable[[str], None]
@@ -29,6 +32,7 @@ class Parts:
         self.file = file
         self._bytes = limits.WORKBOOK_BYTES
         self._tags = limits.WORKBOOK_TAGS
+        self._attributes = limits.WORKBOOK_ATTRIBUTES
         content = files.read(file, limits.WORKBOOK_FILE_BYTES)
         if content.startswith(OLD_FORMAT):
             raise UserError(f"{file} is an old .xls file or locked with a password; save it as .xlsx without one")
@@ -96,12 +100,15 @@ class Parts:
         if self._bytes < 0:
             most = limits.WORKBOOK_BYTES
             raise UserError(f"{self.file} unpacks to more than {most:,} bytes; that is no workbook of this lesson")
-        # An attribute has a sign of its own: an element may have a million of them.
-        self._tags -= content.count(b"<") + content.count(b"=") // 3
-        if self._tags < 0:
-            most = limits.WORKBOOK_TAGS
-            raise UserError(f"{self.file} holds more than {most:,} pieces of XML; that is no workbook of this lesson")
-        return _utf8(content)
+        content = _utf8(content)
+        self._tags -= content.count(b"<")
+        self._attributes -= content.count(b"=")
+        if min(self._tags, self._attributes) < 0:
+            most = f"{limits.WORKBOOK_TAGS:,} tags or {limits.WORKBOOK_ATTRIBUTES:,} attributes"
+            raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
+        if LONG_PIECE.search(content):
+            raise UserError(f"{self.file} holds a longer piece of XML than any cell can; it is not read")
+        return content
 
     def _damaged(self) -> UserError:
         return UserError(f"{self.file} is not an .xlsx workbook, or is damaged")

@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +28,7 @@ from classlab.lesson.tables import Key, Table, Written
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
+ALL_DIGITS = 17  # a number with as many is not rounded
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 
 
@@ -155,7 +155,7 @@ class Reading:
     @cached_property
     def costs(self) -> dict[str, int]:
         """How many steps it takes to compute each name."""
-        return {name: 1 + size(expression) for name, expression in self.expressions.items()}
+        return {name: 4 + 2 * size(expression) for name, expression in self.expressions.items()}
 
     def own(self, name: str, row: int) -> float | None:
         """Return what the table holds. Inputs and targets may be given once, at the top or beside the table."""
@@ -352,7 +352,8 @@ def rounded(reading: Reading) -> Rounded:
     One with too few numbers to tell has at least the digits usual among its kind (gradients, …), or among all.
     """
     typed = _typed(reading)
-    own = {name: _most_digits(numbers) for name, numbers in typed.items() if numbers}
+    distinct = {name: set(numbers) for name, numbers in typed.items()}
+    own = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
     found: dict[str, tuple[int, int]] = {}
     for name, numbers in typed.items():
         alike = [name] if len(numbers) >= ENOUGH else _alike(reading, typed, name)
@@ -360,7 +361,7 @@ def rounded(reading: Reading) -> Rounded:
         if usual:
             decimals, figures = own.get(name, (0, 0))
             found[name] = max(decimals, usual[0]), max(figures, usual[1])
-    single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers))}
+    single = {name for name, numbers in distinct.items() if numbers and all(map(_is_single, numbers))}
     return Rounded(found, frozenset(single))
 
 
@@ -390,11 +391,18 @@ def _or_nan(compute: Callable[..., float], *given: Any) -> float:
         return math.nan
 
 
-def _most_digits(numbers: Sequence[float]) -> tuple[int, int]:
+def _most_digits(numbers: Collection[float]) -> tuple[int, int]:
     """Return the most decimals and the most significant figures among numbers that are not 0."""
-    written = [Decimal(repr(number)).normalize().as_tuple() for number in numbers]
-    decimals = max(-number.exponent for number in written if isinstance(number.exponent, int))
-    return max(decimals, 0), max(len(number.digits) for number in written)
+    decimals = figures = 0
+    for number in numbers:
+        mantissa, _, exponent = repr(abs(number)).partition("e")
+        whole, _, fraction = mantissa.partition(".")
+        fraction = fraction.rstrip("0")
+        decimals = max(decimals, len(fraction) - int(exponent or 0))
+        figures = max(figures, len((whole + fraction).strip("0")))
+        if min(decimals, figures) >= ALL_DIGITS:
+            break
+    return decimals, figures
 
 
 def _is_single(number: float) -> bool:

@@ -86,7 +86,7 @@ def edit_of(reading: Reading, key: Key, free: bool) -> str | None:
     if all(_close(give, want) for give, want in zip(gives, usual, strict=True)):
         return None
     for edit in _all_edits(reading, key):
-        reading.meter.spend(reading.costs[key[0]])
+        reading.meter.spend(2 * reading.costs[key[0]])
         trials = (_trial(reading, edit.expression, key, seed, free) for seed in SEEDS)
         if all(_close(give, trial) for give, trial in zip(gives, trials, strict=True)):
             return edit.sentence
@@ -200,7 +200,7 @@ def _of_typed_number(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> s
     fine = min((reading.rounding(name, one) for one in run), default=0.0) < 1e-7
     if name in reading.expressions and (fine or len(run) == 3):
         for edit in _all_edits(reading, key):
-            reading.meter.spend(reading.costs[name])
+            reading.meter.spend(2 * reading.costs[name])
             if all(_matches_as_it_is(reading, edit.expression, name, one) for one in run):
                 return edit.sentence
     return _typing_slip(reading, key) or "does not follow from its row"
@@ -435,6 +435,7 @@ def _calculated(reading: Reading, formula: Formula, base: Address, seed: int, fr
         return _plain(values[address])
 
     def number(formula: Formula, base: Address) -> float:
+        reading.meter.spend(2 * formula.size)
         place = Place(base, cell, reading.book.defined, reading.meter.spend, rounding=False)
         result = formulas.calculate(formula, place)
         if isinstance(result, str) or result is None:

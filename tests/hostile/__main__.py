@@ -71,7 +71,7 @@ def _kinds(text: str) -> list[str]:
 
 def _again(folder: Path, seed: int, case: str) -> int:
     """Run one case, print what it printed and what is wrong, and keep its folders."""
-    campaign.ready(folder)
+    campaign.ready(folder, seed)
     words = [*campaign.shield(folder), sys.executable, "-m", "tests.hostile.zygote", str(folder), str(seed), case]
     path = {"PATH": os.environ["PATH"]}
     return subprocess.run(words, cwd=campaign.REPOSITORY, env=campaign.environment(folder) | path).returncode

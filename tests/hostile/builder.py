@@ -2,6 +2,8 @@
 
 import json
 import os
+import resource
+import signal
 import sys
 import traceback
 from dataclasses import asdict, dataclass
@@ -12,6 +14,9 @@ from tests.hostile import kinds
 from tests.hostile.case import Case, World, random_of
 
 DEPTH = 10_000  # of calls, for documents may be nested deeply
+# What a mistake of ours may cost the machine, for each case.
+DATA = 4 * 2**30  # bytes of memory
+SECONDS = 60
 
 
 class Unbuilt(Exception):
@@ -52,14 +57,22 @@ def start(folder: Path, seed: int) -> Builder:
     return Builder(seed, number, os.fdopen(questions, "w"), os.fdopen(answers))
 
 
+def _late(*given: object) -> None:
+    raise TimeoutError(f"a case takes more than {SECONDS} s to be made")
+
+
 def _answer(folder: Path, seed: int, asked: TextIO, answered: TextIO) -> None:
     sys.setrecursionlimit(DEPTH)
+    resource.setrlimit(resource.RLIMIT_DATA, (DATA, DATA))
+    signal.signal(signal.SIGALRM, _late)
     for line in asked:
         root, donors, kind, number = json.loads(line)
         world = World(Path(root), Path(donors))
         try:
+            signal.alarm(SECONDS)
             world.lay_out(folder / "home")
             answer: object = asdict(kinds.make(world, kind, random_of(seed, kind, number)))
+            signal.alarm(0)
         except Exception:
             answer = traceback.format_exc()[-1500:]
         answered.write(json.dumps(answer) + "\n")

@@ -27,7 +27,7 @@ Result = dict[str, Any]
 
 def run(folder: Path, seed: int, wanted: Sequence[tuple[str, int]], jobs: int, quiet: bool = False) -> list[Result]:
     """Run what is wanted and not done yet, and return all results of the folder that are wanted."""
-    ready(folder)
+    ready(folder, seed)
     done = {result["case"]: result for result in results(folder)}
     waiting = [f"{kind}/{number}" for kind, number in wanted if f"{kind}/{number}" not in done]
     with (folder / RESULTS).open("a", encoding="utf-8") as file:
@@ -51,9 +51,9 @@ def results(folder: Path) -> list[Result]:
     return found
 
 
-def ready(folder: Path) -> None:
+def ready(folder: Path, seed: int) -> None:
     """Make the donors, the reader's home and the cache of data, unless the folder has them."""
-    if (folder / "version.txt").exists() and (folder / "version.txt").read_text() == version():
+    if (folder / "version.txt").exists() and (folder / "version.txt").read_text() == version(seed):
         return
     for name in (RESULTS, "kills.jsonl"):  # what an older package did says nothing of this one
         (folder / name).rename(folder / f"{name}.old") if (folder / name).exists() else None
@@ -69,12 +69,12 @@ def ready(folder: Path) -> None:
     made = subprocess.run(words, cwd=REPOSITORY, env=environment(folder), capture_output=True, text=True, timeout=600)
     if made.returncode:
         raise SystemExit(f"the donors could not be made:\n{made.stderr[-3000:]}")
-    (folder / "version.txt").write_text(version())
+    (folder / "version.txt").write_text(version(seed))
 
 
-def version() -> str:
-    """Return the digest of the package and of the campaign itself."""
-    digest = hashlib.sha256()
+def version(seed: int) -> str:
+    """Return the digest of the package, of the campaign itself and of the seed: others make other results."""
+    digest = hashlib.sha256(str(seed).encode())
     for place in ("classlab", "tests/hostile"):
         for file in sorted((REPOSITORY / place).rglob("*")):
             if file.is_file() and file.suffix != ".pyc":

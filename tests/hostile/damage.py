@@ -97,7 +97,7 @@ def _damage_field(holder: Any, key: Any, name: str, random: Random, odd: Odd, pl
     elif way == "scale" and isinstance(value, int | float):
         holder[key] = value * random.choice([-1, 0, 2, -0.5, 1e12, 10**20])
     elif way == "repeat" and isinstance(value, list) and value:
-        holder[key] = value * random.choice([2, 3, 300])
+        holder[key] = value * (random.choice([2, 3, 300]) if len(written(value)) < 5000 else 2)
     elif way == "rename" and isinstance(holder, dict):
         holder[
             random.choice([f"{key} ", str(key).upper(), f"{key}.x", f"x.{key}", str(key)[:-1], str(odd())[:3000]])

@@ -13,7 +13,7 @@ RESULTS = "kills.jsonl"
 
 def run(folder: Path, seed: int, count: int) -> tuple[str, bool]:
     """Kill so many processes; return a report in Markdown, and whether anything was wrong."""
-    campaign.ready(folder)
+    campaign.ready(folder, seed)
     surroundings: dict[str, Any] = {"cwd": campaign.REPOSITORY, "env": campaign.environment(folder), "text": True}
     words = [sys.executable, "-m", "tests.hostile.mirror", str(folder)]
     with subprocess.Popen(words, **surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as mirror:

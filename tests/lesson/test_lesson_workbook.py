@@ -170,4 +170,4 @@ def test_mistakes_are_told_in_a_sentence(tmp_path):
     assert sentence([1.0], sizes=(12, 12, 12, 12)).startswith("this network needs")
     assert "fewer epochs" in sentence([1.0, 2.0, 3.0, 4.0], epochs=10_000)
     (tmp_path / "folder.xlsx").mkdir()
-    assert "cannot be written" in sentence([1.0], file=tmp_path / "folder.xlsx")
+    assert "is not a regular file, so it is not written to" in sentence([1.0], file=tmp_path / "folder.xlsx")
