@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from classlab import limits
 from classlab.course.details import Details
 from classlab.course.rules import PARTS, Branch, Decision, Rules, is_place, only
 from classlab.errors import UserError
+
+MOST_BITS = 100  # of a product, before it is taken: products of products grow past any memory
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def _quantity(name: str, form: Mapping[str, Any], student: Details, known: Mappi
         told = len(parts) in (0, len(PARTS))
     else:  # a product or a difference may give a date away, a digit of a told number does not
         told = not parts or (kind in ("digit_sum", "last_digit", "remainder") and all(one.told for one in used))
+    if kind == "product" and sum(abs(number).bit_length() for number in numbers) > MOST_BITS:
+        raise UserError(f"{name} is a product of more than {limits.DIGITS} digits, which no task needs")
     result = {
         "sum": sum,
         "product": prod,

@@ -260,3 +260,13 @@ def test_nothing_in_rules_is_executed(tmp_path):
     with pytest.raises(UserError, match="the tag .* is not known here"):
         load(file)
     assert parse_yaml(to_yaml({"a": 1}), "") == {"a": 1}
+
+
+def test_products_of_products_do_not_grow_past_any_memory(tmp_path):
+    file = tmp_path / "grows.yaml"
+    text = "title: grows\nquantities:\n  q0: {last_digits: 9}\n"
+    text += "".join(f"  q{n}: {{product: [q{n - 1}, q{n - 1}]}}\n" for n in range(1, 40))
+    text += "decisions: {d: {branches: [{value: 1}]}}\nexperiments: {e: {data: {dataset: digits}}}\n"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"q2 is a product of more than 30 digits, which no task needs"):
+        derive(load(file)[1], details("18/03/02", "B20AI999999999"))
