@@ -11,8 +11,9 @@ import numpy as np
 
 from classlab import limits
 from classlab.data import reading
-from classlab.data.reading import BadFile, Watched, reason
+from classlab.data.reading import BadFile, Watched
 from classlab.errors import UserError
+from classlab.files import reason
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -257,7 +257,7 @@ def test_names_and_files_that_are_not_there():
 def test_nothing_in_rules_is_executed(tmp_path):
     file = tmp_path / "evil.yaml"
     file.write_text(BASE.replace("{last_digits: 3}", "!!python/object/apply:os.system ['touch evil']"))
-    with pytest.raises(UserError, match="the tag .* is not known here"):
+    with pytest.raises(UserError, match=r"the tag .* is not known here"):
         load(file)
     assert parse_yaml(to_yaml({"a": 1}), "") == {"a": 1}
 

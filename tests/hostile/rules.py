@@ -116,12 +116,10 @@ def change(world: World, document: dict[str, Any], random: Random) -> str:
 
     def nest() -> None:
         condition: Any = {"odd": next(iter(quantities))}
-        for _ in range(random.choice([5, 12, 30, 500])):
-            condition = (
-                {random.choice(["not"]): condition}
-                if often(random, 50)
-                else {"all": [condition, condition][: random.choice([1, 2]) if often(random, 20) else 1]}
-            )
+        levels, twice = random.choice([(5, True), (11, True), (30, False), (500, False)])
+        for _ in range(levels):
+            both = {"all": [condition, condition] if twice else [condition]}
+            condition = random.choice([{"not": condition}, both])
         decisions["nested"] = {"about": "nested", "branches": [{"when": condition, "value": 1}, {"value": 2}]}
 
     def wide() -> None:
