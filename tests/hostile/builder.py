@@ -65,6 +65,7 @@ def _answer(folder: Path, seed: int, asked: TextIO, answered: TextIO) -> None:
     sys.setrecursionlimit(DEPTH)
     resource.setrlimit(resource.RLIMIT_DATA, (DATA, DATA))
     signal.signal(signal.SIGALRM, _late)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where libraries warn of what is made wrong on purpose
     for line in asked:
         root, donors, kind, number = json.loads(line)
         world = World(Path(root), Path(donors))

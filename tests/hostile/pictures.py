@@ -127,7 +127,7 @@ def _saved(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     try:
         picture.save(buffer, kind, **options)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RuntimeError):
         buffer = io.BytesIO()
         picture.convert("RGB").save(buffer, kind)
     return buffer.getvalue()
