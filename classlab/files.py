@@ -6,6 +6,7 @@ new name beside it, synced, then renamed; and never through a link, which in som
 
 import errno
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import BinaryIO
 from classlab.errors import UserError
 
 PART = ".part"  # how the names of files end that are being written
+_OUR_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
 
 # Windows knows none of these; there 0 asks for nothing.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -49,7 +51,7 @@ def read(path: Path, most: int) -> bytes:
     with opened(path) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            content = file.read(most + 1) if size <= most else b""
+            content = (file.read(most + 1) if size <= most else b"") or b""  # None: it has nothing to say just now
         except OSError as error:
             raise UserError(f"{path} cannot be read: {reason(error)}") from None
     if size > most or len(content) > most:
@@ -129,9 +131,10 @@ def check_writable(folder: Path) -> None:
 
 def clear_parts(folder: Path) -> None:
     """Remove what a killed process left half written in the folder; only whoever holds its lock may ask for it."""
-    for left in folder.glob(f".*{PART}"):
-        with suppress(OSError):
-            left.unlink()
+    for left in folder.iterdir():
+        if _OUR_PART.fullmatch(left.name):
+            with suppress(OSError):
+                left.unlink()
 
 
 def reason(error: BaseException) -> str:

@@ -7,14 +7,15 @@ from typing import Any
 
 def to_json(document: Any) -> str:
     """Return the document as indented JSON text."""
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False)
+    return json.dumps(finite(document), indent=2, ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Return plain data with null in the place of every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [finite(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -85,6 +85,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path, mo
 
 def test_what_is_left_half_written_can_be_cleared(tmp_path):
     (tmp_path / f".metrics.csv.0123abcd{files.PART}").write_text("half")
-    (tmp_path / "kept.part").write_text("somebody's own")
+    for name in ("kept.part", ".report.html.part"):
+        (tmp_path / name).write_text("somebody's own")
     files.clear_parts(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["kept.part"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".report.html.part", "kept.part"]

@@ -20,7 +20,7 @@ OLDEST_PYTHON, OLDEST_TORCH = (3, 11), (2, 6)
 LITTLE_DISK, TOO_LITTLE_DISK = 5e9, 0.5e9  # bytes; a dataset and its cache take up to 0.4e9, a run under 0.1e9
 LITTLE_MEMORY = 2e9
 PARTS = ("numpy", "pydantic", "pillow", "scikit-learn", "scipy", "pandas", "altair", "vl-convert-python", "typst",
-         "openpyxl", "xlsxwriter")  # fmt: skip
+         "xlsxwriter")  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FETCHERS = ("npm", "apt-get")
 MARKS = {"ok": "[green]ok[/green]", "note": "[yellow]note[/yellow]", "problem": "[bold red]problem[/bold red]"}
@@ -241,7 +241,7 @@ def _parts() -> Line:
     if missing:
         return Line("parts", "problem", f"missing: {', '.join(missing)}", f"pip install {' '.join(missing)}")
     return Line(
-        "parts", "ok", f"typst {importlib.metadata.version('typst')} (PDF), altair (charts), openpyxl (Excel) …"
+        "parts", "ok", f"typst {importlib.metadata.version('typst')} (PDF), altair (charts), xlsxwriter (Excel) …"
     )
 
 

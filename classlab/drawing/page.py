@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from classlab.drawing import grids, render, tables
 from classlab.drawing.blocks import Block, Document, Figure, Figures
 from classlab.drawing.palette import DARK, LIGHT, PAGE, css_variables
+from classlab.json_text import finite
 from classlab.plain_text import printable
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def _still(figure: Figure) -> Any:
 def _moving(figure: Figure) -> Any:
     """The chart's definition as JSON. Escaping every "<" keeps the text from ending its script element."""
     chart = _wide(figure.draw(PAGE), "container")
-    text = json.dumps(render.specification(chart, figure.description), allow_nan=False, separators=(",", ":"))
+    whole = finite(render.specification(chart, figure.description))  # a point that is not finite is not drawn
+    text = json.dumps(whole, allow_nan=False, separators=(",", ":"))
     return _markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 

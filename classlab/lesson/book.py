@@ -16,8 +16,9 @@ from classlab.lesson.xlsx import Cell
 
 NOT_CALCULATED = "a formula that is not calculated here"
 CIRCLE = "a circle: the formula needs its own value"
-STEPS_PER_TOKEN = 14  # that reading a formula takes
-STEPS_PER_CELL = 20  # that a cell takes which is read, and looked at a few times
+STEPS_PER_TOKEN = 20  # that reading a formula takes
+STEPS_PER_DETOUR = 10  # by a cell that has to be calculated first
+STEPS_PER_CELL = 18  # that a cell takes which is read, and looked at a few times
 Result = Value | FormulaError
 
 
@@ -54,12 +55,13 @@ class Book:
         if cell is None or cell.formula is None:
             return None
         try:
-            self.meter.spend(1)
-            self._by_address[address] = self._read(cell.formula, cell.stands_at or address)
+            found = self._read(cell.formula, cell.stands_at or address) if self.meter.left else None
         except Spent:
+            found = None
+        if not self.meter.left:
             self.dropped[address] = None
-            self._by_address[address] = None
-        return self._by_address[address]
+        self._by_address[address] = found
+        return found
 
     def tree(self, address: Address) -> formulas.Node | None:
         """Return the tree of the formula in a cell, None where there is no formula that we calculate."""
@@ -86,9 +88,11 @@ class Book:
     def number(self, address: Address) -> float | None:
         """Return a cell's value as a number, also one typed as text ("0.5", "0,5"); None where it holds none."""
         value = self.value(address)
-        if isinstance(value, bool) or value is None or isinstance(value, FormulaError):
-            return None
-        return float(value) if isinstance(value, int | float) else as_number(value)
+        if type(value) is float:
+            return value
+        if isinstance(value, str):
+            return as_number(value)
+        return float(value) if type(value) is int else None
 
     def defined(self, name: str, sheet: str) -> Formula:
         """Return what a defined name means on a sheet. Raises FormulaError (none is defined), Unknown and Spent."""
@@ -153,6 +157,7 @@ class Book:
         cell = self.cells.get(address)
         if cell is None or cell.formula is None:
             return None if cell is None else cell.value
+        self.meter.spend(STEPS_PER_DETOUR)
         raise Needs(address)
 
 
@@ -161,7 +166,11 @@ def settle(address: Address, values: dict[Address, Any], work: Callable[[Address
 
     Needs no recursion, so that a column of ten thousand rows is no deeper than one of ten.
     """
-    waiting, begun = [address], set[Address]()
+    try:
+        values[address] = work(address)
+        return values[address]
+    except Needs as needed:
+        waiting, begun = [address, *needed.addresses], {address}
     while waiting:
         current = waiting[-1]
         if current not in values:

@@ -23,7 +23,7 @@ from classlab.lesson.derivation import RATE
 from classlab.lesson.formula import Address, Formula, letters
 from classlab.lesson.functions import FormulaError
 from classlab.lesson.meter import Meter, Spent
-from classlab.lesson.reading import Broken, Missing, Reading
+from classlab.lesson.reading import Broken, Held, Missing, Reading, held
 from classlab.lesson.tables import Key, Table
 from classlab.lesson.whole_columns import right_cells
 
@@ -126,16 +126,19 @@ def check(file: Path) -> Check:
 
 def _check(file: Path) -> Check:
     book = books.read(file)
-    rest = book.meter.part(0.15)  # what is left when all formulas are calculated
+    rest = book.meter.part(0.1)  # for when all formulas are calculated
     found = tables.find(book)
     if not found:
         raise UserError(
             f"{file} holds no table to check: a row of headers such as w1, w2, h1, a_h1, o1, E_tot, ∂E/∂w1 over numbers"
         )
-    readings, problems = _readings(book, found, rest.part(0.4))
+    columns = [held(book, table) for table in found]
+    rest.give_back(book.meter.part(0.9))
+    recognising = rest.part(0.4)
+    readings, problems = _readings(book, found, columns, recognising)
     if not readings:
         raise UserError(f"{file}, {problems[0]}")
-    rest.give_back(book.meter.part(0.9))
+    rest.give_back(recognising)
     judging = rest.part(0.75)
     judged = [_judge(read, judging) for read in readings]
     rest.give_back(judging)
@@ -146,7 +149,9 @@ def _check(file: Path) -> Check:
     return Check(str(file), [_table_check(table) for table in judged], remarks)
 
 
-def _readings(book: books.Book, found: Sequence[Table], meter: Meter) -> tuple[list[Reading], list[UserError]]:
+def _readings(
+    book: books.Book, found: Sequence[Table], columns: Sequence[Mapping[str, Held]], meter: Meter
+) -> tuple[list[Reading], list[UserError]]:
     """Return the tables read as networks, and what speaks against the others."""
     written = [tables.rates(book, table) for table in found]
     nearest = [tables.nearest(rates) for rates in written]
@@ -155,7 +160,7 @@ def _readings(book: books.Book, found: Sequence[Table], meter: Meter) -> tuple[l
     for index, table in enumerate(found):
         theirs = [*nearest[:index], *nearest[index + 1 :]]
         try:
-            readings.append(recognise.read(book, table, written[index], theirs, meter))
+            readings.append(recognise.read(book, table, columns[index], written[index], theirs, meter))
         except UserError as problem:
             problems.append(problem)
         except Spent:
@@ -392,9 +397,9 @@ def _of_cells(judged: _Judged) -> list[str]:
     stale: list[Address] = []
     texts: list[Address] = []
     typed: dict[str, Address] = {}
-    for name, held in read.held.items():
+    for name, column in read.held.items():
         by_hand: list[int] = []
-        for row, (cell, now) in enumerate(zip(held.cells, held.numbers, strict=True)):
+        for row, (cell, now) in enumerate(zip(column.cells, column.numbers, strict=True)):
             if cell is None or (cell.formula is not None and cell.value == now and now is not None):
                 continue
             if cell.formula is None:
@@ -407,7 +412,7 @@ def _of_cells(judged: _Judged) -> list[str]:
             elif isinstance(cell.value, float) and not math.isclose(cell.value, now, rel_tol=1e-6, abs_tol=1e-9):
                 stale.append(read.table.address(name, row))
         by_hand = [row for row in by_hand if row > 0 and (name, row) not in judged.wrong]
-        if 0 < len(by_hand) < sum(held.formulas):
+        if 0 < len(by_hand) < sum(column.formulas):
             typed[name] = read.table.address(name, by_hand[0])
     remarks: list[str] = []
     if judged.dropped:

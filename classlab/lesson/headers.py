@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from classlab.lesson.functions import as_number
 
@@ -90,10 +91,12 @@ def setting_named(text: object) -> tuple[str, float | None] | None:
     return (name, as_number(number)) if name and name[0] in "it" else None
 
 
+@lru_cache(maxsize=8)  # one text is asked for its meaning in several ways
 def _plain(header: str) -> str:
     """Lower case, no blanks, one sign for every way to write a partial derivative; "h1 = w1·i1 + …" is cut to h1."""
-    # One sign may stand for eighteen, and patterns take their time with long texts.
-    text = unicodedata.normalize("NFKC", header).lower()[: 2 * LONGEST]
+    text = unicodedata.normalize("NFKC", header).lower()
+    if len(text) > 2 * LONGEST:  # one sign may stand for eighteen
+        return ""
     text = text.replace("\\partial", "∂").replace("partial", "∂").replace("\\frac", "")
     text = re.sub(r"[\s${}\\^]", "", text.replace("}{", "}/{"))
     text = re.sub(r"[∂δ∆]|(?<![a-z])delta", "d", text)

@@ -16,8 +16,8 @@ from classlab.plain_text import on_a_line
 
 OLD_FORMAT = b"\xd0\xcf\x11\xe0"
 DIRECTORY_ENTRY = b"PK\x01\x02"  # with which each part's entry in the archive's list of parts begins
-# An element with a million attributes takes seconds. A cell's text takes at most four bytes for each character.
-LONG_PIECE = re.compile(rb"<[^<]{150000}")
+# An element with a million attributes takes seconds. The longest text of a cell takes less than this.
+LONG_PIECE = re.compile(rb"<[^<]{132000}")
 Start = Callable[[str, dict[str, str]], None]
 End = Callable[[str], None]
 Text = Callable[[str], None]
@@ -32,7 +32,7 @@ class Parts:
         self.file = file
         self._bytes = limits.WORKBOOK_BYTES
         self._tags = limits.WORKBOOK_TAGS
-        self._attributes = limits.WORKBOOK_ATTRIBUTES
+        self._equals = limits.WORKBOOK_EQUALS
         content = files.read(file, limits.WORKBOOK_FILE_BYTES)
         if content.startswith(OLD_FORMAT):
             raise UserError(f"{file} is an old .xls file or locked with a password; save it as .xlsx without one")
@@ -102,9 +102,12 @@ class Parts:
             raise UserError(f"{self.file} unpacks to more than {most:,} bytes; that is no workbook of this lesson")
         content = _utf8(content)
         self._tags -= content.count(b"<")
-        self._attributes -= content.count(b"=")
-        if min(self._tags, self._attributes) < 0:
-            most = f"{limits.WORKBOOK_TAGS:,} tags or {limits.WORKBOOK_ATTRIBUTES:,} attributes"
+        if self._tags < 0:
+            most = f"{limits.WORKBOOK_TAGS:,} tags of XML"
+            raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
+        self._equals -= content.count(b"=")  # as many as attributes, or more: formulas have them too
+        if self._equals < 0:
+            most = f"{limits.WORKBOOK_EQUALS:,} equals signs"
             raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
         if LONG_PIECE.search(content):
             raise UserError(f"{self.file} holds a longer piece of XML than any cell can; it is not read")

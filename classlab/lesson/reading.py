@@ -29,6 +29,7 @@ from classlab.lesson.tables import Key, Table, Written
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
 ALL_DIGITS = 17  # a number with as many is not rounded
+MOST_LOOKED_AT = 2_000  # numbers of a column, to tell whether they are of 32 bits
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 
 
@@ -361,7 +362,7 @@ def rounded(reading: Reading) -> Rounded:
         if usual:
             decimals, figures = own.get(name, (0, 0))
             found[name] = max(decimals, usual[0]), max(figures, usual[1])
-    single = {name for name, numbers in distinct.items() if numbers and all(map(_is_single, numbers))}
+    single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
     return Rounded(found, frozenset(single))
 
 

@@ -13,7 +13,7 @@ from classlab.lesson.book import Book
 from classlab.lesson.derivation import RATE, Quantity, Shape, parameters
 from classlab.lesson.meter import Meter
 from classlab.lesson.network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
-from classlab.lesson.reading import Missing, Reading, held, rounded
+from classlab.lesson.reading import Held, Missing, Reading, rounded
 from classlab.lesson.tables import Table, Written
 
 SAMPLE = 8
@@ -24,18 +24,24 @@ LEAST_GAIN = 1e-9
 
 
 def read(
-    book: Book, table: Table, written: Sequence[Written], theirs: Collection[Written | None], meter: Meter
+    book: Book,
+    table: Table,
+    columns: Mapping[str, Held],
+    written: Sequence[Written],
+    theirs: Collection[Written | None],
+    meter: Meter,
 ) -> Reading:
     """Recognise the network of a table: sizes from its columns, everything else from its numbers.
 
-    written: the learning rates on its sheet, nearest first; theirs: those nearest to the workbook's other tables.
+    columns: what they hold; written: the learning rates on the sheet, nearest first; theirs: those nearest to the other
+    tables of the workbook.
     Raises UserError where the columns make no network, and Spent where that takes more than `meter` allows.
     """
     shape = _sizes(table)
     beside = tables.settings(book, table)
     constants = {name: written.value for name, written in beside.items() if name not in table.columns}
     at = {written.address: name for name, written in beside.items()}
-    found = Reading(book, table, held(book, table), shape, meter, written, constants=constants, beside=at)
+    found = Reading(book, table, columns, shape, meter, written, constants=constants, beside=at)
     found.rounded = rounded(found)
     _complete_constants(found)
     found, _ = _fitted(found)

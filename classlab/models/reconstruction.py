@@ -107,6 +107,9 @@ def codes(model: nn.Module, images: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
+LARGEST = 1e100  # of a code that is drawn: squares of larger ones are not finite
+
+
 def in_two_dimensions(codes: Tensor, kind: Literal["pca", "tsne"] = "pca", seed: int = 0) -> np.ndarray:
     """Return a place in the plane for each code, float64, (count, 2).
 
@@ -118,6 +121,8 @@ def in_two_dimensions(codes: Tensor, kind: Literal["pca", "tsne"] = "pca", seed:
         raise UserError(
             f"a picture of codes needs at least 3 of at least 2 numbers, got {len(points)} of {points.shape[1]}"
         )
+    if not np.isfinite(points).all() or np.abs(points).max() > LARGEST:
+        raise UserError("a picture of codes needs codes that are finite and below 1e100; the network gives others")
     if kind == "pca":
         centred = points - points.mean(axis=0)
         _, _, directions = np.linalg.svd(centred, full_matrices=False)

@@ -65,6 +65,7 @@ def train(
         digests = (experiment.digest(), *experiment.earlier_digests())
         path, _ = store.found(out, experiment.name, seed, _first(digest, digests))
         if not again:
+            store.refuse_links(path.parent, path)
             _check_folder(path, experiment)
         if (path / store.SUMMARY).exists() and not again:
             return _finished(Run(path), verbose)

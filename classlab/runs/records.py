@@ -160,12 +160,14 @@ def read(path: Path, record: type[Record], most: int = limits.RECORD_BYTES) -> d
         return record.model_validate(document).model_dump(exclude_unset=True)
     except pydantic.ValidationError as error:
         raise UserError(f"{path}: {sentence(error, record, 'it')}") from None
+    except RecursionError:
+        raise UserError(f"{path} cannot be read: it is nested too deep") from None
 
 
 def read_object(path: Path, most: int = limits.RECORD_BYTES) -> dict[str, Any]:
     """Return a JSON file that holds an object, its texts printable. Raises UserError, and MissingFile."""
     try:
-        document = json.loads(files.read_text(path, most), parse_constant=_refuse_constant)
+        document = _printable(json.loads(files.read_text(path, most), parse_constant=_refuse_constant))
     except files.MissingFile:
         raise files.MissingFile(f"{path.parent} has no {path.name}: that is not a whole run folder") from None
     except RecursionError:
@@ -174,7 +176,7 @@ def read_object(path: Path, most: int = limits.RECORD_BYTES) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {on_a_line(str(error))[:200]}") from None
     if not isinstance(document, dict):
         raise UserError(f"{path} must hold a JSON object")
-    return _printable(document)
+    return document
 
 
 def _refuse_constant(name: str) -> Any:
@@ -182,7 +184,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _printable(value: Any) -> Any:
-    """Return the document with every text as plain_text.printable shows it. Depth is bounded: json has read it."""
+    """Return the document with every text as plain_text.printable shows it."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):

@@ -140,7 +140,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         return []
     names = header.split(",")
     strange = [name for name in names if name not in COLUMNS]
-    if lines and (strange or "epoch" not in names or len(set(names)) < len(names)):
+    if lines and (strange or "epoch" not in names or len(set(names)) < len(names) or not _go_together(names)):
         raise UserError(f"{path} must have the columns epoch, train_loss and so on, each once; got {shown(header)}")
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines, start=1):
@@ -151,6 +151,13 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
         except UserError as error:
             raise UserError(f"{path} cannot be read, row {number}: {error}") from None
     return rows
+
+
+def _go_together(names: list[str]) -> bool:
+    """Say whether each split has an accuracy if one has, and a loss wherever it has an accuracy."""
+    accuracies = [split for split in ("train", "val", "test") if f"{split}_accuracy" in names]
+    losses = [split for split in ("train", "val", "test") if f"{split}_loss" in names]
+    return accuracies in ([], losses)
 
 
 def _row(names: list[str], cells: list[str]) -> dict[str, float]:

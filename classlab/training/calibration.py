@@ -155,7 +155,8 @@ def main_directions(values: Tensor) -> tuple[Tensor, Tensor]:
 
     rows = values.numpy().astype(np.float32)
     most = min(DIRECTIONS, *rows.shape)
-    pca = PCA(most, svd_solver="randomized", random_state=0, iterated_power=3).fit(rows)
+    with np.errstate(all="ignore"):  # images that are all the same have no variance to share out
+        pca = PCA(most, svd_solver="randomized", random_state=0, iterated_power=3).fit(rows)
     needed = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), VARIANCE)) + 1
     return torch.from_numpy(pca.mean_.astype(np.float32)), torch.from_numpy(pca.components_[:needed].astype(np.float32))
 

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from tests.hostile.case import Case, World
 
 WALL_SECONDS = 20.0
+STILL_SECONDS = 0.3  # of processor time in so many seconds by the clock, below which a process waits for something
 CPU_SECONDS = 30  # after which the system ends the process
 DATA = 8 * 2**30  # bytes of memory that can be written, above what the zygote has
 FILE_BYTES = 2 * 2**30
@@ -176,15 +177,32 @@ def _watch(number: int, root: str) -> None:
 
 
 def _waited(process: int) -> tuple[int, Any, bool]:
-    """Wait for a child and return (exit code, its resources, whether it had to be killed)."""
-    descriptor = os.pidfd_open(process)
-    ready, _, _ = select.select([descriptor], [], [], WALL_SECONDS)
+    """Wait for a child and return (exit code, its resources, whether it had to be killed).
+
+    It is killed where it has not ended in time, unless it still computes, and only the machine is busy.
+    """
+    descriptor, used = os.pidfd_open(process), 0.0
+    while not select.select([descriptor], [], [], WALL_SECONDS)[0]:
+        before, used = used, _used(process)
+        if used > WALL_SECONDS or used - before < STILL_SECONDS:
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+            hung = True
+            break
+    else:
+        hung = False
     os.close(descriptor)
-    if not ready:
-        with suppress(ProcessLookupError):
-            os.killpg(process, signal.SIGKILL)
     _, status, usage = os.wait4(process, 0)
-    return os.waitstatus_to_exitcode(status), usage, not ready
+    return os.waitstatus_to_exitcode(status), usage, hung
+
+
+def _used(process: int) -> float:
+    """Return the processor time of a child so far, in seconds."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def ended(process: int, others: Collection[int] = ()) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXITS = (0, 1, 2)
 SENTENCE = 2000  # characters
-LINES = 40  # on standard error before the sentence: what was met on the way
+LINES = 60  # on standard error before the sentence: what was met on the way
 FLOOD = 20_000_000  # bytes that a command prints
 WRITTEN = 300_000_000  # bytes of the files that a command writes
 DIGESTED = 4_000_000  # bytes of a file up to which its content is looked at, and not only its size and time
