@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from xml.parsers import expat
 
 from classlab import files, limits
@@ -21,6 +22,15 @@ LONG_PIECE = re.compile(rb"<[^<]{132000}")
 Start = Callable[[str, dict[str, str]], None]
 End = Callable[[str], None]
 Text = Callable[[str], None]
+
+
+class Part(NamedTuple):
+    """A part's name and its XML, in UTF-8."""
+
+    name: str
+    content: bytes
+
+
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what the format allows; others unpack without a bound
 
 
@@ -55,12 +65,11 @@ class Parts:
         """Say whether there is a part of this name."""
         return name in self._archive.NameToInfo
 
-    def walk(self, name: str, start: Start, end: End | None = None, text: Text | None = None) -> None:
+    def walk(self, part: Part, start: Start, end: End | None = None, text: Text | None = None) -> None:
         """Read a part's XML and call back for each element, without a prefix in its name, and for what stands in it.
 
-        Raises UserError for XML that is broken, too large, or declares entities.
+        Raises UserError for XML that is broken or declares entities.
         """
-        content = self._read(name)
         parser = expat.ParserCreate("UTF-8")
         parser.buffer_text = True
         parser.StartDoctypeDeclHandler = self._refuse_declarations
@@ -75,16 +84,19 @@ class Parts:
         parser.StartElementHandler = root
         parser.CharacterDataHandler = text
         try:
-            parser.Parse(content, True)
+            parser.Parse(part.content, True)
         except expat.ExpatError as error:
-            raise self.unreadable(f"{on_a_line(name)[:60]}: {expat.ErrorString(error.code)}") from None
+            raise self.unreadable(f"{on_a_line(part.name)[:60]}: {expat.ErrorString(error.code)}") from None
 
     def unreadable(self, reason: str) -> UserError:
         """Return the refusal of a workbook whose parts make no sense."""
         return UserError(f"{self.file} cannot be read as an .xlsx workbook: {reason}")
 
-    def _read(self, name: str) -> bytes:
-        """Return a part's XML in UTF-8. What the archive says of its size is not believed."""
+    def unpack(self, name: str) -> Part:
+        """Return a part. Raises UserError where it is missing, damaged or too large, all parts so far taken together.
+
+        What the archive says of its size is not believed.
+        """
         try:
             part = self._archive.getinfo(name)
         except KeyError:
@@ -111,7 +123,7 @@ class Parts:
             raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
         if LONG_PIECE.search(content):
             raise UserError(f"{self.file} holds a longer piece of XML than any cell can; it is not read")
-        return content
+        return Part(name, content)
 
     def _damaged(self) -> UserError:
         return UserError(f"{self.file} is not an .xlsx workbook, or is damaged")

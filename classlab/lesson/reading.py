@@ -192,10 +192,16 @@ class Reading:
     ) -> float:
         """Return what a cell should hold, from the other cells of its row and the row before.
 
-        `instead` replaces cells; `used` collects those that were read. Raises Missing.
+        `instead` replaces cells; `used` collects those that were read. Raises Missing, but for cells that are replaced:
+        what comes before the missing one may have been no number, and is one then; that is not a number either.
         """
         values = _Values(self, instead or {}, set() if used is None else used)
-        return self.compute(name, row, values.value)
+        try:
+            return self.compute(name, row, values.value)
+        except Missing:
+            if instead:
+                return math.nan
+            raise
 
     def compute(self, name: str, row: int, value: Callable[[str, int], float]) -> float:
         """Return the name's formula, or its link, evaluated with values from `value`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from classlab import limits
 from classlab.errors import UserError
 from classlab.lesson.formula import Address, Value, address_of, number_of
-from classlab.lesson.parts import Parts
+from classlab.lesson.parts import Part, Parts
 from classlab.plain_text import on_a_line
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384  # of a sheet
@@ -50,13 +50,16 @@ def read(file: Path) -> Contents:
     links = _links(parts, place)
     strings = next((_shared_strings(parts, part) for kind, part in links.values() if kind == "sharedStrings"), [])
     found = Contents()
+    unpacked: list[Part] = []  # all of them before any is read, so that too many are refused at once
     for title, link in sheets:
-        kind, part = links.get(link, ("", ""))
-        if kind == "worksheet" and part in parts:
+        kind, name = links.get(link, ("", ""))
+        if kind == "worksheet" and name in parts:
             if title in found.sheets:
                 raise UserError(f"{file} has two sheets named {title[: limits.ECHO]!r}, which no spreadsheet allows")
             found.sheets.append(title)
-            _read_cells(parts, part, title, strings, found.cells)
+            unpacked.append(parts.unpack(name))
+    for title, part in zip(found.sheets, unpacked, strict=True):
+        _read_cells(parts, part, title, strings, found.cells)
     for name, sheet, meaning in defined:
         if meaning and sheet is None:
             found.names[name.lower()] = meaning
@@ -83,7 +86,7 @@ def _links(parts: Parts, source: str) -> dict[str, tuple[str, str]]:
 
     part = posixpath.join(folder, "_rels", f"{name}.rels")
     if part in parts:
-        parts.walk(part, start)
+        parts.walk(parts.unpack(part), start)
     return found
 
 
@@ -113,7 +116,7 @@ def _outline(parts: Parts, place: str) -> tuple[list[tuple[str, str]], list[tupl
         if tag == "definedName":
             names[-1] = (*names[-1][:2], "".join(text))
 
-    parts.walk(place, start, end, text.append)
+    parts.walk(parts.unpack(place), start, end, text.append)
     return sheets, names
 
 
@@ -140,11 +143,11 @@ def _shared_strings(parts: Parts, part: str) -> list[str]:
             text.append(piece)
 
     if part in parts:
-        parts.walk(part, start, end, hold)
+        parts.walk(parts.unpack(part), start, end, hold)
     return found
 
 
-def _read_cells(parts: Parts, part: str, sheet: str, strings: Sequence[str], cells: dict[Address, Cell]) -> None:
+def _read_cells(parts: Parts, part: Part, sheet: str, strings: Sequence[str], cells: dict[Address, Cell]) -> None:
     """Add the cells of one sheet to `cells`. A cell is told by its attributes, its formula, its value and its text."""
     place = _Position(parts)
     shared: dict[str, tuple[str, Address | None]] = {}

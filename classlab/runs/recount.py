@@ -21,7 +21,7 @@ from classlab.runs import store
 OF_THE_EPOCH = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 WORDS = {
     "status": "the status", "epochs": "the number of epochs", "seconds": "the seconds of training",
-    "test_correct": "the test images classified correctly", "test_total": "the number of test images",
+    "test_correct": "the number of test images classified correctly", "test_total": "the number of test images",
     **{name: f"the {name.replace('_', ' ').replace('val ', 'validation ')}" for name in OF_THE_EPOCH},
 }  # fmt: skip
 
@@ -136,7 +136,7 @@ def _same(said: Any, counted: Any) -> bool:
 
 def _sentence(key: str, said: Any, counted: Any) -> str:
     source = store.PREDICTIONS if key.startswith(("test_", "status")) else store.METRICS
-    return f"{store.SUMMARY} says {WORDS[key]}: {_shown(said)}; by {source} it is {_shown(counted)}"
+    return f"{store.SUMMARY} gives {_shown(said)} for {WORDS[key]}; {source} gives {_shown(counted)}"
 
 
 def _shown(value: Any) -> str:

@@ -55,14 +55,14 @@ def test_the_report_counts_again_and_says_what_was_forged(copied):
     assert counted.summary["contract"]["passed"] is False
     told = "\n".join(counted.counted.differences)
     for words in (
-        f"says the test images classified correctly: 357; by predictions.npz it is {correct}",
-        "says the seconds of training: 1.5; by metrics.csv it is", "says the validation accuracy: 1; by metrics.csv",
+        f"gives 357 for the number of test images classified correctly; predictions.npz gives {correct}",
+        "gives 1.5 for the seconds of training; metrics.csv gives", "gives 1 for the validation accuracy; metrics.csv gives",
         "says 12 parameters; the network has", "says the contract is kept; by these figures it is not kept",
     ):  # fmt: skip
         assert words in told
     shown = "".join(str(block) for section in document.build(copied).sections[:1] for block in section.blocks)
-    assert "Contract not kept" in shown and "99.17" not in shown.replace("says", "")
-    assert "summary.json says the test images classified correctly: 357" in shown
+    assert "Contract not kept" in shown and "99.17" not in shown
+    assert "summary.json gives 357 for the number of test images" in shown
 
 
 def test_a_summary_that_hides_a_run_that_did_not_learn_is_found_out(copied):
@@ -80,11 +80,11 @@ def test_studies_and_comparisons_count_again_too(tmp_path):
     forge(cl.load_run(folder), test_accuracy=1.0, test_correct=360, test_interval=[0.99, 1.0])
     again = cl.load_study(result.path)
     assert again.rows[0]["test_accuracy"] < 1 and len(again.rows[0]["differences"]) == 1
-    sentence = next(text for text in again.sentences() if "summary.json says" in text)
-    assert "seed 0: summary.json says the test images classified correctly: 360" in sentence
+    sentence = next(text for text in again.sentences() if "summary.json gives" in text)
+    assert "seed 0: summary.json gives 360 for the number of test images classified correctly" in sentence
     assert sentence in cl.compare(result.path).sentences()
     runs = next(section for section in study.build(again).sections if section.title == "Runs")
-    assert any("summary.json says" in str(block) for block in runs.blocks)
+    assert any("summary.json gives" in str(block) for block in runs.blocks)
 
 
 def test_a_run_without_its_answers_is_told_as_its_summary_has_it(copied):
