@@ -34,5 +34,6 @@ def shares(cases: int, chosen: list[str]) -> list[tuple[str, int]]:
     """Return (kind, number) for so many cases, of each kind as many as its weight says, well mixed."""
     total = sum(KINDS[kind][1] for kind in chosen)
     counts = {kind: max(1, round(cases * KINDS[kind][1] / total)) for kind in chosen}
+    counts[chosen[0]] += max(0, cases - sum(counts.values()))
     listed = [((number + 0.5) / count, kind, number) for kind, count in counts.items() for number in range(count)]
     return [(kind, number) for _, kind, number in sorted(listed)][:cases]
