@@ -153,7 +153,7 @@ class Training(Section):
     """How to train."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1, le=limits.BATCH)]
     loss: Annotated[Choice, _Of("loss")] = Choice(name="cross_entropy")
     optimizer: Annotated[Choice, _Of("optimizer")]
     schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from classlab.errors import UserError
 
 PART = ".part"  # how the names of files end that are being written
-_OUR_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)
+_OUR_PART = re.compile(r"\..+\.([0-9]{1,10})-[0-9a-f]{8}\.part", re.DOTALL)  # the number is its process's
 
 # Windows knows none of these; there 0 asks for nothing.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -75,7 +75,8 @@ def write(path: Path, content: str | bytes) -> None:
     content = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     _refuse_link(path)
     # A name of a usual length, for the longest names that a disk takes have no room for more.
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PART}")
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}-{secrets.token_hex(4)}{PART}")
+    _clear_parts(path.parent)
     try:
         number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o666)
         try:
@@ -121,7 +122,7 @@ def make_folder(path: Path) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raise UserError where no file can be put into the folder."""
-    probe = folder / f".{secrets.token_hex(4)}{PART}"
+    probe = folder / f".probe.{os.getpid()}-{secrets.token_hex(4)}{PART}"
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666))
         probe.unlink()
@@ -129,12 +130,26 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"nothing can be written to {folder}: {reason(error)}") from None
 
 
-def clear_parts(folder: Path) -> None:
-    """Remove what a killed process left half written in the folder; only whoever holds its lock may ask for it."""
-    for left in folder.iterdir():
-        if _OUR_PART.fullmatch(left.name):
-            with suppress(OSError):
-                left.unlink()
+def _clear_parts(folder: Path) -> None:
+    """Remove what killed processes left half written in the folder; what a living one writes stays."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            part = _OUR_PART.fullmatch(entry.name)
+            if part and not _is_alive(int(part[1])):
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # where asking would end the process
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def reason(error: BaseException) -> str:

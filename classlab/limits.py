@@ -28,6 +28,7 @@ OUTPUTS = 50 * MB
 LAYERS = 200  # that a list of widths asks for
 AUGMENTATIONS = 50  # of an image, one after the other
 COPIES = 100  # of every training image
+BATCH = 10_000_000  # images
 
 # A study.
 VARIANTS = 1_000

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -84,8 +86,10 @@ def test_a_full_disk_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path, mo
 
 
 def test_what_is_left_half_written_can_be_cleared(tmp_path):
-    (tmp_path / f".metrics.csv.0123abcd{files.PART}").write_text("half")
-    for name in ("kept.part", ".report.html.part"):
-        (tmp_path / name).write_text("somebody's own")
-    files.clear_parts(tmp_path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [".report.html.part", "kept.part"]
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    living = f".metrics.csv.{os.getpid()}-0123abcd{files.PART}"
+    for name in ("kept.part", ".report.html.part", living, f".metrics.csv.{dead.pid}-0123abcd{files.PART}"):
+        (tmp_path / name).write_text("half")
+    files.write(tmp_path / "new", "whole")
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([living, ".report.html.part", "kept.part", "new"])

@@ -207,8 +207,7 @@ def descend(network: Network, learning_rate: float, epochs: int) -> list[Epoch]:
 
     Raises UserError when numbers stop being finite, naming the epoch.
     """
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise UserError(f"a learning rate must be a number above 0; got {learning_rate:g}")
+    check_rate(learning_rate)
     check_epochs(epochs)
     rows: list[Epoch] = []
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -222,6 +221,12 @@ def descend(network: Network, learning_rate: float, epochs: int) -> list[Epoch]:
             rows.append(Epoch(network, passed, slopes))
             network = updated(network, slopes, learning_rate)
     return rows
+
+
+def check_rate(learning_rate: float) -> None:
+    """Raise UserError for a learning rate that is not a number above 0."""
+    if not (np.isfinite(learning_rate) and learning_rate > 0):
+        raise UserError(f"a learning rate must be a number above 0; got {learning_rate:g}")
 
 
 def check_epochs(epochs: int) -> None:

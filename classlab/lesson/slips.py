@@ -229,7 +229,8 @@ def _typing_slip(reading: Reading, key: Key) -> str | None:
         return None
     if _close(number, -wanted, 1e-6):
         return "has the wrong sign"
-    powers = math.log10(abs(number / wanted)) if number and math.isfinite(number / wanted) else math.nan
+    ratio = abs(number / wanted)  # 0 also where it is too small for a number
+    powers = math.log10(ratio) if ratio and math.isfinite(ratio) else math.nan
     if powers and math.isfinite(powers) and abs(powers - round(powers)) < 1e-6:
         return "has its decimal point in the wrong place"
     written = f"{number:.15g}"

@@ -45,8 +45,12 @@ def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[Told]:
     shape = derivation.shape_of(network)
     steps = derivation.walk(shape)
     known = derivation.values(descend(network, learning_rate, epoch)[-1])
-    found = derivation.path_values(steps, {**known, derivation.RATE: learning_rate})
-    return [_told(step, shape, found) for step in steps]
+    try:
+        found = derivation.path_values(steps, {**known, derivation.RATE: learning_rate})
+        return [_told(step, shape, found) for step in steps]
+    except (ZeroDivisionError, OverflowError, ValueError):
+        # The network works a softmax out from the largest sum on; as it is written, its powers of e may all be 0.
+        raise UserError("with such large numbers the formulas cannot be worked out as they are written") from None
 
 
 def explain(step: Step, shape: Shape) -> str:

@@ -13,7 +13,7 @@ from classlab import files
 from classlab.errors import UserError
 from classlab.lesson import derivation
 from classlab.lesson.expression import Name, in_a_cell, text
-from classlab.lesson.network import Network, check_epochs, descend
+from classlab.lesson.network import Network, check_epochs, check_rate, descend
 
 GRAPHS = "Graphs"
 MOST_COLUMNS = 400
@@ -179,6 +179,8 @@ def _check(learning_rates: Sequence[float], file: Path) -> None:
     names = [sheet_name(rate) for rate in learning_rates]
     if not 1 <= len(names) <= MOST_RATES:
         raise UserError(f"--learning-rates takes 1 to {MOST_RATES} rates, for example 2,1,0.5; got {len(names)}")
+    for rate in learning_rates:
+        check_rate(rate)
     if len(set(names)) < len(names):
         raise UserError(f"--learning-rates must all differ; got {', '.join(f'{rate:g}' for rate in learning_rates)}")
     if file.suffix.lower() != ".xlsx":

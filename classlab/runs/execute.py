@@ -153,7 +153,6 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
     from classlab.training.device import environment
 
     store.create(path)
-    files.clear_parts(path)
     experiment, dataset = prepared.experiment, prepared.dataset
     if (path / store.LAST).exists():
         _check_unchanged(prepared, path)

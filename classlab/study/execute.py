@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from classlab import files
 from classlab.errors import UserError
 from classlab.lookup import Untrusted
 from classlab.runs import store
@@ -61,7 +60,6 @@ def study(
         works = forecast.check(new, device)
         store.refuse_links(folder, folder / plan.RUNS)
         store.create(folder)
-        files.clear_parts(folder)
         with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _begin(folder, whole, planned, {} if resume else failures)
