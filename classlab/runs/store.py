@@ -154,10 +154,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 def _go_together(names: list[str]) -> bool:
-    """Say whether each split has an accuracy if one has, and a loss wherever it has an accuracy."""
-    accuracies = [split for split in ("train", "val", "test") if f"{split}_accuracy" in names]
-    losses = [split for split in ("train", "val", "test") if f"{split}_loss" in names]
-    return accuracies in ([], losses)
+    """Say whether each split that has an accuracy has a loss too."""
+    splits = ("train", "val", "test")
+    return all(f"{split}_loss" in names for split in splits if f"{split}_accuracy" in names)
 
 
 def _row(names: list[str], cells: list[str]) -> dict[str, float]:

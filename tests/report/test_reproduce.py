@@ -140,7 +140,7 @@ def test_seeds_are_changed_for_all_runs_but_the_long_ones(tmp_path, monkeypatch)
     monkeypatch.setattr(
         reproduce,
         "times",
-        lambda found, device: {one.folder: Seconds(seconds.get(one.run, 1.0), "") for one in found},
+        lambda found, device, fetch: {one.folder: Seconds(seconds.get(one.run, 1.0), "") for one in found},
     )
 
     def counted():

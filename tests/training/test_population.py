@@ -7,6 +7,7 @@ from torch import nn
 
 from classlab.errors import UserError
 from classlab.experiment import Experiment
+from classlab.lookup import trusting
 from classlab.runs.prepare import place_model, place_splits, prepare
 from classlab.training.device import Settings, has_compiler
 from classlab.training.functional import NotFunctionalError, take_apart
@@ -39,10 +40,9 @@ class Small(nn.Module):
 def experiment(model=None, data=None, **training) -> Experiment:
     plan = {"epochs": 1, "batch_size": 4, "optimizer": {"name": "sgd", "learning_rate": 0.001, "momentum": 0.9}}
     plan |= {"compile": False, "precision": "fp64"} | training
-    return Experiment.model_validate(
-        {"name": "t", "data": {"dataset": "digits", **(data or {})}, "model": model or LENET, "training": plan,
-         "protocol": {"validate_on": "test"}}
-    )  # fmt: skip
+    fields = {"name": "t", "data": {"dataset": "digits", **(data or {})}, "model": model or LENET, "training": plan}
+    with trusting():
+        return Experiment.model_validate({**fields, "protocol": {"validate_on": "test"}})
 
 
 def settings(plan: Experiment, compiled: bool = False) -> Settings:

@@ -54,7 +54,7 @@ def trouble(run: Run) -> str:
 def gap(run: Run) -> str:
     """Compare training and validation accuracy at the selected epoch, and say what the training figure is."""
     row, name = _selected(run), _validated(run)
-    if run.status != "finished" or name is None:
+    if run.status != "finished" or name is None or "train_accuracy" not in row:
         return ""
     train, held_out = row["train_accuracy"], row[f"{name}_accuracy"]
     images, noise = f"{NAMES[name]} images", 2 * _standard_error(held_out, _count(run, name))
