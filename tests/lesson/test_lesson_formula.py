@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classlab.lesson.book import Book, Cell
-from classlab.lesson.formula import Address, Unknown, parse, tokens
+from classlab.lesson.formula import Address, Unknown, moved, parse, scan, tokens
 from classlab.lesson.functions import FUNCTIONS, FormulaError
 
 
@@ -125,6 +126,90 @@ def test_a_formula_filled_down_is_the_same_tree():
 def test_a_column_of_many_rows_needs_no_deep_recursion():
     cells = {"A1": 1.0} | {f"A{row}": f"=A{row - 1}+1" for row in range(2, 5001)}
     assert book(**cells).value(Address("S", 5000, 1)) == 5000
+
+
+def test_a_circle_of_many_cells_and_a_chain_upwards_take_no_longer_than_others():
+    count = 20_000
+    chain = {f"A{row}": f"=A{row + 1}+1" for row in range(1, count)} | {f"A{count}": 1.0}
+    assert book(**chain).value(Address("S", 1, 1)) == count
+    circle = book(**{f"A{row}": f"=A{row % count + 1}" for row in range(1, count + 1)})
+    start = time.process_time()
+    assert str(circle.value(Address("S", 1, 1))) == "a circle: the formula needs its own value"
+    assert str(circle.value(Address("S", 9, 1))) == "a circle: the formula needs its own value"
+    assert time.process_time() - start < 2
+
+
+UNCALCULATED = "a formula that is not calculated here"
+BOMBS = {
+    "=" + "=".join("9" * 1990): UNCALCULATED,
+    "=" + "+".join("1" * 1990): UNCALCULATED,
+    "=" + "^".join("9" * 300): UNCALCULATED,
+    "=9^9^9^9^9^9": "#NUM!",
+    "=" + "ROUND(" * 55 + "1.25" + ",1)" * 55: 1.3,
+    "=" + "IFERROR(1/0," * 55 + "7" + ")" * 55: 7,
+    "=" + "IF(1," * 55 + "7" + ",0)" * 55: 7,
+    "=SUM(" + ",".join("1" * 1000) + ")": "#VALUE!",
+    "=within_60": UNCALCULATED,
+    "=within_3": UNCALCULATED,
+    "=within_1": 2,
+    "=around+1": UNCALCULATED,
+    "=C40": "#VALUE!",
+    '=C14&"x"': "x" * 8193,
+    "=SUM(A1:A20000*TRANSPOSE(A1:A20000))": UNCALCULATED,
+    "=SUMPRODUCT(A1:A20000,TRANSPOSE(A1:A20000))": UNCALCULATED,
+    "=SUM(MMULT(A1:A20000,TRANSPOSE(A1:A20000)))": UNCALCULATED,
+    "=SUMXMY2(A1:A20000,TRANSPOSE(A1:A20000))": UNCALCULATED,
+    "=SUM(POWER(A1:A20000,TRANSPOSE(A1:A20000)))": UNCALCULATED,
+    "=SUM(A1:A1048576)": UNCALCULATED,
+    "=SUM(A1:A20000)": 1,
+    "=1e999": "#NUM!",
+    "=ROUND(1,1e308)": "#NUM!",
+}
+
+
+@pytest.mark.parametrize(("formula", "expected"), BOMBS.items(), ids=[formula[:30] for formula in BOMBS])
+def test_formulas_made_to_fill_the_machine_are_bounded(formula, expected):
+    """Long chains, names within names, texts that double, tables of all pairs."""
+    cells = {"C1": "x"} | {f"C{row}": f"=C{row - 1}&C{row - 1}" for row in range(2, 41)}
+    made = book(**cells, A1=1.0, Z9=formula)
+    made.names |= {"within_0": "1", "around": "back+back", "back": "around*2"}
+    made.names |= {f"within_{number}": f"within_{number - 1}+within_{number - 1}" for number in range(1, 61)}
+    start = time.process_time()
+    found = made.value(Address("S", 9, 26))
+    assert time.process_time() - start < 1
+    assert (str(found) if isinstance(found, FormulaError) else found) == expected
+
+
+def test_all_formulas_together_read_so_many_cells_and_no_more():
+    cells = {f"A{row}": f"=SUM(B1:B{19_000 + row})" for row in range(1, 1000)}
+    made = book(**cells, B1=1.0)
+    start = time.process_time()
+    found = [made.value(Address("S", row, 1)) for row in range(1, 1000)]
+    assert time.process_time() - start < 5
+    calculated = found.index(next(value for value in found if isinstance(value, FormulaError)))
+    assert 20 < calculated < 999
+    assert found[:calculated] == [1.0] * calculated
+    assert {str(value) for value in found[calculated:]} == {UNCALCULATED}
+    assert list(made.dropped) == [Address("S", row, 1) for row in range(calculated + 1, 1000)]
+
+
+def test_errors_hold_on_to_nothing():
+    """An error that is raised keeps all that it went through; a workbook may have a hundred thousand."""
+    made = book(A1="=1/0", **{f"A{row}": f"=A{row - 1}+1" for row in range(2, 100)})
+    assert str(made.value(Address("S", 99, 1))) == "#DIV/0!"
+    assert all(error.__traceback__ is None and error.__context__ is None for error in made.values.values())
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40))
+def test_a_formula_filled_down_is_known_without_being_read_again(column, first, second):
+    for formula in ("=A{0}*$B$1-EXP(A{1})%", "=SUM(A{0}:C{1},'x y'!D{0})+LOG10(2)", '="A{0}"&A{1}', "=start_w1*A{0}"):
+        one, other = (Address("S", row, column) for row in (first, second))
+        pattern = scan(formula.format(first, first + 1), one)[1]
+        written = formula.format(second, second + 1)
+        same = tokens(written, other) == tokens(formula.format(first, first + 1), one)
+        assert (pattern.at(second) == written) == same
+        if same:
+            assert moved(formula.format(first, first + 1), one, other) == written
 
 
 def test_what_is_no_formula_of_ours_is_unknown():

@@ -56,7 +56,8 @@ def test_the_report_counts_again_and_says_what_was_forged(copied):
     told = "\n".join(counted.counted.differences)
     for words in (
         f"gives 357 for the number of test images classified correctly; predictions.npz gives {correct}",
-        "gives 1.5 for the seconds of training; metrics.csv gives", "gives 1 for the validation accuracy; metrics.csv gives",
+        "gives 1.5 for the seconds of training; metrics.csv gives",
+        "gives 1 for the validation accuracy; metrics.csv gives",
         "says 12 parameters; the network has", "says the contract is kept; by these figures it is not kept",
     ):  # fmt: skip
         assert words in told
