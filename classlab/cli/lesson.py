@@ -145,18 +145,18 @@ def walk(
     rate = learning_rate if learning_rate is not None else settings["learning_rates"][0]
     steps = tell(network, rate, epoch)
     if json:
-        print_json([asdict(told) for told in steps])
+        print_json([asdict(part) for part in steps])
         return
-    for number, told in enumerate(steps, 1):
+    for number, part in enumerate(steps, 1):
         console.print()
-        _say((f"{number}. {told.title}", "bold"))
-        _say((told.sentence, "dim"))
-        for label, formula, value in told.links:
+        _say((f"{number}. {part.title}", "bold"))
+        _say((part.sentence, "dim"))
+        for label, formula, value in part.links:
             _say(f"    {label} = {formula} = {value:.6g}")
-        mark = "→" if told.kind == "update" else "="
-        _say(f"    {told.result} {mark} {told.formula}")
-        _say(f"    {' ' * len(told.result)} = {told.numbers}")
-        _say(f"    {' ' * len(told.result)} = {told.value:.10g}")
+        mark = "→" if part.kind == "update" else "="
+        _say(f"    {part.result} {mark} {part.formula}")
+        _say(f"    {' ' * len(part.result)} = {part.numbers}")
+        _say(f"    {' ' * len(part.result)} = {part.value:.10g}")
         if step and number < len(steps):
             try:
                 input()
@@ -285,7 +285,7 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(part) for part in _parts(option, text)]
     except ValueError:
         raise UserError(
-            f"{option} takes numbers with commas between them, for example 0.1,0.2; got {_shown(text)}"
+            f"{option} takes numbers with commas between them, for example 0.1,0.2; got {_quoted(text)}"
         ) from None
 
 
@@ -294,7 +294,7 @@ def _whole(option: str, text: str) -> int:
         return int(text)
     except ValueError:
         raise UserError(
-            f"{option} takes whole numbers with commas between them, for example 2,2,2; got {_shown(text)}"
+            f"{option} takes whole numbers with commas between them, for example 2,2,2; got {_quoted(text)}"
         ) from None
 
 
@@ -309,5 +309,5 @@ def _parts(option: str, text: str, between: str = ",") -> list[str]:
     return text.split(between)
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return repr(text) if len(text) <= limits.ECHO else f"{text[: limits.ECHO]!r}…"

@@ -254,8 +254,8 @@ def _belongs(read: Reading, key: Key) -> bool:
 def _judge_given(judged: _Judged, name: str) -> None:
     """Inputs and targets stay: a cell that differs from the others is wrong, and so is a series filled down."""
     read = judged.reading
-    held = {row: read.own(name, row) for row in range(len(read.table.lines))}
-    numbers = {row: number for row, number in held.items() if number is not None}
+    rows = range(len(read.table.lines))
+    numbers = {row: number for row in rows if (number := read.own(name, row)) is not None}
     if len(set(numbers.values())) <= 1:
         return
     usual, times = Counter(numbers.values()).most_common(1)[0]
@@ -445,11 +445,11 @@ def _by_chance(judged: _Judged) -> Iterator[str]:
                 continue
             seen.add(formula)
             try:
-                told = slips.right_by_chance(read, (name, row))
+                slip = slips.right_by_chance(read, (name, row))
             except Spent:
                 return
-            if told:
-                yield f"{read.table.address(name, row)} {told}; the number is right only because both are equal here"
+            if slip:
+                yield f"{read.table.address(name, row)} {slip}; the number is right only because both are equal here"
 
 
 def as_json(found: Check) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ class Spent(Exception):
 
 
 class Meter:
-    """Counts work down. One step takes about half a microsecond."""
+    """Counts work down. One step takes about 0.4 microseconds."""
 
     def __init__(self, allowed: int) -> None:
         self.left = allowed

@@ -360,14 +360,16 @@ def rounded(reading: Reading) -> Rounded:
     """
     typed = _typed(reading)
     distinct = {name: set(numbers) for name, numbers in typed.items()}
-    own = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
+    counted = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
+    usual = {kind: _usual(names, typed, counted) for kind, names in _by_kind(reading, counted).items()}
+    among_all = _usual(list(counted), typed, counted)
     found: dict[str, tuple[int, int]] = {}
     for name, numbers in typed.items():
-        alike = [name] if len(numbers) >= ENOUGH else _alike(reading, typed, name)
-        usual = [statistics.median_low(counts) for counts in zip(*(own[other] for other in alike), strict=True)]
-        if usual:
-            decimals, figures = own.get(name, (0, 0))
-            found[name] = max(decimals, usual[0]), max(figures, usual[1])
+        if len(numbers) >= ENOUGH:
+            found[name] = counted[name]
+        elif least := usual.get(reading.kind(name)) or among_all:
+            decimals, figures = counted.get(name, (0, 0))
+            found[name] = max(decimals, least[0]), max(figures, least[1])
     single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
     return Rounded(found, frozenset(single))
 
@@ -383,11 +385,21 @@ def _typed(reading: Reading) -> dict[str, list[float]]:
     return found
 
 
-def _alike(reading: Reading, typed: Mapping[str, list[float]], name: str) -> list[str]:
-    """Return the typed columns of the same kind, or all; none where even these have too few numbers to tell."""
-    filled = [other for other, numbers in typed.items() if numbers]
-    kin = [other for other in filled if reading.kind(other) == reading.kind(name)]
-    return next((some for some in (kin, filled) if sum(len(typed[other]) for other in some) >= ENOUGH), [])
+def _by_kind(reading: Reading, names: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(reading.kind(name), []).append(name)
+    return found
+
+
+def _usual(
+    names: Collection[str], typed: Mapping[str, list[float]], counted: Mapping[str, tuple[int, int]]
+) -> tuple[int, int] | None:
+    """Return the digits usual among some columns; None where even these have too few numbers to tell."""
+    if sum(len(typed[name]) for name in names) < ENOUGH:
+        return None
+    decimals, figures = zip(*(counted[name] for name in names), strict=True)
+    return statistics.median_low(decimals), statistics.median_low(figures)
 
 
 def _or_nan(compute: Callable[..., float], *given: Any) -> float:

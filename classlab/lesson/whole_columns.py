@@ -5,14 +5,17 @@ is not found right here may still be: it reads something that no number stands f
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from classlab.lesson.derivation import RATE
 from classlab.lesson.expression import Name, evaluate
+from classlab.lesson.meter import Spent
 from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading
 
+ROWS_PER_STEP = 800  # of an array, for each operation
 Shifted = tuple[str, int]  # a column, and how many rows further down it is read
 FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
@@ -25,10 +28,16 @@ FUNCTIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def right_cells(reading: Reading) -> dict[str, np.ndarray]:
-    """Return for each column that is computed from its row which cells are surely right, one truth value per row."""
-    rows = _Rows(reading)
-    with np.errstate(all="ignore"):
-        return {name: _right(rows, name) for name in reading.order if name in reading.expressions}
+    """Return for each column that is computed from its row which cells are surely right, one truth value per row.
+
+    A column for which there is no work left is not among them.
+    """
+    rows, found = _Rows(reading), {}
+    with np.errstate(all="ignore"), suppress(Spent):
+        for name in reading.order:
+            if name in reading.expressions:
+                found[name] = _right(rows, name)
+    return found
 
 
 @dataclass
@@ -51,7 +60,7 @@ class _Rows:
         return self.known[name, shift]
 
     def expected(self, name: str) -> np.ndarray:
-        """Return what each cell of a column should hold."""
+        """Return what each cell of a column should hold. Raises Spent."""
         return self._computed(name, 0)
 
     def _column(self, name: str, shift: int) -> np.ndarray:
@@ -73,6 +82,8 @@ class _Rows:
             further = -1 if inner.name == RATE and not name.startswith("new") else inner.row
             return self.column(inner.name, shift + further)
 
+        count = len(self.reading.table.lines)
+        self.reading.meter.spend(self.reading.costs[name] * (2 + count // ROWS_PER_STEP))
         return evaluate(self.reading.expressions[name], value, FUNCTIONS)
 
 

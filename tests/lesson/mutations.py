@@ -117,7 +117,9 @@ def table(random):
 def with_weird_cells(random, text):
     """A sheet's XML with some of its cells replaced, and one added far away."""
     found = list(re.finditer(r'<c r="([A-Z]+[0-9]+)"[^>]*?(?:/>|>.*?</c>)', text))
-    for match in sorted(random.sample(found, min(len(found), random.choice([1, 3, 20]))), key=lambda one: -one.start()):
+    for match in sorted(
+        random.sample(found, min(len(found), random.choice([1, 3, 20]))), key=lambda match: -match.start()
+    ):
         text = text[: match.start()] + weird_cell(random, match[1]) + text[match.end() :]
     far = random.choice(["XFD1048576", "A1048577", "AAAA1", "B0", "c5", "$A$1", "A1:B2", "9", ""])
     return text.replace("</sheetData>", f'<row r="7">{weird_cell(random, far)}</row></sheetData>')

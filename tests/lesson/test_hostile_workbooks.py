@@ -395,8 +395,8 @@ def test_what_is_not_calculated_for_want_of_work_is_unchecked_and_said(tmp_path,
     monkeypatch.setattr(limits, "WORKBOOK_STEPS", 4_000_000)
     found = checked(file)
     assert found.right
-    (told,) = [remark for remark in found.tables[0].remarks if "more work" in remark]
-    assert re.fullmatch(r"[\d,]+ cells are not checked: the workbook asks for more work than a check does", told)
+    (remark,) = [remark for remark in found.tables[0].remarks if "more work" in remark]
+    assert re.fullmatch(r"[\d,]+ cells are not checked: the workbook asks for more work than a check does", remark)
     file = layouts.write(long, file, heavy | {("h1", 1): "={w1}*{i1}-{w2}*{i2}"})
     assert list(wrong(checked(file))) == ["h1"]
 
@@ -487,8 +487,8 @@ def test_whatever_a_workbook_holds_there_is_a_check_or_a_sentence(first, tmp_pat
         file = mutations.mutated(random, random.choice(good), tmp_path / "a.xlsx")
         try:
             found = checked(file)
-        except UserError as told:
-            assert "\n" not in str(told), seed
+        except UserError as refusal:
+            assert "\n" not in str(refusal), seed
         else:
-            remarks = [*found.remarks, *(remark for one in found.tables for remark in one.remarks)]
+            remarks = [*found.remarks, *(remark for table in found.tables for remark in table.remarks)]
             assert not any("\n" in remark for remark in remarks), seed

@@ -37,11 +37,11 @@ def sentence(*arguments):
 @pytest.mark.parametrize("name", ["[bold]x[/y]", "[/x]", ":smile:", "a\x1b[31mb", "x\\"])
 def test_a_files_name_is_printed_as_it_is(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shown = name.replace("\x1b", "\\x1b")
+    printed = name.replace("\x1b", "\\x1b")
     (tmp_path / name.rpartition("/")[0]).mkdir(exist_ok=True)
-    assert lesson("workbook", "--epochs", 3, "--out", f"{name}.xlsx").stdout.startswith(f"{shown}.xlsx: 6 sheets")
-    assert lesson("check", f"{name}.xlsx").stdout.rstrip().endswith(f"\n{shown}.xlsx: right")
-    assert lesson("page", "--epochs", 3, "--out", f"{name}.html").stdout.startswith(f"{shown}.html: open it in")
+    assert lesson("workbook", "--epochs", 3, "--out", f"{name}.xlsx").stdout.startswith(f"{printed}.xlsx: 6 sheets")
+    assert lesson("check", f"{name}.xlsx").stdout.rstrip().endswith(f"\n{printed}.xlsx: right")
+    assert lesson("page", "--epochs", 3, "--out", f"{name}.html").stdout.startswith(f"{printed}.html: open it in")
     assert f"there is no file {name}-.xlsx" in sentence("check", f"{name}-.xlsx")
 
 
@@ -55,8 +55,8 @@ def test_what_a_workbook_holds_is_printed_as_it_is(title, tmp_path):
     )
     done = lesson("check", raw.write(file, parts))
     assert done.exit_code == 1
-    shown = title.replace("&#10;", "\\n").replace("\u202e", "\\u202e")
-    assert done.stdout.startswith(f"\n{shown} A35:AE65\n")
+    printed = title.replace("&#10;", "\\n").replace("\u202e", "\\u202e")
+    assert done.stdout.startswith(f"\n{printed} A35:AE65\n")
     assert "I39 holds the text '[/bold] :smile: _x001B_\\x85' where a number belongs" in done.stdout
     assert "      holds [/bold] :smile: _x001B_\\x85\n" in done.stdout
     assert lesson("check", file, "--json").exit_code == 1
@@ -90,7 +90,7 @@ def test_nothing_is_written_through_links_or_over_what_is_no_file(name, tmp_path
     kept.write_text("kept")
     link.symlink_to(kept)
     folder.mkdir()
-    for file, told in [
+    for file, words in [
         (link, "is a link, and nothing is written through links"),
         (folder, "is not a regular file, so it is not written to"),
         (tmp_path / "none" / name, "cannot be written"),
@@ -100,7 +100,7 @@ def test_nothing_is_written_through_links_or_over_what_is_no_file(name, tmp_path
     ]:
         with pytest.raises(UserError) as caught:
             WRITERS[name](network.build(), [1.0], 3, file)
-        assert told in str(caught.value)
+        assert words in str(caught.value)
         assert "\n" not in str(caught.value)
     assert kept.read_text() == "kept"
     assert set(tmp_path.iterdir()) == {kept, link, folder}
@@ -185,6 +185,6 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_every_option_has_a_maximum_that_is_told_at_once(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments, told = BAD[case]
-    assert told in sentence(*arguments)
+    arguments, words = BAD[case]
+    assert words in sentence(*arguments)
     assert not list(tmp_path.iterdir())

@@ -203,13 +203,13 @@ def test_errors_hold_on_to_nothing():
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40))
 def test_a_formula_filled_down_is_known_without_being_read_again(column, first, second):
     for formula in ("=A{0}*$B$1-EXP(A{1})%", "=SUM(A{0}:C{1},'x y'!D{0})+LOG10(2)", '="A{0}"&A{1}', "=start_w1*A{0}"):
-        one, other = (Address("S", row, column) for row in (first, second))
-        pattern = scan(formula.format(first, first + 1), one)[1]
+        here, there = (Address("S", row, column) for row in (first, second))
+        pattern = scan(formula.format(first, first + 1), here)[1]
         written = formula.format(second, second + 1)
-        same = tokens(written, other) == tokens(formula.format(first, first + 1), one)
+        same = tokens(written, there) == tokens(formula.format(first, first + 1), here)
         assert (pattern.at(second) == written) == same
         if same:
-            assert moved(formula.format(first, first + 1), one, other) == written
+            assert moved(formula.format(first, first + 1), here, there) == written
 
 
 def test_what_is_no_formula_of_ours_is_unknown():
