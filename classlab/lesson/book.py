@@ -16,7 +16,7 @@ from classlab.lesson.xlsx import Cell
 
 NOT_CALCULATED = "a formula that is not calculated here"
 CIRCLE = "a circle: the formula needs its own value"
-STEPS_PER_TOKEN = 20  # that reading a formula takes
+STEPS_PER_TOKEN = 24  # that reading a formula takes
 STEPS_PER_DETOUR = 10  # by a cell that has to be calculated first
 STEPS_PER_CELL = 18  # that a cell takes which is read, and looked at a few times
 Result = Value | FormulaError
