@@ -36,8 +36,8 @@ def run(given: argparse.Namespace) -> None:
     from rich.console import Console
 
     from benchmarks import measure, note, workloads
-    from classlab.training import machine
-    from classlab.training.device import check_device, environment
+    from classlab.training.fast import machine
+    from classlab.training.settings import check_device, environment
 
     def say(text: str) -> None:
         progress.print(text, soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.session import Session
 from benchmarks.workloads import Task, Workload, make
-from classlab.training import machine
+from classlab.training.fast import machine
 
 OURS = "classlab"
 SIDES = (OURS, "reports", "plain", "lightning", "skorch")

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from classlab.runs.run import load
+from classlab.runs.finished import load
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "use"))
 from photographs import pictures

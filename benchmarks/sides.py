@@ -14,11 +14,11 @@ from benchmarks.session import Tick
 from benchmarks.vision import dataset
 from benchmarks.workloads import Task, variants
 from classlab.data.augment import augment, bind
-from classlab.runs.prepare import place_model, prepare
-from classlab.training.device import isolated
+from classlab.runs.preparation import place_model, prepare
+from classlab.training.fast.step import make_step
 from classlab.training.population import Member, train_population
 from classlab.training.random import generator
-from classlab.training.step import make_step
+from classlab.training.settings import isolated
 from classlab.training.train import train
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, Dataset
 
-from classlab.runs.prepare import Prepared
+from classlab.runs.preparation import Prepared
 
 # Importing torchvision registers shapes for these; without its compiled library they are nowhere declared.
 OPERATORS = ("nms", "qnms")

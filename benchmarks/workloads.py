@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment, load
 from classlab.runs import together
-from classlab.runs.prepare import Prepared, place_splits, prepare
+from classlab.runs.preparation import Prepared, place_splits, prepare
 from classlab.study.forecast import check
 from classlab.study.plan import choose_path
 from classlab.study.sweep import Variant
-from classlab.training.device import Settings, choose
 from classlab.training.evaluate import Images
+from classlab.training.settings import Settings, choose
 
 WITHOUT_END = 100_000  # epochs
 # Training alone is compared: what the protocols look at after an epoch differs, and is off the hot path.

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from classlab.experiment import load as load_experiment
     from classlab.report.reproduce import reproduce
     from classlab.runs.execute import train
-    from classlab.runs.run import Run
-    from classlab.runs.run import load as load_run
+    from classlab.runs.finished import Run
+    from classlab.runs.finished import load as load_run
     from classlab.study.compare import compare
-    from classlab.study.execute import study
+    from classlab.study.conduct import study
+    from classlab.study.declaration import Study
     from classlab.study.result import StudyResult
     from classlab.study.result import load as load_study
-    from classlab.study.study import Study
 
 __version__ = "0.1.0"
 
@@ -36,16 +36,16 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 _PLACES = {
     "Experiment": "classlab.experiment:Experiment",
     "Refused": "classlab.errors:Refused",
-    "Run": "classlab.runs.run:Run",
+    "Run": "classlab.runs.finished:Run",
     "UserError": "classlab.errors:UserError",
     "load_experiment": "classlab.experiment:load",
-    "Study": "classlab.study.study:Study",
+    "Study": "classlab.study.declaration:Study",
     "StudyResult": "classlab.study.result:StudyResult",
     "compare": "classlab.study.compare:compare",
-    "load_run": "classlab.runs.run:load",
+    "load_run": "classlab.runs.finished:load",
     "load_study": "classlab.study.result:load",
     "reproduce": "classlab.report.reproduce:reproduce",
-    "study": "classlab.study.execute:study",
+    "study": "classlab.study.conduct:study",
     "train": "classlab.runs.execute:train",
 }
 __all__ = [

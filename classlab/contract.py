@@ -61,7 +61,7 @@ def check_data(contract: Contract, data: Data | None) -> list[Check]:
 def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list[Check]:
     """Check what the network is made of, known before training.
 
-    contents: how many of each kind of layer there are, and first_layer_filters; see models.contents.
+    contents: how many of each kind of layer there are, and first_layer_filters; see network.contents.
     """
     checks = []
     for name in contract.must_contain:

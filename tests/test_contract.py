@@ -24,8 +24,8 @@ from classlab.contract import (
 )
 from classlab.errors import UserError
 from classlab.experiment import Contract, Data, load, load_contract
-from classlab.models.contents import contents
-from classlab.models.layers import layer_table
+from classlab.network.contents import contents
+from classlab.network.layer_table import layer_table
 from classlab.statistics import over_seeds, wilson
 
 MNIST_20K = Contract(max_parameters=19999, max_epochs=20, min_test_accuracy_percent=99.4)

@@ -14,7 +14,7 @@ from classlab import lookup
 from classlab.errors import UserError
 from classlab.experiment import load, load_contract
 from classlab.runs import store
-from classlab.study import study as studies
+from classlab.study import declaration as studies
 from classlab.study.dry import dry_run
 from classlab.study.sweep import variants
 from classlab.yaml_text import to_yaml

@@ -29,7 +29,7 @@ def write(file: Path, dataset: "Dataset", plan: "Data", per_class: int, seed: in
 
 
 def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tuple[Strips, list[str]]":
-    from classlab.data.samples import samples
+    from classlab.data.class_samples import samples
     from classlab.data.splits import split
     from classlab.drawing.blocks import Strip, Strips
 

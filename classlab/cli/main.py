@@ -5,9 +5,20 @@ import sys
 
 import typer
 
-from classlab.cli import assign, check, compare, data, doctor, inspect, lesson, predict, report, reproduce
-from classlab.cli import run as run_commands
-from classlab.cli import study as study_commands
+from classlab.cli import (
+    assign_command,
+    check_command,
+    compare_command,
+    data_command,
+    doctor_command,
+    inspect_command,
+    lesson_command,
+    predict_command,
+    report_command,
+    reproduce_command,
+)
+from classlab.cli import run_command as run_commands
+from classlab.cli import study_command as study_commands
 from classlab.errors import Refused, UserError
 from classlab.terminal import prepare_streams, say
 
@@ -22,16 +33,16 @@ app = typer.Typer(
 app.command()(run_commands.run)
 app.command()(run_commands.runs)
 app.command()(study_commands.study)
-app.command()(compare.compare)
-app.command()(inspect.inspect)
-app.command()(report.report)
-app.command()(reproduce.reproduce)
-app.command()(predict.predict)
-app.command()(assign.assign)
-app.command()(check.check)
-app.command()(doctor.doctor)
-app.add_typer(data.app, name="data")
-app.add_typer(lesson.app, name="lesson")
+app.command()(compare_command.compare)
+app.command()(inspect_command.inspect)
+app.command()(report_command.report)
+app.command()(reproduce_command.reproduce)
+app.command()(predict_command.predict)
+app.command()(assign_command.assign)
+app.command()(check_command.check)
+app.command()(doctor_command.doctor)
+app.add_typer(data_command.app, name="data")
+app.add_typer(lesson_command.app, name="lesson")
 
 # What typer raises for a command line that it cannot read: an unknown command or option, a value of the wrong type.
 CommandLineError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")

@@ -12,7 +12,7 @@ from typing import Any
 
 from classlab import files as disk
 from classlab import limits
-from classlab.course import sheet as sheets
+from classlab.course import task_sheet as sheets
 from classlab.course.derive import Task, derive
 from classlab.course.details import Details
 from classlab.course.rules import Rules

@@ -24,7 +24,7 @@ from classlab.yaml_text import echoed, read_yaml
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from classlab.runs.prepare import Prepared
+    from classlab.runs.preparation import Prepared
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _same_seed(seed: Any, noted: Any) -> list[Check]:
 
 def _prepared(experiment: Experiment, contract: Contract, on_data: bool, seed: int) -> "Prepared":
     """Build the network and load the data: the contract's own, whole test set, where the experiment's is the same."""
-    from classlab.runs.prepare import prepare
+    from classlab.runs.preparation import prepare
 
     data = experiment.data
     if contract.dataset is not None and on_data:
@@ -235,8 +235,8 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from classlab.runs.prepare import place_model, place_splits
-    from classlab.training.device import Settings
+    from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.settings import Settings
     from classlab.training.train import evaluate_split
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())

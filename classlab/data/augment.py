@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from classlab import lookup
-from classlab.data import own
+from classlab.data import reader_functions
 from classlab.data.affine import AffineMaps, resample
 from classlab.data.draws import Draws
 from classlab.experiment import Choice
@@ -26,9 +26,11 @@ def bind(choices: Sequence[Choice]) -> list[Augmentation]:
 
 def _bind_one(choice: Choice) -> Augmentation:
     if _is_geometric(choice.name):
-        return own.bind("augmentation", choice, _are_maps, "AffineMaps or None, as its annotation says"), True
+        return reader_functions.bind(
+            "augmentation", choice, _are_maps, "AffineMaps or None, as its annotation says"
+        ), True
     wanted = "images of the shape and type that it was given, or None (AffineMaps where its annotation says so)"
-    return own.bind("augmentation", choice, _are_like_the_images, wanted), False
+    return reader_functions.bind("augmentation", choice, _are_like_the_images, wanted), False
 
 
 def _are_maps(given: Any, handed_over: Mapping[str, Any]) -> bool:

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from classlab import files, limits
-from classlab.data import reading
+from classlab.data import bounded_files
+from classlab.data.bounded_files import BadFile, is_file
 from classlab.data.dataset import Arrays, digest
-from classlab.data.reading import BadFile, is_file
 from classlab.errors import UserError
 from classlab.files import reason
 
@@ -81,7 +81,7 @@ def read(path: Path, known_digest: str) -> tuple[Arrays, str]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with reading.opened(path) as opened:
+        with bounded_files.opened(path) as opened:
             size, header = os.fstat(opened.fileno()).st_size, int.from_bytes(opened.read(8), "little")
         if size > limits.DATASET_BYTES or header > limits.HEADER_BYTES:
             raise BadFile(f"the cache file {path} is damaged (it is larger than any dataset)")
@@ -158,7 +158,7 @@ def writable(folder: Path) -> bool:
     """Whether files can be put into the folder, or it can be made."""
     while not _exists(folder) and folder != folder.parent:
         folder = folder.parent
-    return reading.is_folder(folder) and os.access(folder, os.W_OK)
+    return bounded_files.is_folder(folder) and os.access(folder, os.W_OK)
 
 
 def _is_other(path: Path) -> bool:

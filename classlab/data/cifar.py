@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from classlab.data.bounded_files import BadFile, find, is_file, read_bytes, read_tar
 from classlab.data.dataset import Arrays
 from classlab.data.pickles import read_pickle
 from classlab.data.pictures import opened
-from classlab.data.reading import BadFile, find, is_file, read_bytes, read_tar
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 SHEETS = tuple(f"{name}.png" for name in BATCHES)

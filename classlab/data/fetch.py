@@ -7,9 +7,9 @@ from pathlib import Path
 
 from classlab import files
 from classlab.data import cache
+from classlab.data.bounded_files import BadFile, at_home, is_file
 from classlab.data.dataset import Arrays, digest
 from classlab.data.origins import Origin, OriginFailed
-from classlab.data.reading import BadFile, at_home, is_file
 from classlab.errors import UserError
 from classlab.terminal import say
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from classlab.data.bounded_files import BadFile, find, read_bytes
 from classlab.data.dataset import Arrays
-from classlab.data.reading import BadFile, find, read_bytes
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 MAX_BYTES = 100_000_000

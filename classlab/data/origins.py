@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from classlab.data.reading import BadFile, read_tar
+from classlab.data.bounded_files import BadFile, read_tar
 from classlab.files import reason
 
 CONNECT_SECONDS, READ_SECONDS, WHOLE_SECONDS = 5, 20, 1800

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from classlab import limits
-from classlab.data.reading import BadFile
+from classlab.data.bounded_files import BadFile
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = {

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from classlab import limits
-from classlab.data import reading
-from classlab.data.reading import BadFile, Watched
+from classlab.data import bounded_files
+from classlab.data.bounded_files import BadFile, Watched
 from classlab.errors import UserError
 from classlab.files import reason
 
@@ -62,7 +62,7 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
 
     try:
         # Pillow warns of what it mends and of size; here a picture is whole and within the limit, or it is not taken.
-        with reading.opened(path) as file, warnings.catch_warnings(action="ignore"):
+        with bounded_files.opened(path) as file, warnings.catch_warnings(action="ignore"):
             size = os.fstat(file.fileno()).st_size
             watched: Any = Watched(file, path, READS + size // BYTES_A_READ)
             watched.mark, watched.marks_left = b"Exif\0\0", 20  # notes in many parts are joined one by one

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from classlab.lesson.book import Book, Cell
-from classlab.lesson.derivation import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
+from classlab.lesson.book_tables import Key, Table, Written
 from classlab.lesson.expression import (
     Computed,
     Expression,
@@ -24,7 +24,7 @@ from classlab.lesson.expression import (
 )
 from classlab.lesson.formula import Address, Formula
 from classlab.lesson.meter import Meter
-from classlab.lesson.tables import Key, Table, Written
+from classlab.lesson.quantities import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column tell to how many digits it is rounded

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from classlab.errors import UserError
-from classlab.lesson import tables
+from classlab.lesson import book_tables
 from classlab.lesson.book import Book
-from classlab.lesson.derivation import RATE, Quantity, Shape, parameters
+from classlab.lesson.book_tables import Table, Written
 from classlab.lesson.meter import Meter
-from classlab.lesson.network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
+from classlab.lesson.quantities import RATE, Quantity, Shape, parameters
 from classlab.lesson.reading import Held, Missing, Reading, rounded
-from classlab.lesson.tables import Table, Written
+from classlab.lesson.small_network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
 
 SAMPLE = 8
 HIDDEN = ("sigmoid", "tanh", "relu")
@@ -38,7 +38,7 @@ def read(
     Raises UserError where the columns make no network, and Spent where that takes more than `meter` allows.
     """
     shape = _sizes(table)
-    beside = tables.settings(book, table)
+    beside = book_tables.settings(book, table)
     constants = {name: written.value for name, written in beside.items() if name not in table.columns}
     at = {written.address: name for name, written in beside.items()}
     found = Reading(book, table, columns, shape, meter, written, constants=constants, beside=at)
@@ -202,7 +202,7 @@ def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float |
         return None, None
     followed = _inferred_rate(reading)
     written = reading.written
-    if tables.nearest(written) not in theirs:
+    if book_tables.nearest(written) not in theirs:
         written = [rate for rate in written if rate not in theirs]
     near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
     in_cells = [rate for rate in written if rate.address.row > 0]

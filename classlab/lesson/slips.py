@@ -10,14 +10,14 @@ from functools import partial
 
 from classlab.lesson import formula as formulas
 from classlab.lesson.book import settle
-from classlab.lesson.derivation import RATE
+from classlab.lesson.book_tables import Key
 from classlab.lesson.edits import Edit, edits, forms, shifted
 from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, size
 from classlab.lesson.formula import Address, Formula, Needs, Place, Reference, Value
 from classlab.lesson.functions import FormulaError, Unknown
 from classlab.lesson.meter import Spent
+from classlab.lesson.quantities import RATE
 from classlab.lesson.reading import Missing, Reading
-from classlab.lesson.tables import Key
 
 SEEDS = (1, 2, 3)
 CLOSE = 1e-9

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from classlab import limits
 from classlab.errors import UserError
-from classlab.lesson import derivation
-from classlab.lesson.derivation import Shape, Step
+from classlab.lesson import quantities
 from classlab.lesson.expression import Apply, evaluate_by_name, names, text
-from classlab.lesson.network import MOST_EPOCHS, Network, descend
+from classlab.lesson.quantities import Shape, Step
+from classlab.lesson.small_network import MOST_EPOCHS, Network, descend
 
 DIGITS = 6
 WRITTEN_OUT = {
@@ -42,11 +42,11 @@ def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[Told]:
         raise UserError(f"--epoch counts from 1; got {str(epoch)[: limits.ECHO]}")
     if epoch > MOST_EPOCHS:
         raise UserError(f"--epoch may be up to {MOST_EPOCHS:,}; got {f'{epoch:,}'[: limits.ECHO]}")
-    shape = derivation.shape_of(network)
-    steps = derivation.walk(shape)
-    known = derivation.values(descend(network, learning_rate, epoch)[-1])
+    shape = quantities.shape_of(network)
+    steps = quantities.walk(shape)
+    known = quantities.values(descend(network, learning_rate, epoch)[-1])
     try:
-        found = derivation.path_values(steps, {**known, derivation.RATE: learning_rate})
+        found = quantities.path_values(steps, {**known, quantities.RATE: learning_rate})
         return [_told(step, shape, found) for step in steps]
     except (ZeroDivisionError, OverflowError, ValueError):
         # The network works a softmax out from the largest sum on; as it is written, its powers of e may all be 0.
@@ -62,7 +62,7 @@ def explain(step: Step, shape: Shape) -> str:
             return f"{name} adds up what arrives: each number from the layer below, times the weight on its way{plus}."
         return MEANING[shape.output if name.startswith("a_o") else shape.hidden]
     if step.kind == "error":
-        if step.result == derivation.TOTAL:
+        if step.result == quantities.TOTAL:
             return "All errors together: the number that training makes small."
         if shape.loss == "squared_error":
             return f"{name} is half the square of how far the output is from its target."
@@ -85,11 +85,11 @@ def explain(step: Step, shape: Shape) -> str:
 
 def _told(step: Step, shape: Shape, found: dict[str, float]) -> Told:
     formula = text(step.expression)
-    numbers = derivation.with_numbers(step.expression, found, DIGITS)
+    numbers = quantities.with_numbers(step.expression, found, DIGITS)
     if isinstance(step.expression, Apply) and step.expression.function in WRITTEN_OUT:
         written = WRITTEN_OUT[step.expression.function]
         formula = f"{formula} = {written.format(text(step.expression.inner))}"
-        numbers = written.format(derivation.with_numbers(step.expression.inner, found, DIGITS))
+        numbers = written.format(quantities.with_numbers(step.expression.inner, found, DIGITS))
     links = tuple(
         (factor.label, text(factor.expression), evaluate_by_name(factor.expression, found)) for factor in step.factors
     )

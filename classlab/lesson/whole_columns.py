@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from classlab.lesson.derivation import RATE
 from classlab.lesson.expression import Name, evaluate
 from classlab.lesson.meter import Spent
+from classlab.lesson.quantities import RATE
 from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading
 
 ROWS_PER_STEP = 800  # of an array, for each operation

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from classlab import limits
 from classlab.errors import UserError
+from classlab.lesson.archive import Part, Parts
 from classlab.lesson.formula import Address, Value, address_of, number_of
-from classlab.lesson.parts import Part, Parts
 from classlab.plain_text import on_a_line
 
 LAST_ROW, LAST_COLUMN = 1_048_576, 16_384  # of a sheet

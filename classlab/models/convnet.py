@@ -9,7 +9,7 @@ from torch import nn
 
 from classlab import limits
 from classlab.errors import UserError
-from classlab.models.blocks import Activation, activation_layer
+from classlab.models.parts import Activation, activation_layer
 
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Counts = Annotated[list[Count], Field(max_length=limits.LAYERS)]

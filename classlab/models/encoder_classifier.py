@@ -11,8 +11,8 @@ from classlab import files, limits
 from classlab.data.tensors import read_tensors
 from classlab.errors import UserError
 from classlab.models.autoencoder import Width, encoder_of
-from classlab.models.blocks import Activation, activation_layer
 from classlab.models.initialise import Given
+from classlab.models.parts import Activation, activation_layer
 from classlab.yaml_text import read_yaml
 
 

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from classlab.models.blocks import own_reset
+from classlab.models.parts import own_reset
 
 Gain = Annotated[float, Field(gt=0)]
 _MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)

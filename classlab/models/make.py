@@ -11,9 +11,9 @@ from torch.nn.parameter import is_lazy
 from classlab import limits, lookup
 from classlab.errors import UserError, listing
 from classlab.experiment import Choice
-from classlab.models.blocks import own_reset
 from classlab.models.initialise import Given
-from classlab.models.layers import follow
+from classlab.models.parts import own_reset
+from classlab.network.layer_table import follow
 from classlab.terminal import say
 
 

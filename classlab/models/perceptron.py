@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from classlab import limits
-from classlab.models.blocks import Activation, activation_layer
+from classlab.models.parts import Activation, activation_layer
 
 Width = Annotated[int, Field(ge=1, le=1_000_000)]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from classlab.lesson import derivation
-from classlab.lesson.network import Epoch, Network, build, descend, settings
+from classlab.lesson import quantities
+from classlab.lesson.small_network import Epoch, Network, build, descend, settings
 from classlab.report.published import Part
 
 # What the report's own workbook calls some columns, where that differs from ours.
@@ -24,9 +24,9 @@ class Lesson:
         return build(self.name)
 
     @property
-    def shape(self) -> derivation.Shape:
+    def shape(self) -> quantities.Shape:
         """Its shape."""
-        return derivation.shape_of(self.network)
+        return quantities.shape_of(self.network)
 
     @property
     def rates(self) -> tuple[float, ...]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from classlab.errors import UserError
 from classlab.report.published import Part, Value
 from classlab.runs import store
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
-    from classlab.models.layers import LayerTable
+    from classlab.network.layer_table import LayerTable
 
 LAST = 5  # epochs that lowest_last_five and spread_last_five look at
 ENDINGS = ("_loss", "_accuracy")
@@ -132,7 +132,7 @@ def _spread(run: Run) -> float:
 
 @lru_cache(maxsize=4)
 def _table(run: Run) -> "LayerTable":
-    from classlab.models.layers import layer_table
+    from classlab.network.layer_table import layer_table
 
     channels, height, width = run.environment["input_shape"]
     return layer_table(run.model(), (channels, height, width))
@@ -175,19 +175,19 @@ OF_THE_NETWORK = (
 
 
 def _rows(like: str) -> float:
-    from classlab.lesson import network
+    from classlab.lesson import small_network
 
-    settings = network.settings(like)
-    return len(network.descend(network.build(like), settings["learning_rates"][0], settings["epochs"]))
+    settings = small_network.settings(like)
+    return len(small_network.descend(small_network.build(like), settings["learning_rates"][0], settings["epochs"]))
 
 
 def _monotone(like: str) -> float:
     """Return 1.0 if after every step the loss is the lower, the larger the rate, else 0.0."""
-    from classlab.lesson import network
+    from classlab.lesson import small_network
 
-    settings, start = network.settings(like), network.build(like)
+    settings, start = small_network.settings(like), small_network.build(like)
     rates = sorted(settings["learning_rates"])
-    curves = [[row.forward.total for row in network.descend(start, rate, settings["epochs"])] for rate in rates]
+    curves = [[row.forward.total for row in small_network.descend(start, rate, settings["epochs"])] for rate in rates]
     after = zip(*(curve[1:] for curve in curves), strict=True)
     return float(all(slow > fast for row in after for slow, fast in pairwise(row)))
 

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classlab.drawing import layers
+from classlab.drawing import layer_columns
 from classlab.drawing.blocks import Block
 from classlab.report import words
 from classlab.report.of_parts import Runs, drawn, missing, without
 from classlab.report.sections import network
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
-    from classlab.models.layers import LayerTable
+    from classlab.network.layer_table import LayerTable
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def each_network(runs: Runs, draw: Callable[[Network, bool], list[Block]]) -> li
 
     def look(name: str, run: Run) -> list[Block]:
         table = network.table_of(run)
-        key = tuple(layers.cells(layer) for layer in table.layers)
+        key = tuple(layer_columns.cells(layer) for layer in table.layers)
         found.setdefault(key, (run, table))
         names.setdefault(key, []).append(name)
         return []

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from classlab.errors import UserError
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax shares probabilities
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,8 +61,8 @@ def floors(run: Run) -> Floors | None:
 
     All images are looked at; those for training in every copy, with their noise, and as augmented in the first epoch.
     """
-    from classlab.models.layers import layer_table
-    from classlab.models.reconstruction import reachable
+    from classlab.network.layer_table import layer_table
+    from classlab.network.reconstruction import reachable
 
     if run.experiment.training.loss.name != "reconstruction":
         return None
@@ -82,7 +82,7 @@ def _floor(run: Run, name: str, low: float, high: float) -> tuple[float, float |
     The best answer of such a network is the mean of each noisy number. Where the noise is added to every number by
     itself its mean and variance are the same for all of them, and measured here.
     """
-    from classlab.models.reconstruction import floor, floor_without_noise
+    from classlab.network.reconstruction import floor, floor_without_noise
 
     noisy = name == "train" and _adds_noise(run)
     values, foreseen, sizes = list[float](), list[float](), list[int]()

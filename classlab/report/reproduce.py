@@ -15,12 +15,12 @@ from classlab.report.published import Published, Trained
 from classlab.report.reproduced import Made
 from classlab.report.watch import Watched, watch
 from classlab.runs import records, store
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
 from classlab.terminal import errors
-from classlab.training.cores import cores
+from classlab.training.fast.cores import cores
 from classlab.yaml_text import shown
 
 LOCK = ".lock"
@@ -260,7 +260,7 @@ def processes(jobs: int | None, device: str | None = None) -> int:
 
     Raises UserError for fewer than one.
     """
-    from classlab.training.device import check_device
+    from classlab.training.settings import check_device
 
     if jobs is not None and jobs < 1:
         raise UserError(f"jobs must be at least 1, got {jobs}")
@@ -286,7 +286,7 @@ def longest_first(waiting: Mapping[Path, Needed], seconds: Mapping[Path, float])
 
 
 def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None, failures: dict[Path, str]) -> None:
-    from classlab.training.device import check_device
+    from classlab.training.settings import check_device
 
     runs = {str(one.folder.relative_to(out)): one for one in order}
     experiments: Mapping[str, Experiment] = {name: one.experiment for name, one in runs.items()}

@@ -25,7 +25,7 @@ from classlab.drawing.blocks import (
     Verdict,
     Words,
 )
-from classlab.drawing.notebook import Shown
+from classlab.drawing.cells import Shown
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.report import figures, watched, words
 from classlab.report.document import byline
@@ -33,7 +33,7 @@ from classlab.report.of_parts import beside
 from classlab.report.published import Part, Published
 from classlab.report.sections import environment
 from classlab.report.verdicts import Judged, judge
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
 TOLD = "told, not judged"

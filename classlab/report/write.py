@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from classlab import files
-from classlab.drawing import files as figure_files
-from classlab.drawing import page, paper
+from classlab.drawing import figure_files, page, paper
 from classlab.drawing.blocks import Document
 from classlab.errors import UserError, did_you_mean
 

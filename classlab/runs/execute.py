@@ -14,8 +14,8 @@ from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.runs import records, recount, store
-from classlab.runs.prepare import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
+from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.screen import screen
 from classlab.terminal import errors
 from classlab.yaml_text import read_yaml, shown
@@ -23,8 +23,8 @@ from classlab.yaml_text import read_yaml, shown
 if TYPE_CHECKING:
     from torch import nn
 
-    from classlab.training.device import Settings
     from classlab.training.evaluate import Images
+    from classlab.training.settings import Settings
 
 
 def train(
@@ -135,7 +135,7 @@ def _finished(run: Run, verbose: bool) -> Run:
 
 def _settings(prepared: Prepared, path: Path, device: str | None, threads: int | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the run was begun with."""
-    from classlab.training.device import Settings, check_device, choose
+    from classlab.training.settings import Settings, check_device, choose
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
         begun = Settings(**records.read(path / store.ENVIRONMENT, records.Environment)["settings"])
@@ -150,7 +150,7 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
 
 def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Write what is known before training."""
-    from classlab.training.device import environment
+    from classlab.training.settings import environment
 
     store.create(path)
     experiment, dataset = prepared.experiment, prepared.dataset

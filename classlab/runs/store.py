@@ -257,7 +257,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def _predictions(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    from classlab.data.reading import read_npz
+    from classlab.data.bounded_files import read_npz
 
     if not path.exists():
         raise files.MissingFile(f"{path.parent} has no {path.name}: the run did not come to its end")

@@ -11,11 +11,11 @@ from classlab.experiment import Experiment, digest
 from classlab.progress import progress
 from classlab.runs import records, store
 from classlab.runs.execute import about_of, begin, conclude, note
-from classlab.runs.prepare import Prepared, place_model, place_splits, prepare, refuse
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
+from classlab.runs.preparation import Prepared, place_model, place_splits, prepare, refuse
 
 if TYPE_CHECKING:
-    from classlab.training.device import Settings
+    from classlab.training.settings import Settings
     from classlab.training.train import Epoch, State
 
 STATE = "population.safetensors"
@@ -28,7 +28,7 @@ def group_key(experiment: Experiment) -> str | None:
     Everything but the name, the description, the contract and the optimizer's rates. Whether the network can be trained
     in a population shows when it is taken apart (training.functional).
     """
-    from classlab.training import updates
+    from classlab.training.fast import updates
 
     plan = experiment.training
     if plan.optimizer.name not in updates.UPDATES or plan.precision == "bf16" or plan.compile is True:
@@ -97,7 +97,7 @@ def _prepare(members: Sequence[tuple[Experiment, int]]) -> list[Prepared]:
 
 def choose_settings(first: Prepared, folder: Path, device: str | None, threads: int | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the population was begun with."""
-    from classlab.training.device import Settings, choose
+    from classlab.training.settings import Settings, choose
 
     if (folder / SETTINGS).exists():
         return Settings(**records.read(folder / SETTINGS, records.SettingsRecord))

@@ -4,18 +4,6 @@ Accuracies are fractions (0.9943) and so are their differences; sentences speak 
 docs/statistics.md explains each of these to a student.
 """
 
-from classlab.statistics.comparisons import (
-    Comparison,
-    Disagreement,
-    Equivalence,
-    Variant,
-    compare,
-    equivalence,
-    holm,
-    mcnemar,
-    seeds_needed,
-    variant,
-)
 from classlab.statistics.intervals import (
     ACCURACY,
     LOSS,
@@ -27,6 +15,18 @@ from classlab.statistics.intervals import (
     one_more_run,
     over_seeds,
     wilson,
+)
+from classlab.statistics.paired_tests import (
+    Comparison,
+    Disagreement,
+    Equivalence,
+    Variant,
+    compare,
+    equivalence,
+    holm,
+    mcnemar,
+    seeds_needed,
+    variant,
 )
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any
 
 class _Room(types.ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from classlab.study.execute import study
+        from classlab.study.conduct import study
 
         return study(*arguments, **options)
 

@@ -17,7 +17,7 @@ from classlab.errors import UserError
 from classlab.runs import records, store
 from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
-from classlab.study.study import METRIC, METRICS
+from classlab.study.declaration import METRIC, METRICS
 from classlab.study.sweep import flat, short_keys, short_values_each
 from classlab.yaml_text import parse_yaml
 

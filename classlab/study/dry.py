@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classlab.study import execute, forecast, plan, results
-from classlab.study import study as studies
+from classlab.study import conduct, forecast, plan, results
+from classlab.study import declaration as studies
+from classlab.study.declaration import Study
 from classlab.study.plan import Entry, Planned
-from classlab.study.study import Study
 from classlab.study.sweep import variants
-from classlab.training.cores import cores
+from classlab.training.fast.cores import cores
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def dry_run(
     asked = studies.load(source, list(set), seeds, trust=True)
     variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
     folder, jobs = Path(out) / asked.name, jobs or cores()
-    whole = execute.merged(asked, folder)
+    whole = conduct.merged(asked, folder)
     made = variants(whole)
     works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from classlab.data.prepare import NOT_FETCHED
+from classlab.data.loading import NOT_FETCHED
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
 from classlab.runs import records, store
@@ -18,7 +18,7 @@ from classlab.study.sweep import Variant
 
 if TYPE_CHECKING:
     from classlab.data.dataset import Dataset
-    from classlab.runs.prepare import Prepared
+    from classlab.runs.preparation import Prepared
 
 MEASURED = "a short measurement"
 MEASURED_SECONDS = 1.0  # of training steps, for each kind of work
@@ -68,7 +68,7 @@ def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -
 
 
 def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
-    from classlab.training.device import choose
+    from classlab.training.settings import choose
 
     experiment, plan = variant.experiment, variant.experiment.training
     prepared = _prepared(variant, fetch)
@@ -90,7 +90,7 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
 
 
 def _prepared(variant: Variant, fetch: bool) -> "Prepared":
-    from classlab.runs.prepare import prepare, refuse
+    from classlab.runs.preparation import prepare, refuse
 
     try:
         prepared = prepare(variant.experiment, 0, {}, None, _dataset(variant.experiment.data.model_dump_json(), fetch))
@@ -105,7 +105,7 @@ def _prepared(variant: Variant, fetch: bool) -> "Prepared":
 @functools.lru_cache(maxsize=1)
 def _dataset(data: str, fetch: bool) -> "Dataset":
     """Return the dataset of a data section, as JSON; the last one is kept, for variants mostly share theirs."""
-    from classlab.data.prepare import prepare
+    from classlab.data.loading import prepare
 
     return prepare(Data.model_validate_json(data), fetch=fetch)
 
@@ -115,13 +115,13 @@ def _group(prepared: "Prepared") -> str | None:
     import torch
 
     from classlab.runs.together import group_key
-    from classlab.training import own
-    from classlab.training.functional import take_apart
+    from classlab.training import choices
+    from classlab.training.fast.functional import take_apart
 
     key = group_key(prepared.experiment)
     if key is not None:
         try:
-            loss = own.loss(prepared.experiment.training.loss)
+            loss = choices.loss(prepared.experiment.training.loss)
             take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape), loss)
         except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
             return None
@@ -206,8 +206,8 @@ def _measured(
     experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None, compiled: bool
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
-    from classlab.runs.prepare import place_model, place_splits
-    from classlab.training.device import choose
+    from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.settings import choose
     from classlab.training.train import evaluate_split, train
 
     plan = experiment.training

@@ -93,7 +93,7 @@ def _processes(
     ready: Ready,
 ) -> None:
     """Hand the runs to `jobs` workers, each a process; a thread of this one waits for each of them."""
-    from classlab.training import machine
+    from classlab.training.fast import machine
 
     if entry.device == "cpu":
         machine.cached("cpu", threads=1)  # at rest: the workers would each measure, beside the others' training

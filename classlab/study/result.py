@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
 from classlab.runs import records, store
+from classlab.study import declaration as studies
 from classlab.study import plan, results
-from classlab.study import study as studies
 from classlab.study.answer import Answer, answer, watched
+from classlab.study.declaration import Study
 from classlab.study.plan import Plan
-from classlab.study.study import Study
 from classlab.study.sweep import Variant, baseline, settings, variants
 from classlab.yaml_text import shown
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas
 
-    from classlab.runs.run import Run
+    from classlab.runs.finished import Run
 
 STUDY, FAILURES = "study.yaml", "failures.json"
 
@@ -61,7 +61,7 @@ class StudyResult:
     @property
     def runs(self) -> "dict[str, dict[int, Run]]":
         """Variant -> seed -> the run, of those that were begun."""
-        from classlab.runs.run import Run
+        from classlab.runs.finished import Run
 
         return {
             variant: {

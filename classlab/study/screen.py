@@ -15,9 +15,9 @@ from classlab.errors import UserError
 from classlab.progress import followed
 from classlab.runs import store
 from classlab.study import results
+from classlab.study.declaration import Study
 from classlab.study.plan import Plan, Planned
 from classlab.study.result import StudyResult, read_failures
-from classlab.study.study import Study
 from classlab.study.sweep import Variant
 from classlab.terminal import errors
 

@@ -11,8 +11,8 @@ from classlab import experiment as experiments
 from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
+from classlab.study.declaration import Study
 from classlab.study.results import TAKEN
-from classlab.study.study import Study
 
 MOST_LETTERS = 28  # of a value in a name
 

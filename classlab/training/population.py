@@ -17,14 +17,15 @@ from torch.func import vmap
 
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
-from classlab.training import own, updates
-from classlab.training.device import Settings, isolated, sums
+from classlab.training import choices
 from classlab.training.evaluate import Images
-from classlab.training.functional import Functional, take_apart
+from classlab.training.fast import updates
+from classlab.training.fast.functional import Functional, take_apart
+from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.random import generator, number
+from classlab.training.settings import Settings, isolated, sums
 from classlab.training.task import reconstructs
 from classlab.training.train import Epoch, Past, State, capture, is_over, judge, look, read_past, running_row
-from classlab.training.updates import Slots, Tensors
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,16 @@ def train_population(
     members: their experiments differ in name, contract and the rates of the optimizer alone. states: one for each
     member, from one and the same epoch of an earlier call with the same members; then it goes on from there. on_batch
     is told how many images all members together were trained on. Raises NotFunctionalError for a network or loss
-    that cannot be trained so (training.functional).
+    that cannot be trained so (training.fast.functional).
     """
     first = members[0].experiment
     plan, images, count = first.training, splits["train"], len(members)
-    augmentations, schedule = bind(first.data.augmentations), own.schedule(plan.schedule)
+    augmentations, schedule = bind(first.data.augmentations), choices.schedule(plan.schedule)
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    optimizers = [own.optimizer(member.experiment.training.optimizer, member.model) for member in members]
+    optimizers = [choices.optimizer(member.experiment.training.optimizer, member.model) for member in members]
     groups = [optimizer.param_groups[0] for optimizer in optimizers]
     with isolated(settings):
-        taken = take_apart(members[0].model, images.first(plan.batch_size, layout), own.loss(plan.loss))
+        taken = take_apart(members[0].model, images.first(plan.batch_size, layout), choices.loss(plan.loss))
         step = _step(taken, first, optimizers)
     stack = _stacked(taken, members, groups, states)
     pasts = [read_past(state) for state in states] if states else [Past()] * count
@@ -124,7 +125,7 @@ def _step(
 ) -> Callable[..., None]:
     """Return what makes one step of all members, changing the stack and the totals."""
     plan = experiment.training
-    loss_function, counts = own.loss(plan.loss), not reconstructs(plan.loss)
+    loss_function, counts = choices.loss(plan.loss), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizers[0])
 
     def one(

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classlab.experiment import Choice
-from classlab.models.layers import layer_table
-from classlab.models.reconstruction import reachable
-from classlab.training import own
+from classlab.network.layer_table import layer_table
+from classlab.network.reconstruction import reachable
+from classlab.training import choices
 from classlab.training.task import reconstructs
 
 BATCH = 32
@@ -68,7 +68,7 @@ def _patterns(input_shape: tuple[int, int, int]) -> Tensor:
 def _loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice) -> tuple[Tensor, Tensor]:
     outputs = model(images)
     handed: dict[str, Any] = {"outputs": outputs, "targets": targets, "inputs": images, "clean": images}
-    return own.loss(loss)(**handed), outputs
+    return choices.loss(loss)(**handed), outputs
 
 
 def _first_loss(first: float, classes: int) -> Finding:

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from classlab.data.augment import bind
 from classlab.experiment import Experiment
-from classlab.training import own
-from classlab.training.cores import has_idle_core
-from classlab.training.device import Settings, isolated, sums
+from classlab.training import choices
 from classlab.training.evaluate import Evaluation, Images, evaluate
+from classlab.training.fast.cores import has_idle_core
+from classlab.training.fast.step import make_step
 from classlab.training.random import generator, number
-from classlab.training.step import make_step
+from classlab.training.settings import Settings, isolated, sums
 from classlab.training.task import reconstructs
 
 State = dict[str, Tensor]
@@ -55,8 +55,8 @@ def train(
     plan = experiment.training
     images = splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    schedule = own.schedule(plan.schedule)
-    optimizer = own.optimizer(plan.optimizer, model)
+    schedule = choices.schedule(plan.schedule)
+    optimizer = choices.optimizer(plan.optimizer, model)
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
     steps = plan.epochs * steps_per_epoch
@@ -163,7 +163,7 @@ def evaluate_split(
     drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
     loss = experiment.training.loss
     with isolated(settings):
-        return evaluate(model, images, own.loss(loss), reconstructs(loss), augmentations, drawn)
+        return evaluate(model, images, choices.loss(loss), reconstructs(loss), augmentations, drawn)
 
 
 def capture(weights: Mapping[str, Tensor], slots: Mapping[int, Mapping[str, Any]], past: Past) -> State:

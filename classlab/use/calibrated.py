@@ -8,7 +8,7 @@ from classlab.runs import store
 if TYPE_CHECKING:
     from torch import nn
 
-    from classlab.runs.run import Run
+    from classlab.runs.finished import Run
     from classlab.training.calibration import Calibration
 
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from classlab.data.reading import BadFile
+from classlab.data.bounded_files import BadFile
 from classlab.errors import UserError
-from classlab.use.reading import Picture, files_of, given, read
+from classlab.use.picture_file import Picture, files_of, given, read
 
 if TYPE_CHECKING:
     import pandas
     import torch
     from torch import nn
 
-    from classlab.runs.run import Run
+    from classlab.runs.finished import Run
     from classlab.training.calibration import Calibration
-    from classlab.use.digits import Found
+    from classlab.use.centring import Found
 
 Preparation = Literal["digits", "plain"]
 DIGIT_DATASETS = ("mnist", "digits")
@@ -246,7 +246,7 @@ class Reader:
 
     def _digit(self, name: str, picture: Picture) -> Prediction:
         """Answer by the reading of the picture that looks most like a digit to the network; variants of it vote."""
-        from classlab.use.digits import find_digits
+        from classlab.use.centring import find_digits
 
         best: tuple[float, list[np.ndarray], Found] | None = None
         pixels = picture.pixels.astype(np.float32)
@@ -276,7 +276,7 @@ class Reader:
         )
 
     def _variants(self, found: "Found") -> list[np.ndarray]:
-        from classlab.use.digits import FRAMES, VARIANTS, shrink
+        from classlab.use.centring import FRAMES, VARIANTS, shrink
 
         frame = FRAMES["digits" if self.dataset == "digits" else "mnist"]
         images = [shrink(found, self.shape[1], frame, variant) for variant in VARIANTS]

@@ -6,10 +6,11 @@ import pytest
 from cost import within
 from typer.testing import CliRunner
 
-from classlab.cli import doctor
+from classlab.cli import doctor_command
 from classlab.cli.main import app
 from classlab.errors import Refused
-from classlab.training import device, machine
+from classlab.training import settings
+from classlab.training.fast import machine
 
 MACHINE = machine.Machine(
     "cpu", "a processor", "2.13", 2, 200.0, 900.0, 47.0, 2.5, 40_000_000, 0.1, 2.0, "2026-11-21T08:00:00"
@@ -53,34 +54,34 @@ def test_without_a_home_the_line_of_datasets_says_so_and_the_others_stay(monkeyp
 def test_a_device_as_home_is_a_line_and_no_traceback(monkeypatch):
     monkeypatch.delenv("CLASSLAB_DATA", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"/dev/null/.cache/{name}")
-    assert doctor._datasets().text == "/dev/null/.cache/classlab/data cannot be written to"
-    assert "GB free for /dev/null/.cache" in doctor._disk().text
+    assert doctor_command._datasets().text == "/dev/null/.cache/classlab/data cannot be written to"
+    assert "GB free for /dev/null/.cache" in doctor_command._disk().text
 
 
 def test_a_missing_compiler_is_a_note_with_what_to_do(monkeypatch):
-    monkeypatch.setattr(device, "has_compiler", lambda: False)
-    line = doctor._compiler()
+    monkeypatch.setattr(settings, "has_compiler", lambda: False)
+    line = doctor_command._compiler()
     assert line.status == "note"
     assert line.todo == "install g++ or clang for them; nothing else needs it"
 
 
 def test_a_measurement_of_a_busy_machine_says_so():
     busy = machine.Machine(**{**vars(MACHINE), "load": 500.0})
-    assert doctor._speed(MACHINE).status == "ok"
-    assert doctor._speed(busy).status == "note"
-    assert "classlab doctor --measure when it is quiet" in doctor._speed(busy).todo
+    assert doctor_command._speed(MACHINE).status == "ok"
+    assert doctor_command._speed(busy).status == "note"
+    assert "classlab doctor --measure when it is quiet" in doctor_command._speed(busy).todo
 
 
 def test_bf16_that_is_slower_is_not_used(monkeypatch):
-    monkeypatch.setattr(device, "has_bf16", lambda name: True)
+    monkeypatch.setattr(settings, "has_bf16", lambda name: True)
     slow = machine.Machine(**{**vars(MACHINE), "conv_bf16_ratio": 0.5})
-    assert "and not used" in doctor._bf16(slow).text
-    assert "used for large steps" in doctor._bf16(MACHINE).text
+    assert "and not used" in doctor_command._bf16(slow).text
+    assert "used for large steps" in doctor_command._bf16(MACHINE).text
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    monkeypatch.setattr(device, "cores", lambda: 4)
-    assert doctor._threads(MACHINE).text == "2 from 40 million multiply-adds a step, below that one"
-    monkeypatch.setattr(device, "cores", lambda: 2)
-    assert "40 million multiply-adds a step (160 without convolutions), below" in doctor._threads(MACHINE).text
+    monkeypatch.setattr(settings, "cores", lambda: 4)
+    assert doctor_command._threads(MACHINE).text == "2 from 40 million multiply-adds a step, below that one"
+    monkeypatch.setattr(settings, "cores", lambda: 2)
+    assert "40 million multiply-adds a step (160 without convolutions), below" in doctor_command._threads(MACHINE).text
 
 
 def test_a_full_disk_is_a_problem_and_exit_1(monkeypatch):
@@ -93,8 +94,8 @@ def test_a_full_disk_is_a_problem_and_exit_1(monkeypatch):
 
 
 def test_a_missing_part_names_its_package(monkeypatch):
-    monkeypatch.setattr(doctor, "PARTS", ("numpy", "no-such-part-of-classlab"))
-    assert doctor._parts().todo == "pip install no-such-part-of-classlab"
+    monkeypatch.setattr(doctor_command, "PARTS", ("numpy", "no-such-part-of-classlab"))
+    assert doctor_command._parts().todo == "pip install no-such-part-of-classlab"
 
 
 @pytest.fixture

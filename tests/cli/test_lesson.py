@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from classlab.cli.main import app
 from classlab.errors import UserError
-from classlab.lesson import derivation, network
+from classlab.lesson import quantities, small_network
 
 
 def lesson(*arguments):
@@ -37,7 +37,7 @@ def test_the_workbook_has_a_sheet_per_rate_and_the_rows_asked_for(tmp_path):
 
 def test_the_walk_has_the_networks_numbers():
     found = json.loads(lesson("walk", "--like", "eva7-s4", "--epoch", 2, "--json").stdout)
-    expected = derivation.values(network.descend(network.build("eva7-s4"), 10.0, 2)[-1])
+    expected = quantities.values(small_network.descend(small_network.build("eva7-s4"), 10.0, 2)[-1])
     told = {one["result"]: one["value"] for one in found if one["kind"] != "update"}
     for name, value in told.items():
         if " by path " not in name:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from classlab import experiment as experiments
 from classlab.cli import main as shell
 from classlab.course import assign as courses
-from classlab.course import sheet
+from classlab.course import task_sheet
 from classlab.course.derive import derive
 from classlab.course.details import Details, details
 from classlab.course.rules import load
@@ -172,26 +172,26 @@ def pdf_text(file):
 def test_the_sheet_is_one_page_and_says_what_the_markdown_says():
     longest = max(TASKS.values(), key=lambda task: len(str(task.lines)) + len(str(task.contracts)))
     limits = {name: Contract(**fields) for name, fields in longest.contracts.items()}
-    content = sheet.content(NAME, RULES, longest, "0123456789", limits)
-    made = sheet.pdf(content)
-    assert made.startswith(b"%PDF") and made == sheet.pdf(content)
+    content = task_sheet.content(NAME, RULES, longest, "0123456789", limits)
+    made = task_sheet.pdf(content)
+    assert made.startswith(b"%PDF") and made == task_sheet.pdf(content)
     assert re.findall(rb"NPages>(\d+)<", made) == [b"1"]
-    text = sheet.markdown(content)
+    text = task_sheet.markdown(content)
     for line in content["lines"]:
         assert f"{line['why']} → **{line['means']}**" in text
     assert "    classlab run cnn.yaml --seed 0 --report" in text
 
 
 def test_a_long_sheet_is_set_smaller():
-    content = sheet.content(NAME, RULES, derive(RULES, OWN), "0123456789", {})
-    made = sheet.pdf({**content, "lines": content["lines"] * 4})
+    content = task_sheet.content(NAME, RULES, derive(RULES, OWN), "0123456789", {})
+    made = task_sheet.pdf({**content, "lines": content["lines"] * 4})
     assert re.findall(rb"NPages>(\d+)<", made) == [b"1"]
 
 
 def test_text_in_rules_is_text_on_the_sheet():
-    content = sheet.content(NAME, RULES, derive(RULES, OWN), "0123456789", {})
+    content = task_sheet.content(NAME, RULES, derive(RULES, OWN), "0123456789", {})
     nasty = '#read("/etc/passwd") $x$ *bold* _it_ @ref <label> `raw` \\ "quote"'
-    assert sheet.pdf({**content, "title": nasty, "about": nasty, "hand_in": [nasty]}).startswith(b"%PDF")
+    assert task_sheet.pdf({**content, "title": nasty, "about": nasty, "hand_in": [nasty]}).startswith(b"%PDF")
 
 
 def test_a_branch_that_gives_no_experiment_is_told_where_it_stands(tmp_path):

@@ -11,7 +11,7 @@ import torch
 from classlab import experiment, lookup
 from classlab.data.dataset import Dataset
 from classlab.data.expansion import expansion
-from classlab.data.prepare import prepare, statistics
+from classlab.data.loading import prepare, statistics
 from classlab.data.splits import split
 from classlab.errors import UserError
 
@@ -139,7 +139,7 @@ REPORT_4 = """
 import torch
 from classlab import experiment
 from classlab.data.expansion import expansion
-from classlab.data.prepare import prepare
+from classlab.data.loading import prepare
 plan = experiment.load("fashion-cnn").data
 dataset = prepare(plan)
 copies, pixels = expansion(plan.expansion, plan.expansion_seed), torch.from_numpy(dataset.images)

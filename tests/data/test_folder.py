@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 import classlab as cl
 from classlab import limits, lookup
+from classlab.data.loading import prepare
 from classlab.data.pictures import read_picture
-from classlab.data.prepare import prepare
 from classlab.errors import UserError
 from classlab.experiment import Data
 

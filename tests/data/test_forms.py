@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from classlab.data import cifar, idx
+from classlab.data.bounded_files import BadFile
 from classlab.data.dataset import digest
 from classlab.data.pickles import read_pickle
-from classlab.data.reading import BadFile
 
 read_cifar = functools.partial(cifar.read_folder, per_batch=forms.PER_BATCH)
 WRITERS = {

@@ -9,9 +9,9 @@ import pytest
 from cost import put_in_the_way, within
 from PIL import Image, ImageDraw
 
+from classlab.data.bounded_files import BadFile
 from classlab.data.pictures import files_below, read_picture
-from classlab.data.reading import BadFile
-from classlab.use.reading import read
+from classlab.use.picture_file import read
 
 READERS = {"a dataset's": lambda path: read_picture(path, (28, 28)), "a prediction's": lambda path: read(path).pixels}
 

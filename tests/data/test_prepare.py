@@ -8,7 +8,7 @@ import pytest
 from classlab import lookup
 from classlab.data import cache, fetch
 from classlab.data.dataset import Dataset
-from classlab.data.prepare import NOT_FETCHED, prepare
+from classlab.data.loading import NOT_FETCHED, prepare
 from classlab.errors import UserError
 from classlab.experiment import Data
 

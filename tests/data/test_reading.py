@@ -13,8 +13,8 @@ from cost import put_in_the_way, within
 
 from classlab import limits
 from classlab.data import cache, cifar, idx
+from classlab.data.bounded_files import BadFile, Gunzipped, at_home, find, npz_names, read_bytes, read_npz, read_tar
 from classlab.data.pickles import read_pickle
-from classlab.data.reading import BadFile, Gunzipped, at_home, find, npz_names, read_bytes, read_npz, read_tar
 from classlab.data.sources import npz
 
 MB = 1_000_000

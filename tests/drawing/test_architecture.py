@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from classlab.drawing import layers, written
-from classlab.drawing.architecture import architecture
+from classlab.drawing import layer_columns, written
 from classlab.drawing.blocks import Column, Table
+from classlab.drawing.network_diagram import architecture
 from classlab.drawing.palette import DARK, PAGE
 from classlab.models import convnet, era_s6
-from classlab.models.layers import layer_table
+from classlab.network.layer_table import layer_table
 
 
 class Odd(nn.Module):
@@ -61,7 +61,7 @@ def test_the_picture_has_a_block_for_each_layer_that_does_not_only_follow():
 
 
 def test_the_table_for_programs_reads_back():
-    rows = list(csv.DictReader(io.StringIO(written.csv_text(layers.for_programs(TABLES["lenet"])))))
+    rows = list(csv.DictReader(io.StringIO(written.csv_text(layer_columns.for_programs(TABLES["lenet"])))))
     assert sum(int(row["parameters"]) for row in rows) == 62_006
     assert rows[3] == {
         **{"name": "conv2", "kind": "Conv2d", "output_shape": "16x10x10", "kernel_height": "5", "kernel_width": "5"},
@@ -69,7 +69,7 @@ def test_the_table_for_programs_reads_back():
         **{"parameters": "2416", "multiply_adds": "240000", "field_height": "14", "field_width": "14"},
         **{"field_stride": "2", "field_global": "false"},
     }
-    odd = list(csv.DictReader(io.StringIO(written.csv_text(layers.for_programs(TABLES["odd"])))))[-1]
+    odd = list(csv.DictReader(io.StringIO(written.csv_text(layer_columns.for_programs(TABLES["odd"])))))[-1]
     assert (odd["kernel_height"], odd["kernel_width"], odd["field_height"], odd["field_width"]) == ("3", "1", "5", "3")
     assert odd["field_stride"] == "2x1"
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from classlab.drawing import charts, files
+from classlab.drawing import charts, figure_files
 from classlab.drawing.blocks import (
     Column,
     Document,
@@ -58,7 +58,7 @@ DOCUMENT = Document(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("files") / "new" / "figures"
-    written = files.write(DOCUMENT, folder)
+    written = figure_files.write(DOCUMENT, folder)
     assert sorted(written) == sorted(folder.iterdir())
     return folder
 
@@ -84,4 +84,4 @@ def test_tables_are_csv_and_latex_and_of_one_name_the_second_is_numbered(folder)
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"the folder .*file cannot be made: File exists"):
-        files.write(DOCUMENT, tmp_path / "file")
+        figure_files.write(DOCUMENT, tmp_path / "file")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classlab.drawing import answers, charts, codes, files, grids, notebook, page, paper, render, sheet, written
+from classlab.drawing import answers, cells, charts, codes, figure_files, grids, page, paper, render, sheet, written
 from classlab.drawing.blocks import (
     Code,
     Column,
@@ -81,10 +81,10 @@ def test_a_page_a_paper_a_notebook_and_files_are_made_of_any_text(kind, tmp_path
     assert not STEERING.search(html.split("<script>")[0])
     assert "<script>&amp;" not in html
     assert paper.document_pdf(made).startswith(b"%PDF-")
-    for data, metadata in notebook.bundles(made.sections[0].blocks):
+    for data, metadata in cells.bundles(made.sections[0].blocks):
         assert not STEERING.search("".join(text for key, text in data.items() if key.startswith("text")))
         assert not STEERING.search(str(metadata))
-    for file in files.write(made, tmp_path / "figures"):
+    for file in figure_files.write(made, tmp_path / "figures"):
         if file.suffix in {".svg", ".csv", ".tex"}:
             assert not STEERING.search(file.read_text()), file
 
@@ -144,6 +144,6 @@ def test_a_chart_and_figures_are_written_through_no_link_and_the_old_file_stays(
         render.save(charts.loss(HISTORY), place)
     figure = Figures((Figure("loss", "", "", partial(charts.loss, HISTORY)),))
     with pytest.raises(UserError, match=r"loss.svg is (a link|there and is not a regular file)"):
-        files.write(Document("t", "", (Section("s", (figure,)),)), tmp_path)
+        figure_files.write(Document("t", "", (Section("s", (figure,)),)), tmp_path)
     assert outside.read_text() == "kept"
     assert not list(tmp_path.glob("*.part"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import openpyxl
 from openpyxl.utils import get_column_letter
 
-from classlab.lesson import derivation, network
+from classlab.lesson import quantities, small_network
 
 WEIGHTS = {f"w{n}": w for n, w in enumerate((0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55), 1)}
 
@@ -211,9 +211,9 @@ def filled(layout, template, index):
 
 
 def values(layout):
-    """Return the numbers of the table, row by row, from lesson/network.py."""
-    net = network.build(targets=[layout.targets])
-    rows = [derivation.values(epoch) for epoch in network.descend(net, layout.rate, layout.rows)]
+    """Return the numbers of the table, row by row, from lesson/small_network.py."""
+    net = small_network.build(targets=[layout.targets])
+    rows = [quantities.values(epoch) for epoch in small_network.descend(net, layout.rate, layout.rows)]
     return [{"epoch": index + 1, **row} for index, row in enumerate(rows)]
 
 

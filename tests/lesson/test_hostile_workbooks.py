@@ -23,7 +23,7 @@ from openpyxl.utils import get_column_letter
 from classlab import limits
 from classlab.errors import UserError
 from classlab.lesson import book as books
-from classlab.lesson import check, network, recognise, tables, workbook, xlsx
+from classlab.lesson import book_tables, checker, recognise, small_network, written_workbook, xlsx
 from classlab.lesson.formula import Address
 from classlab.lesson.meter import Meter
 from classlab.lesson.reading import Missing, held
@@ -37,7 +37,7 @@ def sentence(file, seconds=2.0):
     """The refusal of a workbook; it comes at once."""
     start = time.process_time()
     with pytest.raises(UserError) as caught:
-        check.check(file)
+        checker.check(file)
     assert time.process_time() - start < seconds
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -46,8 +46,8 @@ def sentence(file, seconds=2.0):
 def checked(file, seconds=5.0):
     """The check of a workbook, within the time that any workbook may take."""
     start = time.process_time()
-    found = check.check(file)
-    json.dumps(check.as_json(found))
+    found = checker.check(file)
+    json.dumps(checker.as_json(found))
     assert time.process_time() - start < seconds
     return found
 
@@ -250,7 +250,7 @@ def test_formulas_over_giant_ranges_are_read_cell_by_cell(tmp_path):
 
 def test_the_reader_reads_what_another_reader_reads(tmp_path):
     files = [layouts.write(layout, tmp_path / f"{name}.xlsx") for name, layout in layouts.LAYOUTS.items()]
-    workbook.write(network.build(), [0.5, 0.1], 20, tmp_path / "own.xlsx")
+    written_workbook.write(small_network.build(), [0.5, 0.1], 20, tmp_path / "own.xlsx")
     for file in [*files, tmp_path / "own.xlsx"]:
         found, other = xlsx.read(file), openpyxl.load_workbook(file)
         stored = openpyxl.load_workbook(file, data_only=True)
@@ -317,7 +317,7 @@ def shared(text):
 def test_a_workbook_as_other_programs_write_it_is_read(how, tmp_path):
     file = tmp_path / "a.xlsx"
     if how in ("prefixes", "inline texts"):  # whose workbook has texts that are shared
-        workbook.write(network.build(), [0.5], 12, file)
+        written_workbook.write(small_network.build(), [0.5], 12, file)
     else:
         layouts.write(layouts.Layout(**{**vars(layouts.ERA), "rows": 14}), file)
     before = checked(file)
@@ -448,8 +448,8 @@ def test_cells_found_right_all_at_once_are_those_found_right_one_by_one(seed, tm
         content = random.choice([None, 0.5, "text", 1e308, "=1/0", "={h1}*1", 0.123456])
         planted[random.choice(layout.order), random.randrange(layout.rows)] = content
     book = books.read(layouts.write(layout, tmp_path / "a.xlsx", planted))
-    (found,) = tables.find(book)
-    read = recognise.read(book, found, held(book, found), tables.rates(book, found), [], Meter(10**9))
+    (found,) = book_tables.find(book)
+    read = recognise.read(book, found, held(book, found), book_tables.rates(book, found), [], Meter(10**9))
     at_once = right_cells(read)
     assert sum(map(np.sum, at_once.values())) > 20
     missed = 0
@@ -474,7 +474,7 @@ def good_workbooks(folder):
     found = [raw.read(layouts.write(layout, folder / "a.xlsx")) for layout in small]
     found += [raw.read(layouts.write(layouts.numbers_only(layout, 4), folder / "a.xlsx")) for layout in small]
     for options in ({}, {"sizes": (3, 4, 2), "biases": True}, {"output": "softmax"}):
-        workbook.write(network.build(**options), [0.5], 4, folder / "a.xlsx")
+        written_workbook.write(small_network.build(**options), [0.5], 4, folder / "a.xlsx")
         found.append(raw.read(folder / "a.xlsx"))
     return found
 

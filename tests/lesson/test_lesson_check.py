@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from classlab.errors import UserError
 from classlab.lesson import book as books
-from classlab.lesson import check, derivation, headers, network, workbook
+from classlab.lesson import checker, headers, quantities, small_network, written_workbook
 
 ROW = 6
 SHORT = {name: dataclasses.replace(layout, rows=12) for name, layout in layouts.LAYOUTS.items()}
@@ -37,7 +37,7 @@ def test_right_workbooks_of_three_layouts_pass(name, form, tmp_path):
     layout = layouts.LAYOUTS[name]
     if form != "formulas":
         layout = layouts.numbers_only(layout, {"six digits": 6, "four digits": 4}.get(form))
-    found = check.check(layouts.write(layout, tmp_path / "a.xlsx"))
+    found = checker.check(layouts.write(layout, tmp_path / "a.xlsx"))
     (table,) = found.tables
     assert found.right, wrong(found)
     assert (table.network, table.rows, table.like) == ("2-2-2", layout.rows, "eva7-s4")
@@ -48,15 +48,15 @@ def test_right_workbooks_of_three_layouts_pass(name, form, tmp_path):
 
 def test_our_own_workbook_passes_with_and_without_stored_values(tmp_path):
     file = tmp_path / "own.xlsx"
-    workbook.write(network.build(), (2.0, 0.1), 68, file)
-    found = check.check(file)
+    written_workbook.write(small_network.build(), (2.0, 0.1), 68, file)
+    found = checker.check(file)
     assert found.right
     assert [(table.sheet, table.rows, table.like) for table in found.tables] == [
         ("LR 2.0", 68, "era-s6"),
         ("LR 0.1", 68, "era-s6"),
     ]
     openpyxl.load_workbook(file).save(file)  # drops every stored value
-    assert check.check(file).right
+    assert checker.check(file).right
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_our_own_workbook_passes_with_and_without_stored_values(tmp_path):
     ],
 )
 def test_other_networks_are_recognised(options, told, tmp_path):
-    net = network.build(**options)
-    workbook.write(net, [0.5], 6, tmp_path / "a.xlsx")
-    found = check.check(tmp_path / "a.xlsx")
+    net = small_network.build(**options)
+    written_workbook.write(net, [0.5], 6, tmp_path / "a.xlsx")
+    found = checker.check(tmp_path / "a.xlsx")
     assert found.right, wrong(found)
     assert found.tables[0].settings.startswith(told)
     assert found.tables[0].network == "-".join(map(str, net.sizes))
@@ -172,7 +172,7 @@ def variant(name, tmp_path):
     ],
 )
 def test_right_workbooks_as_found_in_practice_pass(name, tmp_path):
-    found = check.check(variant(name, tmp_path))
+    found = checker.check(variant(name, tmp_path))
     assert found.right, wrong(found)
     assert found.tables[0].learning_rate == 0.5
     assert not [column for column in found.tables[0].columns if column.verdict == "unchecked"]
@@ -195,7 +195,7 @@ def side_by_side(tables, file):
 
 def test_several_tables_on_a_sheet_each_have_their_own_rate(tmp_path):
     tables = [(10, 1, 2.0, {}), (10, 36, 1.0, {}), (40, 1, 0.1, {})]
-    found = check.check(side_by_side(tables, tmp_path / "a.xlsx"))
+    found = checker.check(side_by_side(tables, tmp_path / "a.xlsx"))
     assert found.right
     assert sorted(table.learning_rate for table in found.tables) == [0.1, 1.0, 2.0]
     assert not [remark for table in found.tables for remark in table.remarks]
@@ -205,7 +205,7 @@ def test_updates_by_the_rate_of_the_table_beside_are_wrong(tmp_path):
     neighbours = {
         (f"w{n}", row): f"={{^w{n}}}-$AL$8*{{^∂E/∂w{n}}}" for n in range(1, 9) for row in range(1, SHORT["era"].rows)
     }
-    found = check.check(side_by_side([(10, 1, 2.0, neighbours), (10, 36, 1.0, {})], tmp_path / "a.xlsx"))
+    found = checker.check(side_by_side([(10, 1, 2.0, neighbours), (10, 36, 1.0, {})], tmp_path / "a.xlsx"))
     assert [table.right for table in found.tables] == [False, True]
     assert [table.learning_rate_cell for table in found.tables] == ["C8", "AL8"]
     assert set(wrong(found)) == set(layouts.WEIGHTS)
@@ -217,7 +217,7 @@ def test_a_rate_that_stands_farther_away_than_another_is_a_remark(tmp_path):
     book = openpyxl.load_workbook(layouts.write(SHORT["era"], tmp_path / "a.xlsx"))
     book.active["B30"].value, book.active["C30"].value = "η =", 0.1
     book.save(tmp_path / "a.xlsx")
-    found = check.check(tmp_path / "a.xlsx")
+    found = checker.check(tmp_path / "a.xlsx")
     assert found.right
     assert found.tables[0].remarks == ["the updates follow η = 0.5; nearer to the table stands 0.1 (C30)"]
 
@@ -226,13 +226,13 @@ def test_a_rate_that_stands_farther_away_than_another_is_a_remark(tmp_path):
 def test_a_table_whose_numbers_are_texts_with_a_comma_is_read(count, tmp_path):
     rows = rounded(epochs(count), ROUNDED["4 decimals"])
     rows = [{name: f"{number:g}".replace(".", ",") for name, number in row.items()} for row in rows]
-    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    found = checker.check(table_of(rows, tmp_path / "a.xlsx"))
     assert found.right, wrong(found)
     assert found.tables[0].remarks == [
         f"A4 holds its number as text, and so do {count * len(rows[0]) - 1:,} more cells"
     ]
     rows[1]["a_h1"] = "0,6"
-    assert list(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == ["a_h1"]
+    assert list(wrong(checker.check(table_of(rows, tmp_path / "a.xlsx")))) == ["a_h1"]
 
 
 # Planted slips
@@ -244,7 +244,7 @@ def test_planted_slips_are_found_at_their_cells_and_named_and_no_right_cell_is_b
     slips = {row: slip for row, (_, slip) in enumerate((one for one in PLANTED if one[0] == name), 3)}
     layout = dataclasses.replace(layouts.LAYOUTS[name], rows=len(slips) + 5)
     planted = {(slip.name, row): slip.formula(layout) for row, slip in slips.items()}
-    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+    found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
     findings = {finding.cell: finding for column in found.values() for finding in column.findings}
     assert set(findings) == {layout.address(slip.name, row) for row, slip in slips.items()}
     for row, slip in slips.items():
@@ -267,7 +267,7 @@ def test_a_slip_filled_down_a_whole_column_is_found_in_its_first_row(name, tmp_p
         first = 2 if "^^" in formula else 1 if "{^" in formula else 0
         rows = range(first, layout.rows - 1)
         file = layouts.write(layout, tmp_path / "a.xlsx", {(slip.name, row): formula for row in rows})
-        found = wrong(check.check(file))
+        found = wrong(checker.check(file))
         assert list(found) == [slip.name]
         assert found[slip.name].findings[0].cell == layout.address(slip.name, first)
         assert found[slip.name].wrong_cells == len(rows)
@@ -291,7 +291,7 @@ def test_typed_numbers_gaps_and_errors_are_found_where_they_are(name, tmp_path):
         if isinstance(content, str) and "nowhere" in content:
             planted = {key: content.replace("{nowhere}", "$XX$1")}
             words = "refers to XX1, which is empty"
-        found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+        found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
         assert list(found) == [key[0]], (planted, found)
         finding = found[key[0]].findings[0]
         assert finding.cell == layout.address(*key)
@@ -313,7 +313,7 @@ def test_in_a_workbook_of_plain_numbers_only_the_wrong_number_is_blamed(name, tm
         ({("w7", ROW): rows[ROW - 1]["w7"]}, "repeats the number of the row above"),
         (swapped, "multiplies by a_h2"),
     ]:
-        found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
+        found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", planted)))
         (blamed,) = {key[0] for key in planted}
         assert list(found) == [blamed], (planted, found)
         assert words in found[blamed].findings[0].slip
@@ -348,7 +348,7 @@ def test_a_slip_made_alike_in_every_gradient_is_blamed_on_the_gradients(name, ol
     layout = SHORT[name]
     formulas = {k: re.sub(old, new, v, count=9) if k.startswith("∂") else v for k, v in layout.formulas.items()}
     file = layouts.write(dataclasses.replace(layout, formulas=formulas), tmp_path / "a.xlsx")
-    found = check.check(file if form == "formulas" else as_numbers(file))
+    found = checker.check(file if form == "formulas" else as_numbers(file))
     assert found.tables[0].settings == "sigmoid hidden, sigmoid output, ½ squared error, no biases"
     assert set(wrong(found)) == set(blamed)
     for column, told in words.items():
@@ -357,7 +357,7 @@ def test_a_slip_made_alike_in_every_gradient_is_blamed_on_the_gradients(name, ol
 
 def test_the_slope_of_the_sigmoid_under_tanh_is_blamed_on_the_gradients(tmp_path):
     formulas = SHORT["era"].formulas | {f"a_h{j}": f"TANH({{h{j}}})" for j in (1, 2)}
-    found = check.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
+    found = checker.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
     assert found.tables[0].settings.startswith("tanh hidden")
     assert set(wrong(found)) == set(layouts.GRADIENTS[:4])
     assert "has a_h1·(1 − a_h1) where 1 − a_h1², the slope of tanh, belongs" in wrong(found)["∂E/∂w1"].findings[0].slip
@@ -365,7 +365,7 @@ def test_the_slope_of_the_sigmoid_under_tanh_is_blamed_on_the_gradients(tmp_path
 
 def test_a_half_forgotten_in_both_errors_is_blamed_on_them(tmp_path):
     formulas = {k: v.replace("0.5*", "") for k, v in SHORT["era"].formulas.items()}
-    found = check.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
+    found = checker.check(layouts.write(dataclasses.replace(SHORT["era"], formulas=formulas), tmp_path / "a.xlsx"))
     assert set(wrong(found)) == {"E1", "E2"}
 
 
@@ -382,7 +382,10 @@ def table_of(rows, file):
 
 def epochs(count, **options):
     """The rows of the second report's network, or of one with other options, at the rate 0.5."""
-    return [derivation.values(epoch) for epoch in network.descend(network.build("eva7-s4", **options), 0.5, count)]
+    return [
+        quantities.values(epoch)
+        for epoch in small_network.descend(small_network.build("eva7-s4", **options), 0.5, count)
+    ]
 
 
 @pytest.mark.parametrize("absent", ["a_h", "E", "∂E", "h"])
@@ -392,7 +395,7 @@ def test_settings_are_recognised_from_other_columns_where_their_own_are_absent(o
         {name: number for name, number in row.items() if not re.fullmatch(f"{absent}(_tot|/∂w)?\\d*", name)}
         for row in epochs(8, **options)
     ]
-    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    found = checker.check(table_of(rows, tmp_path / "a.xlsx"))
     assert found.right, wrong(found)
     assert found.tables[0].settings.startswith(options.get("hidden", "sigmoid"))
     assert ("cross-entropy" in found.tables[0].settings) == ("loss" in options)
@@ -422,7 +425,7 @@ ROUNDED = {
 @pytest.mark.parametrize("how", ROUNDED)
 def test_rounded_numbers_pass_in_short_tables_too(how, count, tmp_path):
     """With 3 decimals the gradients of w1 … w4, about 0.0003, are 0.000 throughout."""
-    found = check.check(table_of(rounded(epochs(count), ROUNDED[how]), tmp_path / "a.xlsx"))
+    found = checker.check(table_of(rounded(epochs(count), ROUNDED[how]), tmp_path / "a.xlsx"))
     assert found.right, wrong(found)
 
 
@@ -431,7 +434,7 @@ def test_rounded_numbers_pass_in_short_tables_too(how, count, tmp_path):
 def test_a_wrong_number_among_rounded_ones_is_found_in_a_table_of_two_rows(name, how, tmp_path):
     rows = rounded(epochs(2), ROUNDED[how])
     rows[1][name] = ROUNDED[how](rows[1][name] + 0.02)
-    assert list(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == [name]
+    assert list(wrong(checker.check(table_of(rows, tmp_path / "a.xlsx")))) == [name]
 
 
 @pytest.mark.parametrize("count", [2, 60])
@@ -452,24 +455,24 @@ def test_what_pytorch_computes_in_32_bits_passes(count, tmp_path):
             row |= {f"{name}{index}": number for index, number in enumerate(numbers, 1)}
         rows.append(row)
         weights = [(weight - 0.5 * weight.grad).detach() for weight in (below, above)]
-    found = check.check(table_of(rows, tmp_path / "a.xlsx"))
+    found = checker.check(table_of(rows, tmp_path / "a.xlsx"))
     assert found.right, wrong(found)
     rows[1]["a_h2"] += 1e-5
-    assert set(wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))) == {"a_h2"}
+    assert set(wrong(checker.check(table_of(rows, tmp_path / "a.xlsx")))) == {"a_h2"}
 
 
 def test_a_learning_rate_in_a_column_of_its_own_is_taken_as_it_is_typed(tmp_path):
     """Not as if 0.5 could be 0.45: an update by another rate is wrong."""
     rows = [{**row, "η": 0.5} for row in epochs(8)]
-    assert check.check(table_of(rows, tmp_path / "a.xlsx")).right
+    assert checker.check(table_of(rows, tmp_path / "a.xlsx")).right
     rows[4]["w5"] = rows[3]["w5"] - 0.47 * rows[3]["∂E/∂w5"]
-    assert "w5" in wrong(check.check(table_of(rows, tmp_path / "a.xlsx")))
+    assert "w5" in wrong(checker.check(table_of(rows, tmp_path / "a.xlsx")))
 
 
 def test_a_reference_that_moved_with_the_row_is_named(tmp_path):
     layout = SHORT["era"]
     moved = {("w3", row): f"={{^w3}}-C{row + 1}*{{^∂E/∂w3}}" for row in range(1, layout.rows)}
-    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", moved)))
+    found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", moved)))
     assert list(found) == ["w3"]
     assert found["w3"].findings[0].slip == (
         "G38 takes η from C3, which is empty, because the reference is not fixed and moved with the row; "
@@ -480,7 +483,7 @@ def test_a_reference_that_moved_with_the_row_is_named(tmp_path):
 def test_a_rate_typed_into_the_updates_is_held_against_the_one_on_the_sheet(tmp_path):
     layout = SHORT["era"]
     typed = {(f"w{n}", row): f"={{^w{n}}}-0.8*{{^∂E/∂w{n}}}" for n in range(1, 9) for row in range(1, layout.rows)}
-    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", typed)))
+    found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", typed)))
     assert set(found) == set(layouts.WEIGHTS)
     assert found["w1"].findings[0].slip == "E37 has 0.8 where η = 0.5 (C2) belongs"
 
@@ -488,10 +491,10 @@ def test_a_rate_typed_into_the_updates_is_held_against_the_one_on_the_sheet(tmp_
 def test_a_series_filled_down_and_a_changed_target_are_found(tmp_path):
     layout = SHORT["era"]
     series = {("i1", row): round(0.05 + 0.01 * row, 2) for row in range(layout.rows)}
-    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", series)))
+    found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", series)))
     assert list(found) == ["i1"]
     assert found["i1"].findings[0].slip == "C37 holds 0.06 where 0.05 belongs: a series was filled down"
-    found = wrong(check.check(layouts.write(layout, tmp_path / "a.xlsx", {("t1", ROW): 0.02})))
+    found = wrong(checker.check(layouts.write(layout, tmp_path / "a.xlsx", {("t1", ROW): 0.02})))
     assert list(found) == ["t1"]
 
 
@@ -501,14 +504,14 @@ def test_a_sheet_that_starts_from_other_weights_than_all_others_is_wrong(tmp_pat
         layout = dataclasses.replace(SHORT["era"], rate=rate, sheet=f"LR {rate}")
         planted = {("w2", 0): 0.02} if rate == 1.0 else None
         layouts.write(layout, tmp_path / "a.xlsx", planted, book)
-    found = check.check(tmp_path / "a.xlsx")
+    found = checker.check(tmp_path / "a.xlsx")
     assert [table.right for table in found.tables] == [True, False, True]
     assert wrong(found)["w2"].findings[0].slip == "F36 starts at 0.02 where all other sheets start at 0.2"
 
 
 def test_what_is_right_only_by_chance_is_a_remark(tmp_path):
     layout = dataclasses.replace(SHORT["era"], targets=(0.5, 0.5))
-    found = check.check(layouts.write(layout, tmp_path / "a.xlsx", {("E2", ROW): "=0.5*({t1}-{a_o2})^2"}))
+    found = checker.check(layouts.write(layout, tmp_path / "a.xlsx", {("E2", ROW): "=0.5*({t1}-{a_o2})^2"}))
     assert found.right
     assert found.tables[0].remarks == [
         "V42 uses t1 (column A) where t2 (column B) belongs; the number is right only because both are equal here"
@@ -519,10 +522,10 @@ def test_stale_values_and_typed_but_right_numbers_are_remarks(tmp_path):
     file = tmp_path / "a.xlsx"
     layout = SHORT["era"]
     right = layouts.values(layout)[ROW]["h1"]
-    found = check.check(layouts.write(layout, file, {("h1", ROW): right}))
+    found = checker.check(layouts.write(layout, file, {("h1", ROW): right}))
     assert found.right
     assert found.tables[0].remarks == ["I42 holds a number typed over its formula (h1); the number is right"]
-    workbook.write(network.build(), [0.5], 5, file)
+    written_workbook.write(small_network.build(), [0.5], 5, file)
     with zipfile.ZipFile(file) as archive:
         text = {name: archive.read(name) for name in archive.namelist()}
     sheet = "xl/worksheets/sheet1.xml"
@@ -531,7 +534,7 @@ def test_stale_values_and_typed_but_right_numbers_are_remarks(tmp_path):
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in text.items():
             archive.writestr(name, content)
-    found = check.check(file)
+    found = checker.check(file)
     assert found.right
     assert found.tables[0].remarks == ["1 cells, first J37, store other values than their formulas give; recalculate"]
 
@@ -539,7 +542,7 @@ def test_stale_values_and_typed_but_right_numbers_are_remarks(tmp_path):
 def test_the_check_as_json_round_trips(tmp_path):
     layout = SHORT["eva"]
     file = layouts.write(layout, tmp_path / "a.xlsx", {("h1", ROW): 0.5})
-    document = json.loads(json.dumps(check.as_json(check.check(file))))
+    document = json.loads(json.dumps(checker.as_json(checker.check(file))))
     assert document["right"] is False
     (table,) = document["tables"]
     blamed = [column for column in table["columns"] if column["verdict"] == "wrong"]
@@ -587,7 +590,7 @@ def test_any_header_is_read_without_a_fault(text):
 
 def sentence(file):
     with pytest.raises(UserError) as caught:
-        check.check(file)
+        checker.check(file)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -637,7 +640,7 @@ def test_a_far_away_cell_costs_nothing(tmp_path):
     book.active["XFD1048576"].value = "=1+1"
     book.active["XFC1"].value = '=WEBSERVICE("http://example.org")'
     book.save(file)
-    assert check.check(file).right
+    assert checker.check(file).right
 
 
 def test_columns_that_make_no_network_are_told(tmp_path):
@@ -677,6 +680,6 @@ def test_whatever_stands_in_a_workbook_the_check_answers(seed, tmp_path):
             book.active.cell(row, column).value = random.choice(CLUTTER)
         book.save(file)
         try:
-            json.dumps(check.as_json(check.check(file)))
+            json.dumps(checker.as_json(checker.check(file)))
         except UserError as told:
             assert "\n" not in str(told)

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from classlab.cli.main import app
 from classlab.errors import UserError
-from classlab.lesson import network, page, workbook
+from classlab.lesson import small_network, walk_page, written_workbook
 
-WRITERS = {"a.xlsx": workbook.write, "a.html": page.write}
+WRITERS = {"a.xlsx": written_workbook.write, "a.html": walk_page.write}
 
 
 def lesson(*arguments):
@@ -69,7 +69,7 @@ def test_what_a_workbook_holds_is_printed_as_it_is(title, tmp_path):
 @pytest.mark.parametrize("call", ["fsync", "open", "replace"])
 def test_on_a_full_disk_the_old_file_is_kept(name, call, tmp_path, monkeypatch):
     file = tmp_path / name
-    WRITERS[name](network.build(), [1.0], 3, file)
+    WRITERS[name](small_network.build(), [1.0], 3, file)
     before = file.read_bytes()
 
     def full(*_, **__):
@@ -77,7 +77,7 @@ def test_on_a_full_disk_the_old_file_is_kept(name, call, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, call, full)
     with pytest.raises(UserError) as caught:
-        WRITERS[name](network.build(), [2.0], 3, file)
+        WRITERS[name](small_network.build(), [2.0], 3, file)
     monkeypatch.undo()
     assert str(caught.value) == f"{file} cannot be written: No space left on device"
     assert file.read_bytes() == before
@@ -99,7 +99,7 @@ def test_nothing_is_written_through_links_or_over_what_is_no_file(name, tmp_path
         (tmp_path / f"a\x00{name}", "cannot be written"),
     ]:
         with pytest.raises(UserError) as caught:
-            WRITERS[name](network.build(), [1.0], 3, file)
+            WRITERS[name](small_network.build(), [1.0], 3, file)
         assert words in str(caught.value)
         assert "\n" not in str(caught.value)
     assert kept.read_text() == "kept"
@@ -108,12 +108,12 @@ def test_nothing_is_written_through_links_or_over_what_is_no_file(name, tmp_path
 
 def test_a_workbook_can_be_written_over_again(tmp_path):
     for rate in (1.0, 2.0):
-        workbook.write(network.build(), [rate], 3, tmp_path / "a.xlsx")
+        written_workbook.write(small_network.build(), [rate], 3, tmp_path / "a.xlsx")
     assert openpyxl.load_workbook(tmp_path / "a.xlsx").sheetnames == ["LR 2.0", "Graphs"]
 
 
 def test_a_very_large_or_small_rate_makes_a_name_that_a_sheet_can_have(tmp_path):
-    workbook.write(network.build(), [1e-300, 1e25, 1e15], 2, tmp_path / "a.xlsx")
+    written_workbook.write(small_network.build(), [1e-300, 1e25, 1e15], 2, tmp_path / "a.xlsx")
     names = openpyxl.load_workbook(tmp_path / "a.xlsx").sheetnames
     assert names == ["LR 1e-300", "LR 1e+25", "LR 1000000000000000.0", "Graphs"]
 

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from classlab.errors import UserError
-from classlab.lesson import derivation, network
+from classlab.lesson import quantities, small_network
 from classlab.lesson.expression import evaluate_by_name
 
 
 def generated(seed):
     """A network of random sizes, options, parameters and examples."""
     generator = np.random.default_rng(seed)
-    hidden = network.HIDDEN[seed % 3]
-    output = network.OUTPUTS[seed // 3 % 2]
-    loss = network.LOSSES[seed // 6 % 2]
+    hidden = small_network.HIDDEN[seed % 3]
+    output = small_network.OUTPUTS[seed // 3 % 2]
+    loss = small_network.LOSSES[seed // 6 % 2]
     layers = int(generator.integers(2, 5))
     sizes = tuple(int(size) for size in generator.integers(1, 5, layers))
     examples = int(generator.integers(1, 4))
@@ -26,7 +26,7 @@ def generated(seed):
     targets = generator.uniform(0, 1, (examples, sizes[-1]))
     if seed % 5 == 0:
         targets = np.eye(sizes[-1])[generator.integers(0, sizes[-1], examples)]
-    return network.build(
+    return small_network.build(
         sizes=sizes,
         inputs=generator.normal(0, 1, (examples, sizes[0])).tolist(),
         targets=targets.tolist(),
@@ -63,8 +63,8 @@ def by_autograd(net):
 def test_hand_written_gradients_equal_autograd(first):
     for seed in range(first, first + 50):
         net = generated(seed)
-        passed = network.forward(net)
-        slopes = network.gradients(net, passed)
+        passed = small_network.forward(net)
+        slopes = small_network.gradients(net, passed)
         error, expected = by_autograd(net)
         assert passed.total == pytest.approx(error, rel=1e-12, abs=1e-12), seed
         found = [*slopes.weights, *(slopes.biases or ())]
@@ -75,40 +75,40 @@ def test_hand_written_gradients_equal_autograd(first):
 @pytest.mark.parametrize("first", range(0, 60, 20))
 def test_the_derivations_formulas_give_the_networks_numbers(first):
     for seed in range(first, first + 20):
-        row, following = network.descend(generated(seed), 0.3, 2)
-        shape = derivation.shape_of(row.network)
-        expected, after = derivation.values(row), derivation.values(following)
+        row, following = small_network.descend(generated(seed), 0.3, 2)
+        shape = quantities.shape_of(row.network)
+        expected, after = quantities.values(row), quantities.values(following)
         found = {}
-        for name, quantity in derivation.quantities(shape).items():
+        for name, quantity in quantities.quantities(shape).items():
             given = quantity.expression is None
             found[name] = expected[name] if given else evaluate_by_name(quantity.expression, found)
             assert found[name] == pytest.approx(expected[name], rel=1e-12, abs=1e-12), (seed, name)
-        for name in derivation.parameters(shape):
-            stepped = evaluate_by_name(derivation.update(name), {**found, derivation.RATE: 0.3})
+        for name in quantities.parameters(shape):
+            stepped = evaluate_by_name(quantities.update(name), {**found, quantities.RATE: 0.3})
             assert stepped == pytest.approx(after[name], rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_paths_of_the_walk_sum_to_the_gradient(seed):
-    row = network.descend(generated(seed * 7), 0.3, 1)[0]
-    shape = derivation.shape_of(row.network)
-    known = derivation.values(row)
-    steps = derivation.walk(shape)
-    found = derivation.path_values(steps, known)
+    row = small_network.descend(generated(seed * 7), 0.3, 1)[0]
+    shape = quantities.shape_of(row.network)
+    known = quantities.values(row)
+    steps = quantities.walk(shape)
+    found = quantities.path_values(steps, known)
     for step in steps:
         if step.kind != "update":
             assert evaluate_by_name(step.expression, found) == pytest.approx(found[step.result], rel=1e-11, abs=1e-12)
-    assert {step.result for step in steps} >= {f"∂E/∂{name}" for name in derivation.parameters(shape)}
+    assert {step.result for step in steps} >= {f"∂E/∂{name}" for name in quantities.parameters(shape)}
 
 
 def test_the_columns_are_those_of_the_reports():
     names = "t1 t2 i1 i2 w1 w2 w3 w4 h1 a_h1 h2 a_h2 w5 w6 w7 w8 o1 a_o1 o2 a_o2 E1 E2 E_tot"
     gradients = [f"∂E/∂w{number}" for number in range(1, 9)]
-    assert list(derivation.quantities(derivation.Shape())) == names.split() + gradients
+    assert list(quantities.quantities(quantities.Shape())) == names.split() + gradients
 
 
 def test_two_paths_lead_to_a_weight_of_the_first_layer_and_one_to_a_weight_of_the_second():
-    steps = derivation.walk(derivation.Shape())
+    steps = quantities.walk(quantities.Shape())
     to_w1 = [step for step in steps if step.kind == "path" and step.result.startswith("∂E/∂w1 ")]
     assert [[factor.label for factor in step.factors] for step in to_w1] == [
         ["∂E1/∂a_o1", "∂a_o1/∂o1", "∂o1/∂a_h1", "∂a_h1/∂h1", "∂h1/∂w1"],
@@ -137,21 +137,21 @@ def by_hand(targets, rate, epochs):
     return losses
 
 
-@pytest.mark.parametrize("like", network.LIKE)
+@pytest.mark.parametrize("like", small_network.LIKE)
 def test_the_losses_of_both_reports_follow_from_their_numbers(like):
-    wanted = network.settings(like)
+    wanted = small_network.settings(like)
     for rate in wanted["learning_rates"]:
-        rows = network.descend(network.build(like), rate, wanted["epochs"])
+        rows = small_network.descend(small_network.build(like), rate, wanted["epochs"])
         losses = [row.forward.total for row in rows]
         assert losses == pytest.approx(by_hand(wanted["targets"], rate, wanted["epochs"]), rel=1e-12)
 
 
 def test_the_reports_settings():
-    assert network.settings("era-s6")["learning_rates"] == (2.0, 1.0, 0.8, 0.5, 0.2, 0.1)
-    assert network.settings("era-s6")["epochs"] == 68
-    assert network.settings("eva7-s4")["learning_rates"][0] == 10.0
-    assert network.forward(network.build("era-s6")).total == pytest.approx(0.014181377937891659, rel=1e-14)
-    assert network.forward(network.build("eva7-s4")).total == pytest.approx(0.24251985734837728, rel=1e-14)
+    assert small_network.settings("era-s6")["learning_rates"] == (2.0, 1.0, 0.8, 0.5, 0.2, 0.1)
+    assert small_network.settings("era-s6")["epochs"] == 68
+    assert small_network.settings("eva7-s4")["learning_rates"][0] == 10.0
+    assert small_network.forward(small_network.build("era-s6")).total == pytest.approx(0.014181377937891659, rel=1e-14)
+    assert small_network.forward(small_network.build("eva7-s4")).total == pytest.approx(0.24251985734837728, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -170,18 +170,20 @@ def test_the_reports_settings():
 )
 def test_mistakes_are_told_in_a_sentence(arguments, sentence):
     with pytest.raises(UserError) as caught:
-        network.build(**arguments)
+        small_network.build(**arguments)
     assert str(caught.value).startswith(sentence)
 
 
 def test_impossible_training_is_told_in_a_sentence():
     with pytest.raises(UserError, match="a learning rate must be a number above 0; got -1"):
-        network.descend(network.build(), -1.0, 3)
+        small_network.descend(small_network.build(), -1.0, 3)
     with pytest.raises(UserError, match="epochs must lie in 1 … 10,000; got 0"):
-        network.descend(network.build(), 1.0, 0)
-    net = network.build(hidden="relu", loss="cross_entropy", inputs=[[1e3, 1e3], [-1e3, 1e3]], targets=[[1, 0], [0, 1]])
+        small_network.descend(small_network.build(), 1.0, 0)
+    net = small_network.build(
+        hidden="relu", loss="cross_entropy", inputs=[[1e3, 1e3], [-1e3, 1e3]], targets=[[1, 0], [0, 1]]
+    )
     with pytest.raises(UserError, match="with learning rate 1e\\+06 the error is not finite in epoch"):
-        network.descend(net, 1e6, 50)
+        small_network.descend(net, 1e6, 50)
 
 
 def test_the_examples_of_the_chapter_print_what_they_say():

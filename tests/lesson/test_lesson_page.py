@@ -1,4 +1,4 @@
-"""The page in a real browser: steps, changed numbers, and its numbers those of lesson/network.py."""
+"""The page in a real browser: steps, changed numbers, and its numbers those of lesson/small_network.py."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from classlab.errors import UserError
-from classlab.lesson import derivation, network, page
+from classlab.lesson import quantities, small_network, walk_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -31,7 +31,7 @@ def opened(browser, tmp_path):
     contexts = []
 
     def open_page(net, rates=(2.0, 0.5), epochs=8, width=1000, scheme="light"):
-        page.write(net, rates, epochs, tmp_path / "lesson.html")
+        walk_page.write(net, rates, epochs, tmp_path / "lesson.html")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         view = context.new_page()
@@ -56,7 +56,7 @@ def outline(view):
 
 
 def expected(net, rate, epoch):
-    rows = [derivation.values(row) for row in network.descend(net, rate, epoch + 1)]
+    rows = [quantities.values(row) for row in small_network.descend(net, rate, epoch + 1)]
     return rows[epoch - 1] | {f"{name}, new": rows[epoch][name] for name in rows[epoch] if re.match(r"[wb]\d", name)}
 
 
@@ -69,7 +69,7 @@ def assert_equal(view, net, rate, epoch):
 
 @pytest.mark.browser
 def test_steps_forward_and_back_by_button_and_key(opened):
-    net = network.build()
+    net = small_network.build()
     view = opened(net)
     assert view.locator("#title").inner_text() == "The sum at h1"
     assert float(view.locator("#result").get_attribute("data-value")) == pytest.approx(0.0275)
@@ -91,7 +91,7 @@ def test_steps_forward_and_back_by_button_and_key(opened):
 
 @pytest.mark.browser
 def test_every_path_is_lit_and_the_sum_lights_them_all(opened):
-    view = opened(network.build())
+    view = opened(small_network.build())
     view.locator("#outline button", has_text="∂E/∂w1 by path 2").click()
     assert view.locator("#title").inner_text() == "Path 2 of 2 to w1"
     assert view.locator("svg .edge.lit").count() == 3  # w1, w7 and from o2 to E2
@@ -102,28 +102,28 @@ def test_every_path_is_lit_and_the_sum_lights_them_all(opened):
 
 @pytest.mark.browser
 def test_changed_numbers_change_everything(opened):
-    view = opened(network.build())
+    view = opened(small_network.build())
     view.locator("input[name=w5]").fill("0.9")
     weights = [0.15, 0.20, 0.25, 0.30, 0.9, 0.45, 0.50, 0.55]
-    assert_equal(view, network.build(weights=weights), 2.0, 1)
+    assert_equal(view, small_network.build(weights=weights), 2.0, 1)
     view.locator("input[name=η]").fill("3")
     view.locator("input[name=t1]").fill("0.1")
     view.locator("#epoch").fill("5")
     view.locator("#epoch").press("Enter")
-    changed = network.build(weights=weights, targets=[[0.1, 0.5]])
+    changed = small_network.build(weights=weights, targets=[[0.1, 0.5]])
     assert_equal(view, changed, 3.0, 5)
     assert view.locator("#rates button").count() == 3
     errors = view.eval_on_selector_all(
         "#table tr:nth-child(5) td", "cells => cells.map(one => Number(one.dataset.value))"
     )
-    wanted = [network.descend(changed, rate, 5)[-1].forward.total for rate in (2.0, 0.5, 3.0)]
+    wanted = [small_network.descend(changed, rate, 5)[-1].forward.total for rate in (2.0, 0.5, 3.0)]
     assert errors == pytest.approx(wanted, rel=1e-12)
     view.locator("input[name=w1]").fill("")
     assert view.locator("#problem").inner_text() == "w1 must be a number."
     assert view.locator("input[name=w1]").get_attribute("aria-invalid") == "true"
     view.locator("#reset").click()
     assert view.locator("#problem").inner_text() == ""
-    assert_equal(view, network.build(), 2.0, 5)
+    assert_equal(view, small_network.build(), 2.0, 5)
 
 
 @pytest.mark.browser
@@ -139,7 +139,7 @@ def test_changed_numbers_change_everything(opened):
     ids=["tanh", "relu-softmax", "softmax-squared", "deep", "two-examples"],
 )
 def test_every_option_has_the_networks_numbers(opened, options):
-    net = network.build(**options)
+    net = small_network.build(**options)
     view = opened(net)
     view.locator("#epoch").fill("3")
     view.locator("#epoch").press("Enter")
@@ -151,7 +151,7 @@ def test_every_option_has_the_networks_numbers(opened, options):
 def test_it_fits_every_width_in_light_and_dark(opened, width):
     papers = set()
     for scheme in ("light", "dark"):
-        view = opened(network.build(), width=width, scheme=scheme)
+        view = opened(small_network.build(), width=width, scheme=scheme)
         assert view.evaluate("document.documentElement.scrollWidth") <= width
         small = view.eval_on_selector_all(
             "svg text", "texts => texts.map(one => one.getBoundingClientRect().height).filter(height => height < 9)"
@@ -164,7 +164,7 @@ def test_it_fits_every_width_in_light_and_dark(opened, width):
 
 @pytest.mark.browser
 def test_every_control_has_a_name_for_a_screen_reader(opened):
-    view = opened(network.build())
+    view = opened(small_network.build())
     unnamed = view.eval_on_selector_all(
         "input, button", "all => all.filter(one => !one.textContent.trim() && !one.labels?.length).length"
     )
@@ -173,12 +173,12 @@ def test_every_control_has_a_name_for_a_screen_reader(opened):
 
 
 def test_the_file_stands_by_itself(tmp_path):
-    text = page.html(network.build(), (2.0,), 3)
+    text = walk_page.html(small_network.build(), (2.0,), 3)
     assert not re.search(r"""(src|href)=["'](?!#)""", text)
     assert "default-src 'none'" in text
     data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text, re.S)[1])
     assert data["given"]["w8"] == 0.55
     with pytest.raises(UserError, match="takes 1135 steps an epoch; a page can be walked with up to 400"):
-        page.html(network.build(sizes=(12, 8, 4, 2)), (1.0,), 3)
+        walk_page.html(small_network.build(sizes=(12, 8, 4, 2)), (1.0,), 3)
     with pytest.raises(UserError, match="a page computes up to 20,000 rows; 30,000 asked for"):
-        page.html(network.build(), (1.0, 2.0, 3.0), 10_000)
+        walk_page.html(small_network.build(), (1.0, 2.0, 3.0), 10_000)

@@ -1,4 +1,4 @@
-"""The workbook recalculated by other engines equals lesson/network.py, as written and after changes in the file."""
+"""The workbook recalculated by other engines equals lesson/small_network.py, as written and after it is changed."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from classlab.errors import UserError
-from classlab.lesson import derivation, network, workbook
+from classlab.lesson import quantities, small_network, written_workbook
 
 RATES = (2.0, 1.0, 0.8, 0.5, 0.2, 0.1)
 SOFFICE = shutil.which("soffice") or shutil.which("libreoffice")
@@ -33,7 +33,7 @@ def place(sheet, label):
 
 
 def expected(net, rate, epochs):
-    rows = [derivation.values(epoch) for epoch in network.descend(net, rate, epochs)]
+    rows = [quantities.values(epoch) for epoch in small_network.descend(net, rate, epochs)]
     return {(name, index): row[name] for index, row in enumerate(rows) for name in row}
 
 
@@ -87,7 +87,7 @@ def assert_equal(found, file, net, rates):
 @pytest.fixture(scope="module")
 def era(tmp_path_factory):
     file = tmp_path_factory.mktemp("workbook") / "era.xlsx"
-    workbook.write(network.build(), RATES, 68, file)
+    written_workbook.write(small_network.build(), RATES, 68, file)
     return file
 
 
@@ -95,14 +95,14 @@ def test_the_stored_values_and_the_rows_are_the_networks(era):
     book = openpyxl.load_workbook(era, data_only=True)
     assert book.sheetnames == ["LR 2.0", "LR 1.0", "LR 0.8", "LR 0.5", "LR 0.2", "LR 0.1", "Graphs"]
     for rate in RATES:
-        cells, wanted = table(book[workbook.sheet_name(rate)]), expected(network.build(), rate, 68)
+        cells, wanted = table(book[written_workbook.sheet_name(rate)]), expected(small_network.build(), rate, 68)
         assert {key: cell.value for key, cell in cells.items()} == wanted
 
 
 def test_every_cell_of_the_table_is_a_formula_and_settings_have_names(era):
     book = openpyxl.load_workbook(era)
     for rate in RATES:
-        sheet = book[workbook.sheet_name(rate)]
+        sheet = book[written_workbook.sheet_name(rate)]
         assert all(str(cell.value).startswith("=") for cell in table(sheet).values())
         names = sheet.defined_names
         assert sheet[names["learning_rate"].attr_text.partition("!")[2].replace("$", "")].value == rate
@@ -113,12 +113,14 @@ def test_every_cell_of_the_table_is_a_formula_and_settings_have_names(era):
 
 def test_another_engine_computes_the_same(tmp_path):
     file = tmp_path / "short.xlsx"
-    workbook.write(network.build(), RATES, 6, file)
-    assert_equal(by_formulas(file), file, network.build(), {workbook.sheet_name(rate): rate for rate in RATES})
+    written_workbook.write(small_network.build(), RATES, 6, file)
+    assert_equal(
+        by_formulas(file), file, small_network.build(), {written_workbook.sheet_name(rate): rate for rate in RATES}
+    )
     copy = changed(file, tmp_path / "changed.xlsx", 0.9, 3.0)
     weights = [0.15, 0.20, 0.25, 0.30, 0.9, 0.45, 0.50, 0.55]
-    rates = {workbook.sheet_name(rate): rate for rate in RATES} | {"LR 1.0": 3.0}
-    assert_equal(by_formulas(copy), copy, network.build(weights=weights), rates)
+    rates = {written_workbook.sheet_name(rate): rate for rate in RATES} | {"LR 1.0": 3.0}
+    assert_equal(by_formulas(copy), copy, small_network.build(weights=weights), rates)
 
 
 @pytest.mark.skipif(SOFFICE is None, reason="LibreOffice is not installed")
@@ -126,8 +128,8 @@ def test_libreoffice_computes_the_same_in_every_cell_after_changes(era, tmp_path
     copy = changed(era, tmp_path / "changed.xlsx", 0.9, 3.0)
     found = by_libreoffice(copy, tmp_path / "recalculated")
     weights = [0.15, 0.20, 0.25, 0.30, 0.9, 0.45, 0.50, 0.55]
-    rates = {workbook.sheet_name(rate): rate for rate in RATES} | {"LR 1.0": 3.0}
-    assert_equal(found, copy, network.build(weights=weights), rates)
+    rates = {written_workbook.sheet_name(rate): rate for rate in RATES} | {"LR 1.0": 3.0}
+    assert_equal(found, copy, small_network.build(weights=weights), rates)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +144,14 @@ def test_libreoffice_computes_the_same_in_every_cell_after_changes(era, tmp_path
     ids=["tanh", "relu-softmax", "softmax-squared", "deep", "two-examples"],
 )
 def test_every_option_gives_formulas_that_another_engine_computes(options, tmp_path):
-    net = network.build(**options)
+    net = small_network.build(**options)
     file = tmp_path / "option.xlsx"
-    workbook.write(net, [0.5], 3, file)
+    written_workbook.write(net, [0.5], 3, file)
     assert_equal(by_formulas(file), file, net, {"LR 0.5": 0.5})
 
 
 def test_the_derivation_stands_in_numbered_steps_above_the_table(era):
-    lines = [line for line, opens in workbook.derivation_lines(derivation.Shape()) if opens]
+    lines = [line for line, opens in written_workbook.derivation_lines(quantities.Shape()) if opens]
     assert [line.partition(".")[0] for line in lines] == [str(number) for number in range(1, 10)]
     book = openpyxl.load_workbook(era)
     texts = [cell.value for row in book["LR 2.0"].iter_rows(max_row=34) for cell in row if isinstance(cell.value, str)]
@@ -160,7 +162,7 @@ def test_the_derivation_stands_in_numbered_steps_above_the_table(era):
 def test_mistakes_are_told_in_a_sentence(tmp_path):
     def sentence(rates, epochs=3, file=tmp_path / "a.xlsx", **options):
         with pytest.raises(UserError) as caught:
-            workbook.write(network.build(**options), rates, epochs, file)
+            written_workbook.write(small_network.build(**options), rates, epochs, file)
         return str(caught.value)
 
     assert sentence([1.0, 1.0]) == "--learning-rates must all differ; got 1, 1"

@@ -5,8 +5,8 @@ from torch import nn
 from classlab import contract as contracts
 from classlab.experiment import Contract
 from classlab.models import convnet, era_s6, eva7
-from classlab.models.contents import contents
-from classlab.models.layers import layer_table
+from classlab.network.contents import contents
+from classlab.network.layer_table import layer_table
 
 
 def counted(model, shape=(1, 28, 28)):

@@ -7,8 +7,8 @@ from safetensors.torch import save_file
 from classlab.errors import UserError
 from classlab.experiment import Choice
 from classlab.models import autoencoder, encoder_classifier
-from classlab.models.layers import layer_table
 from classlab.models.make import make
+from classlab.network.layer_table import layer_table
 
 SHAPE = (1, 8, 8)
 EXPERIMENT = """

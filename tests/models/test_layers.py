@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from classlab import lookup
 from classlab.errors import UserError
-from classlab.models.layers import layer_table
-from classlab.models.trace import trace
+from classlab.network.layer_table import layer_table
+from classlab.network.trace import trace
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 # model, options, image, parameters: every network of the five reports

@@ -6,8 +6,8 @@ import torch
 from classlab import lookup
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.models.layers import check_shapes, layer_table
 from classlab.models.make import load_weights, make
+from classlab.network.layer_table import check_shapes, layer_table
 
 SHAPES = [(1, 28, 28), (3, 32, 32)]
 DEFAULT = Choice(name="default")

@@ -4,7 +4,7 @@ from torch import nn
 
 from classlab.errors import UserError
 from classlab.models import convnet, perceptron
-from classlab.models.one_map import multiply_out
+from classlab.network.linear_map import multiply_out
 
 
 def trained(activation):

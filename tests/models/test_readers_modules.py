@@ -8,8 +8,8 @@ from torch import nn
 import classlab as cl
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.models.layers import check_last_batch, check_shapes, layer_table
 from classlab.models.make import make
+from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
 
 
 class Branched(nn.Module):

@@ -9,8 +9,8 @@ from torch import nn
 
 from classlab.errors import UserError
 from classlab.models import autoencoder, perceptron
-from classlab.models.layers import layer_table
-from classlab.models.reconstruction import (
+from classlab.network.layer_table import layer_table
+from classlab.network.reconstruction import (
     codes,
     errors_by_class,
     floor,

@@ -11,7 +11,7 @@ import classlab as cl
 from classlab.drawing.blocks import Code, Facts, Figures, Numbers, Pictures, Strips, Table, Verdict, Words
 from classlab.errors import UserError
 from classlab.report import document, outcome
-from classlab.runs.run import load
+from classlab.runs.finished import load
 
 TITLES = [
     "Verdict", "Question and method", "Data", "Network", "Training curves", "Confusion matrix", "Predictions",

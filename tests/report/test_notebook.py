@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from classlab.drawing.blocks import Code, Column, Fact, Facts, Heading, Number, Numbers, Table, Verdict, Words
-from classlab.drawing.notebook import bundles
+from classlab.drawing.cells import bundles
 from classlab.errors import UserError
 from classlab.report import notebook, published
 from classlab.report.published import Part, Published, Trained, Value

@@ -11,7 +11,7 @@ import classlab as cl
 from classlab.drawing.blocks import Facts, Figures, Numbers, Strips, Table, Verdict, Words
 from classlab.drawing.palette import LIGHT
 from classlab.report import document, reconstructed
-from classlab.runs.run import load
+from classlab.runs.finished import load
 
 NOISE = {"name": "uniform_noise", "high": 0.5, "clip": False}
 FLIP = {"name": "horizontal_flip", "probability": 1.0}

@@ -19,7 +19,7 @@ from classlab.report import figures, outcome, published, reproduce, reproduced, 
 from classlab.report.measures import Measured
 from classlab.report.published import Part, Published, Trained, Value
 from classlab.runs import store
-from classlab.runs.run import load
+from classlab.runs.finished import load
 
 SMALL = {"training.epochs": 2, "data.max_per_class": 40, "data.val_size": 100, "data.augmentations": []}
 CODE = {"name": "autoencoder", "widths": [16, 8]}

@@ -5,10 +5,10 @@ import shutil
 import pytest
 
 import classlab as cl
-from classlab.drawing import files, paper
+from classlab.drawing import figure_files, paper
 from classlab.drawing.blocks import Code, Facts, Figures, Table, Verdict, Words
 from classlab.report import study as reports
-from classlab.study import study as studies
+from classlab.study import declaration as studies
 
 STUDY = {
     "name": "rates",
@@ -94,7 +94,7 @@ def test_it_is_written_as_html_pdf_and_files(result, tmp_path):
     html = reports.write(result, out=tmp_path / "rates.html", pdf=True)
     assert html.stat().st_size < 3_000_000
     assert (tmp_path / "rates.pdf").read_bytes().startswith(b"%PDF-")
-    names = {file.name for file in files.write(reports.build(result), tmp_path / "figures")}
+    names = {file.name for file in figure_files.write(reports.build(result), tmp_path / "figures")}
     assert {"dots.svg", "multiples.pdf", "variants.csv", "comparisons.tex", "runs.csv"} <= names
 
 

@@ -253,8 +253,8 @@ def test_the_reader_s_own_module_and_arrays(tmp_path):
 
 
 def test_a_run_whose_step_could_not_be_compiled_says_that_it_was_eager(tmp_path, monkeypatch):
-    monkeypatch.setattr("classlab.training.device.MIN_STEPS_TO_COMPILE", 1)
-    monkeypatch.setattr("classlab.training.device.has_compiler", lambda: True)
+    monkeypatch.setattr("classlab.training.settings.MIN_STEPS_TO_COMPILE", 1)
+    monkeypatch.setattr("classlab.training.settings.has_compiler", lambda: True)
     looks = "def looks(outputs):\n    return outputs.mean() if outputs.sum() > 0 else outputs.square().mean()\n"
     (tmp_path / "own.py").write_text(looks)
     fields = changed(training={"loss": f"{tmp_path}/own.py:looks", "epochs": 2, "precision": "fp32"})

@@ -9,7 +9,7 @@ import torch
 
 import classlab as cl
 from classlab.errors import UserError
-from classlab.models.layers import layer_table
+from classlab.network.layer_table import layer_table
 
 MODULE = """
 import torch

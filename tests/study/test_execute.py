@@ -185,7 +185,7 @@ def test_the_room_may_be_called_once_it_is_imported():
 
 
 def test_the_forecast_counts_steps_and_measures_a_moment(rates, monkeypatch):
-    from classlab.study.study import load
+    from classlab.study.declaration import load
     from classlab.study.sweep import variants
 
     made = variants(load(rates, ["training.epochs=10"]))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from classlab.errors import UserError
 from classlab.study import plan
+from classlab.study.declaration import load
 from classlab.study.forecast import Work
 from classlab.study.plan import Plan, choose_path, extend
-from classlab.study.study import load
 from classlab.study.sweep import variants
 
 SMALL = Work(

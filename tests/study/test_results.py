@@ -10,9 +10,9 @@ from classlab import statistics
 from classlab.runs import store
 from classlab.study import plan, results
 from classlab.study.answer import answer, watched
+from classlab.study.declaration import load
 from classlab.study.result import STUDY, StudyResult
 from classlab.study.results import row
-from classlab.study.study import load
 from classlab.study.sweep import variants
 
 

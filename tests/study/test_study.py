@@ -9,7 +9,7 @@ import pytest
 import classlab as cl
 from classlab import lookup
 from classlab.errors import UserError
-from classlab.study.study import METRIC, METRICS, Study, load, schema
+from classlab.study.declaration import METRIC, METRICS, Study, load, schema
 from classlab.study.sweep import settings, short_keys, short_values, variants
 from classlab.yaml_text import parse_yaml, to_yaml
 

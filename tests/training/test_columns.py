@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from classlab.experiment import load
-from classlab.runs.prepare import place_model, place_splits, prepare
-from classlab.training.columns import MOST_IN, MOST_OUT, Conv2d, allow
-from classlab.training.device import Settings, has_compiler
-from classlab.training.layers import quicken
-from classlab.training.step import make_step
+from classlab.runs.preparation import place_model, place_splits, prepare
+from classlab.training.fast.columns import MOST_IN, MOST_OUT, Conv2d, allow
+from classlab.training.fast.replacements import quicken
+from classlab.training.fast.step import make_step
+from classlab.training.settings import Settings, has_compiler
 
 LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from classlab.training.decompositions import FEW, FULL, MOST_SEEN, table
+from classlab.training.fast.decompositions import FEW, FULL, MOST_SEEN, table
 
 CONVOLUTION, BACKWARD = torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default
 

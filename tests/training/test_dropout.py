@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from classlab.training.dropout import Dropout, channels_last, draw
-from classlab.training.layers import quicken
+from classlab.training.fast.dropout import Dropout, channels_last, draw
+from classlab.training.fast.replacements import quicken
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.1, 0.5, 0.9])

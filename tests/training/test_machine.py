@@ -5,7 +5,7 @@ import platformdirs
 import pytest
 import torch
 
-from classlab.training import machine
+from classlab.training.fast import machine
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from classlab.training.layers import quicken
-from classlab.training.pooling import MaxPool2d
+from classlab.training.fast.pooling import MaxPool2d
+from classlab.training.fast.replacements import quicken
 
 SHAPES = st.tuples(st.integers(0, 3), st.integers(1, 20), st.integers(2, 9), st.integers(2, 9))
 LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])

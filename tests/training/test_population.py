@@ -8,10 +8,10 @@ from torch import nn
 from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.lookup import trusting
-from classlab.runs.prepare import place_model, place_splits, prepare
-from classlab.training.device import Settings, has_compiler
-from classlab.training.functional import NotFunctionalError, take_apart
+from classlab.runs.preparation import place_model, place_splits, prepare
+from classlab.training.fast.functional import NotFunctionalError, take_apart
 from classlab.training.population import Member, train_population
+from classlab.training.settings import Settings, has_compiler
 from classlab.training.train import train
 
 RANDOM = np.random.default_rng(0)

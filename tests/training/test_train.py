@@ -9,11 +9,11 @@ from torch import nn
 
 from classlab.errors import UserError
 from classlab.experiment import Training, load
-from classlab.runs.prepare import place_splits, prepare
-from classlab.training import cores, machine
-from classlab.training.device import Settings, choose, has_compiler, isolated
+from classlab.runs.preparation import place_splits, prepare
+from classlab.training.fast import cores, machine
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
+from classlab.training.settings import Settings, choose, has_compiler, isolated
 from classlab.training.train import train
 
 FP32 = Settings("cpu", "fp32", False, 1)
@@ -97,7 +97,7 @@ def plan(batch_size: int, epochs: int = 1, **options: object) -> Training:
 
 
 def test_small_steps_take_one_thread_and_bf16_only_large_ones(monkeypatch):
-    monkeypatch.setattr("classlab.training.device.has_bf16", lambda device: True)
+    monkeypatch.setattr("classlab.training.settings.has_bf16", lambda device: True)
     measured = replace(machine.cached(), conv_bf16_ratio=1.5, bf16_gflops=900.0, fp32_gflops=200.0, load=500.0)
     monkeypatch.setattr(machine, "cached", lambda device: measured)
     convolution, linear = nn.Conv2d(1, 4, 3), nn.Linear(4, 4)
@@ -122,7 +122,7 @@ def test_on_two_cores_a_network_without_convolutions_leaves_one_to_the_loader_fo
     monkeypatch.setattr(machine, "cached", lambda device: measured)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     for count, expected in ((2, [1, 1, 2]), (4, [1, 2, 2])):
-        monkeypatch.setattr("classlab.training.device.cores", lambda count=count: count)
+        monkeypatch.setattr("classlab.training.settings.cores", lambda count=count: count)
         works = (190_000, 210_000, 810_000)  # multiply-adds of one of 100 images
         assert [choose("cpu", plan(100), nn.Linear(4, 4), 1000, work).threads for work in works] == expected
         assert choose("cpu", plan(100), nn.Conv2d(1, 4, 3), 1000, 210_000).threads == 2
@@ -142,7 +142,7 @@ def test_a_step_that_cannot_be_compiled_is_refused(monkeypatch):
     linear = nn.Linear(4, 4)
     with pytest.raises(UserError, match="needs precision fp32 or fp64, got bf16"):
         choose("cpu", plan(4, compile=True, precision="bf16"), linear, 1000, 100)
-    monkeypatch.setattr("classlab.training.device.has_compiler", lambda: False)
+    monkeypatch.setattr("classlab.training.settings.has_compiler", lambda: False)
     with pytest.raises(UserError, match=r"needs a C\+\+ compiler, and none is found; set training.compile=false"):
         choose("cpu", plan(4, compile=True), linear, 1000, 100)
     assert not choose("cpu", plan(4, epochs=500), linear, 50_000, 50_000).compiled

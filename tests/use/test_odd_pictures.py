@@ -19,7 +19,7 @@ from classlab.errors import UserError
 from classlab.experiment import load
 from classlab.use import explain
 from classlab.use.ink import otsu
-from classlab.use.reading import files_of
+from classlab.use.picture_file import files_of
 
 
 @pytest.fixture(scope="module")

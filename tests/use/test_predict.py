@@ -16,7 +16,7 @@ import classlab as cl
 from classlab.errors import UserError
 from classlab.training.calibration import calibrate, lead, losses, temperature
 from classlab.training.evaluate import Images
-from classlab.use.digits import find_digits
+from classlab.use.centring import find_digits
 
 
 def right(answers, wanted):
@@ -93,7 +93,7 @@ def test_what_it_was_not_trained_on_leaves_it_unsure(mnist_run):
     test = mnist_run.dataset().test_images[:2000]
     assert np.mean([answer.unsure for answer in mnist_run.predict(test)]) <= 0.015
     clothes = cl.experiment.load("fashion-cnn", ["data.classes=null", "data.expansion=[]"]).data
-    from classlab.data.prepare import prepare
+    from classlab.data.loading import prepare
 
     shown = mnist_run.predict(prepare(clothes).test_images[:1000])
     assert np.mean([answer.unsure for answer in shown]) >= 0.9

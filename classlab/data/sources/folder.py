@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from classlab import limits
+from classlab.data.bounded_files import BadFile, at_home, is_folder
 from classlab.data.dataset import Dataset, statistics_of
 from classlab.data.pictures import SUFFIXES, Background, Fit, files_below, read_picture
-from classlab.data.reading import BadFile, at_home, is_folder
 from classlab.data.splits import split
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.files import reason

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from classlab import limits
 from classlab.data.arrays import from_arrays
+from classlab.data.bounded_files import at_home, npz_names, read_npz
 from classlab.data.dataset import Dataset
-from classlab.data.reading import at_home, npz_names, read_npz
 from classlab.errors import UserError, listing
 from classlab.plain_text import on_a_line
 

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classlab.data.samples import samples
+from classlab.data.class_samples import samples
 from classlab.drawing.blocks import Column, Fact, Facts, Section, Strip, Strips, Table, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
     from classlab.data.dataset import Dataset

@@ -4,15 +4,15 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
-from classlab.drawing import architecture as picture
-from classlab.drawing import layers
+from classlab.drawing import layer_columns
+from classlab.drawing import network_diagram as picture
 from classlab.drawing.blocks import Drawing, Section, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
-    from classlab.models.layers import LayerTable
+    from classlab.network.layer_table import LayerTable
 
 
 def section(run: Run) -> Section:
@@ -22,12 +22,12 @@ def section(run: Run) -> Section:
     except UserError as error:
         return Section("Network", (Words(f"The layers cannot be shown here: {error}."),))
     told = Words(sentence(run, table)), Words(_memory(table))
-    return Section("Network", (told[0], drawing(table), layers.for_readers(table), told[1]))
+    return Section("Network", (told[0], drawing(table), layer_columns.for_readers(table), told[1]))
 
 
 def table_of(run: Run) -> "LayerTable":
     """Return the layers of the run's network. Raises UserError where it cannot be built again."""
-    from classlab.models.layers import layer_table
+    from classlab.network.layer_table import layer_table
 
     channels, height, width = run.environment["input_shape"]
     return layer_table(run.model(), (channels, height, width))

@@ -11,7 +11,7 @@ from classlab.errors import UserError
 from classlab.report import reconstructed, words
 from classlab.report.pictures import as_pictures
 from classlab.report.reconstructed import Floors
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,7 +74,7 @@ def _scale(run: Run) -> "tuple[Tensor, Tensor]":
 
 def floor_blocks(run: Run, found: Floors, model: "nn.Module") -> list[Block]:
     """Say what the last layer cannot reach, and set the losses beside it."""
-    from classlab.models.reconstruction import floor_sentence
+    from classlab.network.reconstruction import floor_sentence
 
     floor = found.of_each["train"]
     text = floor_sentence(floor, found.low, found.high)
@@ -114,7 +114,7 @@ def _silence(run: Run, found: Floors, model: "nn.Module") -> str:
     """Say how many outputs never wake, and what that costs, on training images from all over the set."""
     import torch
 
-    from classlab.models.reconstruction import silent_outputs
+    from classlab.network.reconstruction import silent_outputs
 
     copies = max(1, len(run.experiment.data.expansion))
     every = max(1, len(run.split()["train"]) * copies // SILENT_IMAGES)
@@ -166,7 +166,7 @@ def gallery(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: np.n
 
 def errors(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: "Tensor") -> Table:
     """Return the mean squared error of each class; of noisy images how far the noise moved them, and what is left."""
-    from classlab.models.reconstruction import errors_by_class
+    from classlab.network.reconstruction import errors_by_class
 
     names = run.environment["class_names"]
     original, drawn = readings["original"]
@@ -188,7 +188,7 @@ def errors(run: Run, readings: "dict[str, tuple[Tensor, Tensor]]", labels: "Tens
 def _codes(run: Run, model: "nn.Module", images: Any) -> list[Block]:
     """Return the codes of some test images in the plane, by PCA and by t-SNE, in the colours of their classes."""
     from classlab.drawing.codes import codes as chart
-    from classlab.models.reconstruction import codes, in_two_dimensions
+    from classlab.network.reconstruction import codes, in_two_dimensions
 
     index = np.unique(np.linspace(0, len(images) - 1, CODES).round().astype(np.int64))
     try:

@@ -4,12 +4,12 @@ from functools import partial
 from typing import Any
 
 from classlab import statistics
-from classlab.drawing import bars
+from classlab.drawing import accuracy_bars
 from classlab.drawing.blocks import Block, Figure, Figures, Words
 from classlab.report import words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:
@@ -27,7 +27,7 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
 
 
 def _draw(rows: list[dict[str, Any]], close: bool, palette: Any) -> Any:
-    return bars.bars(rows, "test accuracy, %", palette, close)
+    return accuracy_bars.bars(rows, "test accuracy, %", palette, close)
 
 
 def _accuracy(run: Run) -> float | None:

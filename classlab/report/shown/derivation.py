@@ -6,7 +6,7 @@ from classlab import experiment as experiments
 from classlab import lookup
 from classlab.drawing.blocks import Block, Code, Column, Heading, Table, Words
 from classlab.errors import UserError
-from classlab.lesson import compare, walk, workbook
+from classlab.lesson import autograd, walk, written_workbook
 from classlab.report import words
 from classlab.report.lessons import Lesson, lesson_of
 from classlab.report.of_parts import Runs
@@ -23,7 +23,7 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
 def _of_lesson(lesson: Lesson) -> list[Block]:
     """Return the formulas in numbered steps, every path to a weight with its numbers, and autograd beside them."""
     shown: list[Block] = []
-    for line, opens in workbook.derivation_lines(lesson.shape):
+    for line, opens in written_workbook.derivation_lines(lesson.shape):
         if opens:
             shown.append(Code("", line))
         else:
@@ -74,9 +74,9 @@ def _figure(value: float) -> str:
 
 
 def _autograd(lesson: Lesson) -> str:
-    pairs = compare.compare(lesson.network, lesson.rates[0], COMPARED)
+    pairs = autograd.compare(lesson.network, lesson.rates[0], COMPARED)
     worst = max(pair.difference for pair in pairs)
-    verdict = "agree with" if worst <= compare.AGREE_WITHIN else "differ from"
+    verdict = "agree with" if worst <= autograd.AGREE_WITHIN else "differ from"
     return (
         f"Over {COMPARED} epochs at {lesson.rate_label} {lesson.rates[0]:g} these gradients {verdict} those of "
         f"PyTorch's autograd in float64: of {len(pairs)} numbers none differs by more than {worst:.1e}."

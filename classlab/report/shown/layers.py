@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from classlab.drawing import layers
+from classlab.drawing import layer_columns
 from classlab.drawing.blocks import Block, Words
 from classlab.report.networks import Network, each_network
 from classlab.report.of_parts import Runs
@@ -16,8 +16,8 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
 
 
 def _of_one(one: Network, several: bool) -> list[Block]:
-    table, told = layers.for_readers(one.table), network.sentence(one.run, one.table)
+    table, told = layer_columns.for_readers(one.table), network.sentence(one.run, one.table)
     if several:
-        table = replace(table, caption=f"The layers of {one.label}. {layers.LEGEND}")
+        table = replace(table, caption=f"The layers of {one.label}. {layer_columns.LEGEND}")
         told = f"{one.label}: {told}"
     return [Words(told), table]

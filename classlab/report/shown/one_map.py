@@ -7,10 +7,10 @@ from classlab.errors import UserError
 from classlab.report import reconstructed, words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
-from classlab.runs.run import Run
+from classlab.runs.finished import Run
 
 if TYPE_CHECKING:
-    from classlab.models.one_map import OneMap
+    from classlab.network.linear_map import OneMap
 
 ROUNDING = 1e-9  # of the outputs: a difference below is that of the order of sums in float64
 COLUMNS = (
@@ -55,7 +55,7 @@ def _multiplied(run: Run) -> "tuple[OneMap, float, float]":
     """Return the one map, and the test accuracy of the network and of the map."""
     import torch
 
-    from classlab.models.one_map import multiply_out
+    from classlab.network.linear_map import multiply_out
 
     images = reconstructed.split_images(run, "test")
     inputs = torch.cat(

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
-from classlab.drawing.architecture import SHORT
 from classlab.drawing.blocks import Block, Column, Table, Words
-from classlab.drawing.layers import sides
+from classlab.drawing.layer_columns import sides
+from classlab.drawing.network_diagram import SHORT
 from classlab.report.networks import Network, each_network
 from classlab.report.of_parts import Runs
 from classlab.report.published import Part
 
 if TYPE_CHECKING:
-    from classlab.models.layers import Layer
+    from classlab.network.layer_table import Layer
 
 COLUMNS = (
     Column("layer", "code"),

@@ -3,8 +3,8 @@
 import itertools
 
 from classlab.drawing.blocks import Block, Code, Column, Table, Words
-from classlab.lesson import derivation
-from classlab.lesson.workbook import sheet_name
+from classlab.lesson import quantities
+from classlab.lesson.written_workbook import sheet_name
 from classlab.report import words
 from classlab.report.lessons import Lesson, lesson_of
 from classlab.report.of_parts import Runs
@@ -19,7 +19,7 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     """Return the sheets, the first rows of the first one cut into tables that fit a page, and the command."""
     lesson = lesson_of(part)
     sheets = [sheet_name(rate) for rate in lesson.rates]
-    columns = len(derivation.quantities(lesson.shape))
+    columns = len(quantities.quantities(lesson.shape))
     told = (
         f"The workbook has {words.count(len(sheets), 'sheet')} of {lesson.epochs} rows and {columns} columns, "
         f"{words.listed(sheets)}, and Graphs. Every cell is a live formula. Below are the first {ROWS} rows and the "
@@ -31,8 +31,8 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
 
 def _tables(lesson: Lesson) -> list[Table]:
     """Return the columns in their order, as many as fit beside each other, cut where the kind changes."""
-    known = derivation.quantities(lesson.shape)
-    rows = [derivation.values(row) for row in lesson.rows(lesson.rates[0])]
+    known = quantities.quantities(lesson.shape)
+    rows = [quantities.values(row) for row in lesson.rows(lesson.rates[0])]
     kept = [(number, row) for number, row in enumerate(rows, 1) if number <= ROWS or number == len(rows)]
     tables = []
     for number, names in enumerate(_cut([(name, known[name].kind) for name in known]), 1):

@@ -2,7 +2,7 @@
 
 from classlab import lookup
 from classlab.drawing.blocks import Code, Section
-from classlab.study import study as studies
+from classlab.study import declaration as studies
 from classlab.study.result import StudyResult
 
 

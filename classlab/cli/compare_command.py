@@ -1,0 +1,130 @@
+"""`classlab compare`: runs side by side; what differs, the table, the test, the images on which they disagree."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab import files
+from classlab.cli.output import console, print_json
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from classlab.study.compare import Compared
+
+MOST_COLUMNS = 3  # variants that stand side by side in the table of what differs
+MOST_PICTURES = 48
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")],
+    metric: Annotated[
+        str | None, typer.Option(help="test_accuracy, val_loss, best_val_accuracy, …; by default test_accuracy")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="draw the test images on which two variants disagree")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Put runs side by side: what differs in their experiments, and whether their results do.
+
+    Runs that differ in their seed alone are one variant; the first run's variant is the baseline.
+
+    Example: classlab compare runs/digits-quick/s0-1a2b3c4d runs/digits-quick/s0-5e6f7a8b
+
+    Exit 0: done. 2: bad input, as runs of other datasets.
+    """
+    from classlab.study.compare import compare as put_side_by_side
+    from classlab.study.compare import find
+
+    folders = find(runs)
+    if not trust:
+        _refuse_code(folders)
+    if images is not None and images.suffix.lower() != ".png":
+        raise UserError(f"--images writes a file that ends in .png; got {images}")
+    compared = put_side_by_side(folders, metric=metric)
+    if images is not None:
+        _draw(compared, images, trust)
+    if json:
+        print_json({**compared.to_json(), "images": str(images) if images else None})
+    else:
+        _say(compared, images)
+
+
+def _refuse_code(folders: list[Path]) -> None:
+    """Raise Untrusted for an experiment with code of somebody's own.
+
+    Putting runs side by side runs none of it; whoever compares what they cannot open should know. Each distinct file is
+    read once: two hundred runs are mostly seeds of a few.
+    """
+    from classlab import limits, lookup
+    from classlab.runs.preparation import names_in
+    from classlab.yaml_text import parse_yaml
+
+    seen: set[str] = set()
+    for folder in folders:
+        file = folder / "experiment.yaml"
+        text = files.read_text(file, limits.YAML_BYTES)
+        if text not in seen:
+            seen.add(text)
+            for name in filter(lookup.is_own_code, names_in(parse_yaml(text, str(file)))):
+                raise lookup.untrusted(str(file), f"takes code from {name}")
+
+
+def _say(compared: "Compared", images: Path | None) -> None:
+    from rich.markup import escape
+
+    from classlab.cli.study_command import say_answer
+    from classlab.study.results import differences
+
+    _say_differences(compared)
+    say_answer(compared.answer, compared.watched, differences(compared.rows))
+    if compared.both_answer and compared.metric.endswith("accuracy"):
+        found = compared.disagreements()
+        names = " and ".join(map(escape, compared.folders))
+        shown = "" if images is None else f"; the surest are in {escape(str(images))}"
+        console.print(f"• {names} give different answers on {len(found):,} test images{shown}", soft_wrap=False)
+
+
+def _say_differences(compared: "Compared") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    differing = {("experiment" if key == "name" else key): of for key, of in compared.differences.items()}
+    if not differing:
+        console.print("The experiments are the same; only the seeds differ.\n")
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    if len(compared.folders) <= MOST_COLUMNS:
+        table.add_column("what differs", no_wrap=True)
+        for heading in compared.folders:
+            table.add_column(escape(heading), overflow="fold")
+        for key, of in differing.items():
+            table.add_row(escape(key), *(escape(of[name]) for name in compared.folders))
+    else:
+        table.add_column("what differs", no_wrap=True)
+        table.add_column("values, of the variants in order", overflow="fold")
+        for key, of in differing.items():
+            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(of.values()))))
+    console.print(table)
+    console.print()
+
+
+def _draw(compared: "Compared", file: Path, trust: bool) -> None:
+    """Write the images on which the two variants disagree, with the true class and both answers."""
+    from classlab.drawing.answers import answers_sheet
+    from classlab.runs.finished import Run
+
+    found = compared.disagreements()
+    first, second = compared.folders
+    run = Run(next(iter(compared.folders[first].values())), trust=trust)
+    dataset, names = run.dataset(), run.environment["class_names"]
+    shown = found[:MOST_PICTURES]
+    pictures = [dataset.test_images[one["index"]] for one in shown]
+    words = [(names[one["true"]], names[one["first"]], names[one["second"]]) for one in shown]
+    more = f", the surest {len(shown)} of them" if len(shown) < len(found) else ""
+    title = f"{len(found):,} test images on which the answers differ{more}"
+    files.write(file, answers_sheet(title, pictures, words, (first, second)))

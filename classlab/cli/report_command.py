@@ -1,0 +1,69 @@
+"""`classlab report`: the report of a run or a study, as HTML and PDF."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN-OR-STUDY", help="the folder of a run or of a study")],
+    out: Annotated[
+        Path | None, typer.Option(help="where to write, .html or .pdf; by default report.html in the folder")
+    ] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="also write a PDF, beside the HTML")] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="also write each figure as SVG, PNG and PDF, each table as CSV and LaTeX"),
+    ] = None,
+    author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
+    roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
+    course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="run the code that the experiment names in its folder")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of the paths")] = False,
+) -> None:
+    """Write the report of a run or a study: one HTML file that needs no network, and a PDF.
+
+    Example: classlab report runs/digits-quick/s0-1a2b3c4d --pdf --author "Ada Lovelace" --roll 052
+
+    Example: classlab report studies/cifar-batch-size --pdf --figures figures
+    """
+    from classlab.cli.output import console, print_json
+
+    write = _writer(run, trust)
+    path = write(out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course)
+    printed = path.with_suffix(".pdf") if pdf or path.suffix.lower() == ".pdf" else None
+    if json:
+        written = {"report": str(path), "pdf": str(printed) if printed else None}
+        print_json({"run": str(run), **written, "figures": str(figures) if figures else None})
+    else:
+        for one in dict.fromkeys(one for one in (path, printed, figures) if one):
+            console.print(str(one), soft_wrap=True, markup=False)
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+def _writer(folder: Path, trust: bool) -> "Callable[..., Path]":
+    """Return what writes the report of the run or the study in a folder."""
+    from functools import partial
+
+    if (folder / "study.yaml").is_file():
+        from classlab.report import study
+        from classlab.study.result import load as load_study
+
+        return partial(study.write, load_study(folder, trust))
+    from classlab.report import document
+    from classlab.runs.finished import load
+
+    try:
+        return partial(document.write, load(folder, trust))
+    except UserError as error:
+        raise UserError(f"{error}; a study's folder would have study.yaml") from None

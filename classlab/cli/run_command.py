@@ -1,0 +1,182 @@
+"""`classlab run` and `classlab runs`: train an experiment, list what was trained."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from classlab.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from classlab.runs.finished import Run
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
+Out = Annotated[Path, typer.Option(help="the folder that run folders live in")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
+
+
+def run(
+    name: Name,
+    seed: Annotated[int, typer.Option(help="decides initial weights, shuffles and augmentation")] = 0,
+    set_: Set = None,
+    out: Out = Path("runs"),
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
+    again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
+    report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
+    json: Json = False,
+) -> None:
+    """Train an experiment and judge its contract.
+
+    Example: classlab run mnist-20k --seed 1 --set training.epochs=3
+
+    Exit 0: done. 1: the contract is not kept, or cannot be. 2: bad input.
+    """
+    from classlab.experiment import load
+    from classlab.runs.execute import train
+    from classlab.runs.preparation import ContractRefused
+
+    experiment = load(name, set_ or [], trust=True)
+    try:
+        done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
+    except ContractRefused as refused:
+        if json:
+            print_json(refused.summary)
+        raise
+    written = done.report() if report else None
+    if json:
+        print_json({**done.summary, "report": str(written) if written else None})
+    else:
+        _say(done, written)
+    if not done.summary["contract"]["passed"]:
+        raise typer.Exit(1)
+
+
+def _say(run: "Run", report: Path | None) -> None:
+    summary = run.summary
+    for check in summary["contract"]["checks"]:
+        mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
+        console.print(f" {mark} {escape(check['sentence'])}", soft_wrap=True)
+    for rule in summary["contract"].get("open", []):
+        console.print(f" [yellow]?[/yellow] {escape(rule)}: one run cannot say; see classlab check", soft_wrap=True)
+    console.print(verdict_line(summary), soft_wrap=True)
+    console.print(f"[dim]run:    [/dim] {escape(str(run.path))}", soft_wrap=True)
+    if report:
+        console.print(f"[dim]report: [/dim] {escape(str(report))}", soft_wrap=True)
+
+
+def verdict_line(summary: dict[str, Any]) -> str:
+    """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval or test loss, time."""
+    if summary["status"] != "finished":
+        word, colour = summary["status"].upper().replace("_", " "), "yellow"
+    elif summary["contract"]["passed"] and summary["contract"].get("open"):
+        word, colour = "CONTRACT KEPT SO FAR", "yellow"
+    elif not summary["contract"]["checks"]:
+        word, colour = "DONE", "green"
+    else:
+        word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
+    return (
+        f"[bold {colour}]{word}[/bold {colour}]: {escape(summary['experiment'])}, seed {summary['seed']}: "
+        f"{summary['parameters']:,} parameters, {summary['epochs']} epoch{'' if summary['epochs'] == 1 else 's'}, "
+        f"{_measured(summary)}, {_time(summary['seconds'])}"
+    )
+
+
+def _measured(summary: dict[str, Any]) -> str:
+    """Return what the test came to: the accuracy, or for a network that draws images again the loss."""
+    if summary["test_accuracy"] is None:
+        return f"test loss {_loss(summary['test_loss'])}"
+    low, high = summary["test_interval"]
+    return f"test accuracy {100 * summary['test_accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
+
+
+def _loss(loss: float | None) -> str:
+    return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"
+
+
+def runs(
+    out: Annotated[Path, typer.Argument(help="the folder that run folders live in")] = Path("runs"), json: Json = False
+) -> None:
+    """List the runs in a folder.
+
+    Accuracies are those at the selected epoch; a network that draws images again has a test loss instead.
+
+    Example: classlab runs --json
+    """
+    from classlab.errors import UserError
+    from classlab.runs.store import runs_in
+
+    if not out.is_dir() and out != Path("runs"):
+        raise UserError(f"there is no folder {out}")
+    rows = [_row(path) for path in runs_in(out)]
+    if json:
+        print_json(rows)
+    elif not rows:
+        console.print(f"no runs in {out} yet; try: classlab run digits-quick", markup=False)
+    else:
+        _table(rows)
+
+
+def _row(path: Path) -> dict[str, Any]:
+    from classlab.errors import UserError
+    from classlab.runs.finished import Run
+
+    try:
+        return Run(path).summary
+    except UserError as error:
+        return {
+            "run": str(path),
+            "experiment": path.parent.name,
+            "seed": None,
+            "epochs": 0,
+            "status": f"broken: {error}",
+        }
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("test", "val", "epochs", "parameters", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("contract", no_wrap=True)
+    table.add_column("run", overflow="fold")
+    for row in rows:
+        contract = row.get("contract") or {"checks": [], "passed": None}
+        verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
+        if contract["passed"] and contract.get("open"):
+            verdict = "kept so far"
+        table.add_row(
+            _test(row),
+            _percent(row.get("val_accuracy")),
+            str(row["epochs"]),
+            f"{row['parameters']:,}" if "parameters" in row else "",
+            _time(row["seconds"]) if "seconds" in row else "",
+            verdict if row["status"] == "finished" else row["status"].partition(":")[0].replace("_", " "),
+            escape("/".join(Path(row["run"]).parts[-2:])),
+        )
+    console.print(table)
+    for row in rows:
+        if row["status"].startswith("broken: "):
+            console.print(f"[yellow]![/yellow] {escape(row['status'])}", soft_wrap=True)
+
+
+def _test(row: dict[str, Any]) -> str:
+    if row.get("test_accuracy") is None and "test_loss" in row:
+        return f"loss {_loss(row['test_loss'])}"
+    return _percent(row.get("test_accuracy"))
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

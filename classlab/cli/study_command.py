@@ -1,0 +1,180 @@
+"""`classlab study`: train every run of a study, and say what they answer."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from classlab.cli.output import console, print_json
+
+if TYPE_CHECKING:
+    from classlab.statistics import Estimate
+    from classlab.study.answer import Answer
+    from classlab.study.dry import DryRun
+    from classlab.study.result import StudyResult
+
+
+def study(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped study, or a YAML file; code that it names is run")
+    ],
+    seeds: Annotated[
+        int | None, typer.Option(help="how many seeds, counted from 0, instead of the study's own")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="change a setting of every variant, or of the study; repeatable"
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="processes at a time; by default one a core")] = None,
+    out: Annotated[Path, typer.Option(help="the folder that study folders live in")] = Path("studies"),
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="go on with a study that was cut off; failed runs are tried again")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="only say what would be trained, where, and what it would take")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+) -> None:
+    """Train every variant with every seed, and answer the study's question.
+
+    Finished runs are never trained again: give more seeds or values, and only what is new is trained.
+
+    Example: classlab study cifar-learning-rate --seeds 3 --set training.epochs=5
+
+    Exit 0: done. 1: a variant's contract cannot be met, or a run failed. 2: bad input.
+    """
+    from classlab.study.conduct import study as train
+    from classlab.study.conduct import to_json
+    from classlab.study.dry import dry_run as expect
+
+    if dry_run:
+        expected = expect(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, device=device)
+        print_json(expected.to_json()) if json else _say_expected(expected)
+        return
+    done = train(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, resume=resume, device=device)
+    print_json(to_json(done)) if json else _say(done)
+    if any(row["status"] == "failed" for row in done.rows):
+        raise typer.Exit(1)
+
+
+def _say(done: "StudyResult") -> None:
+    from rich.markup import escape
+
+    from classlab.study.results import differences
+
+    question = f": {escape(done.study.question)}" if done.study.question else ""
+    console.print(f"[bold]{done.study.name}[/bold]{question}")
+    console.print()
+    say_answer(done.answer, done.watched, differences(done.rows))
+    for row in done.rows:
+        if row["status"] == "failed":
+            console.print(f"[red]✗[/red] {escape(row['variant'])}, seed {row['seed']}: {escape(row['sentence'])}")
+    folder, table = escape(str(done.path)), escape(str(done.path / "results.csv"))
+    console.print(f"[dim]study:   {folder}\nresults: {table}[/dim]", soft_wrap=True)
+
+
+def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str] = ()) -> None:
+    """Print the table of variants and a sentence for each test.
+
+    watched: the split that was evaluated every epoch, whose best and last epoch the table then shows. differences: what
+    summaries say otherwise than the other files of their runs, see study.results.
+    """
+    from rich.markup import escape
+    from rich.table import Table
+
+    scale = answer.scale
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("variant", overflow="fold", min_width=12)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column(
+        f"{answer.metric.replace('_', ' ')}{scale.unit and f',{scale.unit}'}", justify="right", no_wrap=True
+    )
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    if watched:
+        table.add_column(f"best {watched}", justify="right", no_wrap=True)
+        table.add_column(f"last {watched}", justify="right", no_wrap=True)
+    for one in answer.variants:
+        cells = [escape(one.name), f"{one.n}" if one.n == one.runs else f"{one.n} of {one.runs}"]
+        cells += [_mean(answer, one.estimate), _interval(answer, one.estimate)]
+        cells += [_bare(answer, one.best), _bare(answer, one.last)] if watched else []
+        table.add_row(*cells, style="bold" if one.name == answer.baseline and len(answer.variants) > 1 else None)
+    console.print(table)
+    if watched:
+        console.print(
+            f"[dim]best, last: the mean over seeds of the best and of the last epoch on the {watched} split[/dim]"
+        )
+    console.print()
+    wrong = [f"{one.name}: {one.note}" for one in answer.variants if one.note]
+    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
+        for sentence in sentences:
+            point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
+            grid = Table.grid(padding=(0, 1))
+            grid.add_row(point, escape(sentence))
+            console.print(grid)
+
+
+def _mean(answer: "Answer", estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return "no value"
+    scale = answer.scale
+    mean = scale.value(estimate.mean).removesuffix(scale.unit)
+    return mean if estimate.sd is None else f"{mean} ± {scale.gaps(estimate.sd)[0]}"
+
+
+def _interval(answer: "Answer", estimate: "Estimate | None") -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return ""
+    low, high = (answer.scale.value(end).removesuffix(answer.scale.unit) for end in (estimate.low, estimate.high))
+    return f"{low} to {high}"
+
+
+def _bare(answer: "Answer", estimate: "Estimate | None") -> str:
+    if estimate is None:
+        return ""
+    return answer.scale.value(estimate.mean).removesuffix(answer.scale.unit)
+
+
+def _say_expected(expected: "DryRun") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    question = f": {escape(expected.question)}" if expected.question else ""
+    console.print(f"[bold]{expected.study}[/bold]{question}")
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("variant", overflow="fold", min_width=12)
+    for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):
+        table.add_column(heading, justify="left" if heading == "trained" else "right", no_wrap=True)
+    for one in expected.variants:
+        runs = f"{one.done}/{len(one.seeds)}" if one.done else f"{len(one.seeds)}"
+        table.add_row(
+            escape(one.variant),
+            runs,
+            f"{one.parameters:,}",
+            f"{one.steps:,}",
+            ", ".join(one.places),
+            spelled(one.seconds),
+        )
+    console.print(table)
+    known = sorted({one.known_from for one in expected.variants})
+    left = expected.runs - expected.done
+    done = f"{expected.done} of {expected.runs} runs are finished; " if expected.done else ""
+    bound = "at most about" if expected.at_most else "about"
+    processes = (
+        f", {expected.jobs} processes at a time" if any("processes" in one.places for one in expected.variants) else ""
+    )
+    told = f"{bound} {spelled(expected.seconds)} of training, by {' and '.join(known)}"
+    disk = f"{expected.disk / 1e6:,.1f} MB in {escape(expected.folder)}"
+    console.print(f"{done}{left} runs to train{processes}: {told}; {disk}")
+
+
+def spelled(seconds: float) -> str:
+    """Return seconds as a reader judges them: 4.2 s, 12 min, 3.5 h."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

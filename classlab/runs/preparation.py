@@ -1,0 +1,235 @@
+"""Prepare a run: from its declaration to data on the device, a network with its first weights, and the first checks."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classlab import contract as contracts
+from classlab import files, limits
+from classlab.data.splits import split
+from classlab.errors import Refused, UserError
+from classlab.experiment import Data, Experiment
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from classlab.data.dataset import Dataset
+    from classlab.training.evaluate import Images
+    from classlab.training.settings import Settings
+
+
+class ContractRefused(Refused):
+    """The contract cannot be met, known before training. `summary` is what a program would read."""
+
+    def __init__(self, message: str, summary: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that training needs, made from the experiment and the seed.
+
+    given: the module or arrays that Python handed over. digests: 8 hexadecimal digits for all that decides the run,
+    then those that earlier versions of classlab gave it.
+    train, val: indices into the dataset's training images. mean, std: of the normalisation, per channel.
+    fixed_checks: the contract's rules on data and network, which nothing that happens later can change.
+    """
+
+    experiment: Experiment
+    seed: int
+    dataset: "Dataset"
+    model: "nn.Module"
+    given: dict[str, Any]
+    digests: tuple[str, ...]
+    train: np.ndarray
+    val: np.ndarray
+    mean: list[float]
+    std: list[float]
+    multiply_adds: int | None
+    parameters: int
+    fixed_checks: list[contracts.Check]
+
+
+def prepare(
+    experiment: Experiment, seed: int, given: dict[str, Any], test: Any, dataset: "Dataset | None" = None
+) -> Prepared:
+    """Load the data, build the network and draw its first weights. Raises UserError for what does not fit together.
+
+    dataset: the experiment's own, where another run has loaded it already.
+    """
+    from classlab.data.arrays import from_arrays
+    from classlab.data.loading import prepare as prepare_data
+    from classlab.models.make import make
+    from classlab.network.contents import contents
+    from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
+    from classlab.training.random import number
+    from classlab.training.task import reconstructs
+
+    plan = experiment.data
+    if "data" in given:
+        dataset = prepare_data(plan, from_arrays(given["data"], test))
+    elif test is not None:
+        raise UserError("test was given without data; give both as pairs (images, labels)")
+    else:
+        dataset = dataset or prepare_data(plan)
+    train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    mean, std = _normalise(plan, dataset)
+
+    classes, initialise = len(dataset.class_names), experiment.training.initialise
+    source = given.get("model", experiment.model)
+    model = make(source, initialise, dataset.input_shape, classes, number(seed, 0, "initialise"))
+    check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
+    images = len(train) * max(1, len(plan.expansion))
+    check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
+    table = layer_table(model, dataset.input_shape)
+    more = _given_digests(given, model, dataset)
+    return Prepared(
+        experiment=experiment,
+        seed=seed,
+        dataset=dataset,
+        model=model,
+        given=given,
+        digests=(experiment.digest(*more), *experiment.earlier_digests(*more)),
+        train=train,
+        val=val,
+        mean=mean,
+        std=std,
+        multiply_adds=table.multiply_adds,
+        parameters=table.parameters,
+        fixed_checks=[
+            *contracts.check_data(experiment.contract, None if "data" in given else plan),
+            *contracts.check_layers(experiment.contract, contents(table)),
+        ],
+    )
+
+
+def own_code(experiment: Experiment) -> dict[str, str]:
+    """Return the SHA-256 of every file of the reader's own that the experiment takes code from, by its path."""
+    found = {}
+    for name in sorted(names_in(experiment.model_dump(mode="json"))):
+        file = Path(name.rpartition(":")[0])
+        if file.suffix == ".py" and file.is_file():
+            found[str(file)] = hashlib.sha256(files.read(file, limits.CODE_BYTES)).hexdigest()
+    return found
+
+
+def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list[str]:
+    """Return the files of the reader's own that a run with this environment was made with and that are others now."""
+    now = own_code(experiment)
+    return [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+
+
+def names_in(value: Any) -> Iterator[str]:
+    """Yield every name of something chosen by name in an experiment's document."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str):
+            yield value["name"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from names_in(part)
+
+
+def _given_digests(given: dict[str, Any], model: "nn.Module", dataset: "Dataset") -> list[str]:
+    """Return what stands for the things that no file describes, so that other ones make another run."""
+    from classlab.data.dataset import digest
+
+    digests = []
+    if "model" in given:
+        digests += [repr(model), digest(*(value.detach().cpu().numpy() for value in model.state_dict().values()))]
+    if "data" in given:
+        digests.append(dataset.digest)
+    return digests
+
+
+def _normalise(plan: Data, dataset: "Dataset") -> tuple[list[float], list[float]]:
+    """Return mean and std per channel: the experiment's own, or the dataset's."""
+    own, channels = plan.normalise, dataset.input_shape[0]
+    if own is None:
+        return list(dataset.mean), list(dataset.std)
+    for name, values in (("mean", own.mean), ("std", own.std)):
+        if len(values) != channels:
+            raise UserError(f"data.normalise.{name} needs one number per channel: {channels}, got {len(values)}")
+    return own.mean, own.std
+
+
+def refuse(prepared: Prepared) -> None:
+    """Raise ContractRefused for a contract that cannot be kept, before any time is spent on it."""
+    experiment = prepared.experiment
+    before = contracts.check_before(experiment.contract, prepared.parameters, experiment.training.epochs)
+    checks = [*before, *prepared.fixed_checks]
+    if contracts.verdict(checks):
+        return
+    broken = "; ".join(check.sentence for check in checks if not check.passed)
+    summary = {
+        "run": None,
+        "experiment": experiment.name,
+        "seed": prepared.seed,
+        "status": "refused",
+        "parameters": prepared.parameters,
+        "epochs": experiment.training.epochs,
+        "val_accuracy": None,
+        "test_accuracy": None,
+        "test_interval": None,
+        "seconds": 0.0,
+        "contract": {"passed": False, "checks": [vars(check) for check in checks]},
+    }
+    message = f"{experiment.name} is refused before training, its contract cannot be met: {broken}"
+    raise ContractRefused(message, summary)
+
+
+def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]":
+    """Put the splits on the device, where they stay: a batch is a gather, and nothing is loaded while training."""
+    import torch
+
+    from classlab.data.expansion import Expansion, expansion
+    from classlab.training.evaluate import Images
+    from classlab.training.task import compares_with_clean
+
+    wants_clean = compares_with_clean(prepared.experiment.training.loss)
+    dtype = torch.float64 if settings.precision == "fp64" else torch.float32
+    mean, std = (
+        torch.tensor(values, dtype=dtype, device=settings.device).view(1, -1, 1, 1)
+        for values in (prepared.mean, prepared.std)
+    )
+
+    def placed(images: np.ndarray, labels: np.ndarray, copies: Expansion | None = None) -> Images:
+        pixels, classes = torch.from_numpy(images).to(settings.device), torch.from_numpy(labels).to(settings.device)
+        if settings.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return Images(pixels, copies.labels(classes) if copies else classes, mean, std, copies, wants_clean)
+
+    dataset, plan = prepared.dataset, prepared.experiment.data
+    return {
+        "train": placed(
+            dataset.images[prepared.train],
+            dataset.labels[prepared.train],
+            expansion(plan.expansion, plan.expansion_seed),
+        ),
+        "val": placed(dataset.images[prepared.val], dataset.labels[prepared.val]),
+        "test": placed(dataset.test_images, dataset.test_labels),
+    }
+
+
+def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
+    """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
+
+    It is changed in place: some layers take the forms of training.layers. From now on the process keeps the memory
+    that steps free.
+    """
+    import torch
+
+    from classlab.training.fast import allocator, replacements
+
+    allocator.keep()
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    if settings.precision == "fp64":
+        model = model.double()
+    # torch's types do not know the keyword that its documentation gives for changing the layout.
+    model = replacements.quicken(model)
+    return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

@@ -1,0 +1,149 @@
+"""Execute a study: from its declaration to a folder of runs and their results."""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from classlab.errors import UserError
+from classlab.lookup import Untrusted
+from classlab.runs import store
+from classlab.study import declaration as studies
+from classlab.study import forecast, places, plan, results, screen
+from classlab.study.declaration import Study
+from classlab.study.plan import Plan, Planned
+from classlab.study.result import FAILURES, STUDY, StudyResult, read_failures
+from classlab.study.sweep import Variant, variants
+from classlab.terminal import errors
+from classlab.training.fast.cores import cores
+
+LOCK = ".lock"
+
+
+def study(
+    source: "str | Path | Mapping[str, Any] | Study",
+    *,
+    seeds: int | list[int] | None = None,
+    set: Sequence[str] = (),
+    out: str | Path = "studies",
+    jobs: int | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    verbose: bool = True,
+) -> StudyResult:
+    """Train every run of a study and return its result; what is finished is never trained again.
+
+    source: a shipped name, a YAML file, a mapping or a Study. seeds: instead of the study's own. set: `key=value`
+    changes, see study.load. out: where study folders live; this one is out/<name>. jobs: processes at a time, where
+    runs are trained so; None: one a core. resume: go on with a study that was cut off, and try failed runs again.
+    device: None takes a CUDA device when there is one. verbose: progress on standard error.
+
+    A study that differs from the one in its folder only by more variants or seeds trains what is new. Raises UserError
+    for bad input and Refused where a variant's contract cannot be met, before anything is trained.
+    """
+    asked = studies.load(source, list(set), seeds, trust=True)
+    if jobs is not None and jobs < 1:
+        raise UserError(f"jobs must be at least 1, got {jobs}")
+    folder = Path(out) / asked.name
+    variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
+    whole = merged(asked, folder)
+    made = variants(whole)
+    planned = plan.read(folder)
+    missing = [run for run in planned.runs if results.row(folder / run.run)["status"] not in results.ENDED]
+    failures = read_failures(folder)
+    if any(run.run not in failures for run in missing) and not resume:
+        done = len(planned.runs) - len(missing)
+        raise UserError(f"{folder} is incomplete ({done} of {len(planned.runs)} runs are done); go on with --resume")
+    new = unplanned(planned, made, whole.seed_list)
+    if new or (missing and resume):
+        works = forecast.check(new, device)
+        store.refuse_links(folder, folder / plan.RUNS)
+        store.create(folder)
+        with store.alone(folder, folder / LOCK):
+            planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
+            _begin(folder, whole, planned, {} if resume else failures)
+            _train(folder, whole, made, planned, jobs or cores(), verbose)
+        return StudyResult(folder)
+    with store.alone(folder, folder / LOCK):
+        store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
+    if verbose:
+        errors.print(f"{folder} is finished; more seeds or values make it grow", style="dim", markup=False)
+    return StudyResult(folder)
+
+
+def merged(asked: Study, folder: Path) -> Study:
+    """Return the study to work on: the asked one, which may hold more than the folder's, or the folder's, if that does.
+
+    Raises UserError where neither holds the other.
+    """
+    if not (folder / STUDY).is_file():
+        return asked
+    ours = {one.name: one.experiment.digest() for one in variants(asked)}
+    try:
+        held = studies.load(folder / STUDY)
+        theirs = {one.name: one.experiment.digest() for one in variants(held)}
+    except Untrusted as error:
+        raise UserError(f"{folder} holds another study, which {error.what}; give another folder with --out") from None
+    changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+    seeds, held_seeds = frozenset(asked.seed_list), frozenset(held.seed_list)
+    elsewhere = "give another name with --set name=…, or another folder with --out"
+    if changed:
+        raise UserError(f"{folder} holds another study: its variant {changed[0]} is another experiment; {elsewhere}")
+    if theirs.keys() <= ours.keys() and held_seeds <= seeds:
+        return asked
+    if ours.keys() <= theirs.keys() and seeds <= held_seeds:
+        return held.model_copy(update={"compare": asked.compare, "question": asked.question})
+    lost = sorted(theirs.keys() - ours.keys()) or sorted(ours.keys() - theirs.keys())
+    what = f"the variant {lost[0]}" if lost else f"the seed {min(held_seeds - seeds)}"
+    raise UserError(f"{folder} grows by more variants and seeds, and {what} is not in both studies; {elsewhere}")
+
+
+def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> list[Variant]:
+    """Return the variants of which a run is not in the plan."""
+    held = {(one.variant, one.seed) for one in planned.runs}
+    return [one for one in made if any((one.name, seed) not in held for seed in seeds)]
+
+
+def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str]) -> None:
+    store.write(folder / STUDY, whole.to_yaml())
+    plan.write(folder, planned)
+    store.write_json(folder / FAILURES, failures)
+
+
+def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, jobs: int, verbose: bool) -> None:
+    """Train what is not finished, entry by entry; results.csv follows the run folders all the while."""
+    experiments = {one.name: one.experiment for one in made}
+    failures = read_failures(folder)
+    lock = threading.Lock()
+
+    def failed(one: Planned, sentence: str) -> None:
+        with lock:
+            failures[one.run] = sentence
+            store.write_json(folder / FAILURES, dict(sorted(failures.items())))
+
+    try:
+        with screen.watch(StudyResult(folder), whole, made, planned, verbose):
+            for entry in planned.entries:
+                waiting = [one for one in entry.runs if not (folder / one.run / store.SUMMARY).is_file()]
+                waiting = [one for one in waiting if one.run not in failures]
+                if waiting:
+                    places.train_entry(entry, waiting, experiments, folder, jobs, failed)
+    except KeyboardInterrupt:
+        done = sum((folder / one.run / store.SUMMARY).is_file() for one in planned.runs)
+        told = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
+        errors.print(told, markup=False)
+        raise
+    finally:
+        StudyResult(folder).write()
+
+
+def to_json(result: StudyResult) -> dict[str, Any]:
+    """Return a study's result as a program reads it."""
+    return {
+        "study": str(result.path),
+        "question": result.study.question,
+        **result.answer.to_json(),
+        "sentences": result.sentences(),
+        "runs": json.loads(json.dumps(result.rows)),
+    }

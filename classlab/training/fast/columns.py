@@ -1,0 +1,79 @@
+"""A convolution of few channels on a processor, two columns at a time: half of a register would be idle otherwise.
+
+In a channels-last image two neighbouring pixels are one pixel of twice the channels, and two neighbouring outputs one
+of twice the kernels, so neither is copied: the kernels alone are written down twice, the second time moved by a column.
+That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The sums are the same, in another
+order of adding; but where a pixel is infinite, zeros in the kernels make it NaN some columns further too. A compiled
+step of a few images takes four columns at a time, see training.fast.decompositions.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Channels in and out up to which it was measured to pay: with 16 out, a register is full.
+MOST_IN, MOST_OUT = 3, 12
+LEAST_WIDE = 3  # columns of a kernel: narrower ones would spend much of their work on zeros
+
+
+class Conv2d(nn.Conv2d):
+    """torch's convolution, columns at a time where images lie channels-last and their widths can be divided so.
+
+    most: how many columns at a time there may be, 2 or 4.
+    """
+
+    most: int = 2
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the convolution: (batch, channels, h, w) to (batch, kernels, h', w')."""
+        together = self._together(input)
+        if together == 1:
+            return super().forward(input)
+        count, channels, height, width = input.shape
+        kernels, length = self.weight.shape[0], self.weight.shape[3]
+        padding = (int(self.padding[0]), math.ceil(int(self.padding[1]) / together))
+        before = together * padding[1] - int(self.padding[1])  # columns that padding by whole groups begins too early
+        groups = math.ceil((before + length + together - 1) / together)
+        moved = [
+            F.pad(self.weight, (before + place, together * groups - before - place - length))
+            for place in range(together)
+        ]
+        weight = torch.cat(moved).unflatten(3, (groups, together)).permute(0, 4, 1, 2, 3).flatten(1, 2)
+        bias = None if self.bias is None else self.bias.repeat(together)
+        images = input.permute(0, 2, 3, 1).reshape(count, height, width // together, together * channels)
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        output = F.conv2d(images.permute(0, 3, 1, 2), weight, bias, padding=padding)
+        rows, places = output.shape[2], together * output.shape[3]
+        return output.permute(0, 2, 3, 1).reshape(count, rows, places, kernels).permute(0, 3, 1, 2)
+
+    def _together(self, input: Tensor) -> int:
+        """Return how many columns go together; 1: torch's own convolution."""
+        if input.ndim != 4 or input.device.type != "cpu" or input.shape[1] != self.in_channels:
+            return 1
+        if not input.is_contiguous(memory_format=torch.channels_last):
+            return 1
+        width, outputs = input.shape[3], input.shape[3] + 2 * int(self.padding[1]) - self.weight.shape[3] + 1
+        fits = [count for count in (4, 2) if count <= self.most and width % count == outputs % count == 0]
+        return fits[0] if fits and outputs > 0 else 1
+
+
+def allow(network: nn.Module, most: int) -> None:
+    """Let every convolution that is of this form take up to `most` columns at a time."""
+    for layer in network.modules():
+        if isinstance(layer, Conv2d):
+            layer.most = most
+
+
+def is_plain(layer: nn.Conv2d) -> bool:
+    """Whether a convolution is set to what this form does, and has few enough channels to gain by it."""
+    return (
+        layer.in_channels <= MOST_IN
+        and layer.out_channels <= MOST_OUT
+        and layer.stride == layer.dilation == (1, 1)
+        and layer.groups == 1
+        and layer.padding_mode == "zeros"
+        and not isinstance(layer.padding, str)
+        and layer.kernel_size[1] >= LEAST_WIDE
+    )
