@@ -69,7 +69,9 @@ def record(folder: Path, python: str, runs: Path | None) -> None:
     for file in sorted(EXPERIMENTS.glob("*.yaml")):
         if "encoder-classifier" in file.name:  # which starts from another run
             continue
-        images = STEPS * int(re.search(r"batch_size: (\d+)", file.read_text())[1])
+        text = file.read_text()
+        images = STEPS * int(re.search(r"batch_size: (\d+)", text)[1])
+        images += int((re.search(r"val_size: (\d+)", text) or [0, 0])[1])
         few = [f"data.max_per_class={max(20, images // CLASSES)}", "training.epochs=1", "contract={}"]
         options = [word for change in few for word in ("--set", change)]
         classlab("run", file.stem, "--seed", "3", "--out", "weights", *options)
