@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, is_typeddict
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -490,8 +490,11 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
-    """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
+def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
+    """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed.
+
+    model: what was validated, a pydantic model or a TypedDict.
+    """
     problems = error.errors(include_url=False)
     problem = problems[0]
     if problem["type"] == "missing":  # a misspelt key is missing too; the misspelling says more
@@ -558,14 +561,21 @@ def _is_key(step: int | str) -> bool:
 _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}
 
 
-def _settings(model: type[pydantic.BaseModel], place: Sequence[str]) -> list[str]:
+def _settings(model: Any, place: Sequence[str]) -> list[str]:
     """Return the settings known in the section at `place`."""
     for step in place:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        annotation = _annotations(model).get(step)
         for part in (annotation, *get_args(annotation)):
-            if isinstance(part, type) and issubclass(part, Section):
+            if is_typeddict(part) or (isinstance(part, type) and issubclass(part, Section)):
                 model = part
-    return list(model.model_fields)
+    return list(_annotations(model))
+
+
+def _annotations(model: Any) -> dict[str, Any]:
+    """Return the type of each field of a pydantic model or a TypedDict."""
+    if issubclass(model, pydantic.BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return get_type_hints(model)
 
 
 def schema() -> dict[str, Any]:

@@ -116,7 +116,7 @@ def _say_differences(compared: "Compared") -> None:
 def _draw(compared: "Compared", file: Path, trust: bool) -> None:
     """Write the images on which the two variants disagree, with the true class and both answers."""
     from classlab.drawing.answers import answers_sheet
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun as Run
 
     found = compared.disagreements()
     first, second = compared.folders

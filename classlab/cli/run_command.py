@@ -1,6 +1,7 @@
 """`classlab run` and `classlab runs`: train an experiment, list what was trained."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from rich.markup import escape
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
@@ -40,7 +41,7 @@ def run(
     Exit 0: done. 1: the contract is not kept, or cannot be. 2: bad input.
     """
     from classlab.experiment import load
-    from classlab.runs.execute import train
+    from classlab.lab import train
     from classlab.runs.preparation import ContractRefused
 
     experiment = load(name, set_ or [], trust=True)
@@ -59,7 +60,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _say(run: "Run", report: Path | None) -> None:
+def _say(run: "FinishedRun", report: Path | None) -> None:
     summary = run.summary
     for check in summary["contract"]["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
@@ -72,7 +73,7 @@ def _say(run: "Run", report: Path | None) -> None:
         console.print(f"[dim]report: [/dim] {escape(str(report))}", soft_wrap=True)
 
 
-def verdict_line(summary: dict[str, Any]) -> str:
+def verdict_line(summary: Mapping[str, Any]) -> str:
     """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval or test loss, time."""
     if summary["status"] != "finished":
         word, colour = summary["status"].upper().replace("_", " "), "yellow"
@@ -89,7 +90,7 @@ def verdict_line(summary: dict[str, Any]) -> str:
     )
 
 
-def _measured(summary: dict[str, Any]) -> str:
+def _measured(summary: Mapping[str, Any]) -> str:
     """Return what the test came to: the accuracy, or for a network that draws images again the loss."""
     if summary["test_accuracy"] is None:
         return f"test loss {_loss(summary['test_loss'])}"
@@ -124,12 +125,12 @@ def runs(
         _table(rows)
 
 
-def _row(path: Path) -> dict[str, Any]:
+def _row(path: Path) -> Mapping[str, Any]:
     from classlab.errors import UserError
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
     try:
-        return Run(path).summary
+        return FinishedRun(path).summary
     except UserError as error:
         return {
             "run": str(path),
@@ -140,7 +141,7 @@ def _row(path: Path) -> dict[str, Any]:
         }
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)

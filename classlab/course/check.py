@@ -102,7 +102,7 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     if environment.get("given_in_python"):
         given = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
         raise UserError(f"{path} was given its {echoed(given)} in Python, so nobody can measure it from its folder")
-    about = store.read_about(path / _selected(path, experiment))
+    about = store.read_about(store.selected(path, experiment.protocol.select))
     digest = _digest(path, about.get("experiment"))
     seed = about["seed"] if isinstance(about.get("seed"), int) and 0 <= about["seed"] < 2**63 else None
     checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
@@ -157,17 +157,11 @@ def _digest(path: Path, trained: Any) -> str:
 
 def _states(path: Path, experiment: Experiment, prepared: "Prepared") -> "list[dict[str, Tensor]]":
     """Return the last checkpoint's tensors, and after them those of the best one where the protocol selects it."""
-    files = list(dict.fromkeys([store.LAST, _selected(path, experiment)]))
-    states = [store.read_weights(path / file, prepared.model) for file in files]
+    files = list(dict.fromkeys([path / store.LAST, store.selected(path, experiment.protocol.select)]))
+    states = [store.read_weights(file, prepared.model) for file in files]
     for file, state in zip(files, states, strict=True):
-        store.epochs_counted(state, path / file)
+        store.epochs_counted(state, file)
     return states
-
-
-def _selected(path: Path, experiment: Experiment) -> str:
-    """Return the file whose weights are the result, as the run itself chose: one that never improved has no best."""
-    best = experiment.protocol.select == "best" and (path / store.BEST).exists()
-    return store.BEST if best else store.LAST
 
 
 def _same_experiment(about: dict[str, Any], digest: str) -> Check:

@@ -11,7 +11,7 @@ from classlab.report import reconstructed, watched, words
 from classlab.report.of_parts import Runs
 from classlab.report.published import Part, Value
 from classlab.report.sections import curves
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 SPLITS = ("train", "val", "test")
 NAMES = {"train": "train", "val": "validation", "test": "test"}

@@ -19,7 +19,7 @@ from classlab.report.sections import (
     reconstruction,
     verdict,
 )
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 SECTIONS = (
     verdict, question, data, network, curves, reconstruction, confusion, predictions, discussion, environment, again,

@@ -9,7 +9,7 @@ from classlab.report import outcome, watched
 from classlab.report.of_parts import Runs, each_first, which
 from classlab.report.outcome import Outcome
 from classlab.report.sections import predictions
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def galleries(runs: Runs, draw: Callable[[Outcome, np.ndarray], list[Block]], kind: str) -> list[Block]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from classlab.errors import UserError
 from classlab.report.published import Part, Value
 from classlab.runs import store
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from classlab.network.layer_table import LayerTable

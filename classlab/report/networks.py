@@ -9,7 +9,7 @@ from classlab.drawing.blocks import Block
 from classlab.report import words
 from classlab.report.of_parts import Runs, drawn, missing, without
 from classlab.report.sections import network
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from classlab.network.layer_table import LayerTable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from classlab.drawing.blocks import Block, Figures, Heading, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 Runs = Mapping[str, Sequence[Run]]
 

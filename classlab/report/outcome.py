@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from classlab.errors import UserError
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax shares probabilities
 

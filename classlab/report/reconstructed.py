@@ -8,7 +8,7 @@ import numpy as np
 
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from classlab.report.published import Published, Trained
 from classlab.report.reproduced import Made
 from classlab.report.watch import Watched, watch
 from classlab.runs import records, store
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 from classlab.study import forecast, places
 from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant

@@ -33,7 +33,7 @@ from classlab.report.of_parts import beside
 from classlab.report.published import Part, Published
 from classlab.report.sections import environment
 from classlab.report.verdicts import Judged, judge
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
 TOLD = "told, not judged"

@@ -17,7 +17,7 @@ from typing import Literal
 from classlab.report import outcome
 from classlab.report.measures import OF_THE_NETWORK, Measured, is_trained, measure
 from classlab.report.published import Part, Value
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 from classlab.statistics import Scale, agreement, compare, mcnemar, newcombe, one_more_run, variant, wilson
 
 Word = Literal["holds", "within chance", "above", "below", "does not hold", "told, not judged"]

@@ -81,7 +81,7 @@ def line(runs: Mapping[Path, Watched], begun: Seen, seen: Seen, elapsed: float) 
 
 
 def _ended(folder: Path) -> str:
-    summary = records.read(folder / store.SUMMARY, records.Summary)
+    summary = records.read_summary(folder / store.SUMMARY)
     accuracy = summary["test_accuracy"]
     if summary["status"] != "finished":
         return summary["status_sentence"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from classlab.experiment import Experiment
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 CHOSE = "the test images chose the epoch"
 WATCHED = "the test images were watched after every epoch"

@@ -1,36 +1,38 @@
 """What is seen while a run trains: a bar for the work left, a line that stays for each epoch done. Standard error."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+
+from rich.markup import escape
 
 from classlab.progress import progress
+from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.terminal import errors
 
-Advance = Callable[[float], None]
-Show = Callable[[dict[str, float]], None]
 
-
-@contextmanager
-def screen(name: str, epochs: int, images: int, done: int, verbose: bool) -> Iterator[tuple[Advance, Show]]:
-    """Yield (advance, show): told how many images were trained on, and the row of each epoch.
-
-    images: how many an epoch has. done: the epochs done before.
-    """
-    if not verbose:
-        yield lambda count: None, lambda row: None
-        return
-    header = False
-
-    def show(row: dict[str, float]) -> None:
-        nonlocal header
-        cells = _cells(row, epochs)
-        if not header:
-            errors.print("".join(f"{title:>12}" for title in cells), style="bold", soft_wrap=True)
-            header = True
-        errors.print("".join(f"{text:>12}" for text in cells.values()), soft_wrap=True)
-
-    with progress(name, (epochs - done) * images, "images") as advance:
-        yield advance, show
+def screen(events: Iterable[Event]) -> Iterator[Event]:
+    """Show what happens while a run trains, and yield every event on."""
+    epochs, rows = 0, 0
+    advance: Callable[[float], None] | None = None
+    with ExitStack() as bar:
+        for event in events:
+            match event:
+                case Begun():
+                    epochs = event.epochs
+                    work = (event.epochs - event.done) * event.images
+                    advance = bar.enter_context(progress(event.name, work, "images"))
+                case Progress() if advance:
+                    advance(event.images)
+                case EpochDone():
+                    cells = _cells(event.row, epochs)
+                    if not rows:
+                        errors.print("".join(f"{title:>12}" for title in cells), style="bold", soft_wrap=True)
+                    errors.print("".join(f"{text:>12}" for text in cells.values()), soft_wrap=True)
+                    rows += 1
+                case Ended() if not epochs:  # it was finished before
+                    where = escape(str(event.run))
+                    errors.print(f"[dim]{where} is finished; --again makes a new run of it[/dim]")
+            yield event
 
 
 def _cells(row: dict[str, float], epochs: int) -> dict[str, str]:

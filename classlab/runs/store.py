@@ -45,6 +45,15 @@ def found(out: str | Path, experiment: str, seed: int, digests: Sequence[str]) -
     return next((place for place in places if place[0].exists()), places[0])
 
 
+def selected(path: Path, select: str) -> Path:
+    """Return the checkpoint that a protocol selects in a run's folder. select: best or last.
+
+    A run that diverged at once has no best epoch: then its last one is the result.
+    """
+    best = path / BEST
+    return best if select == "best" and best.exists() else path / LAST
+
+
 def unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3, … that does not exist."""
     return next(one for one in _numbered(path) if not one.exists())

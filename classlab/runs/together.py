@@ -11,7 +11,7 @@ from classlab.experiment import Experiment, digest
 from classlab.progress import progress
 from classlab.runs import records, store
 from classlab.runs.execute import about_of, begin, conclude, note
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, place_model, place_splits, prepare, refuse
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def train_together(
     threads: int | None = None,
     verbose: bool = True,
     on_epoch: Callable[[int], Any] = lambda epoch: None,
-) -> list[Run]:
+) -> list[FinishedRun]:
     """Train the members as one population and return their runs, in order; called again it goes on where it stopped.
 
     members: (experiment, seed), all of one group_key. out: where run folders live. folder: where the population keeps
@@ -62,7 +62,7 @@ def train_together(
     folder, prepared = Path(folder), _prepare(members)
     paths = [store.found(out, one.experiment.name, one.seed, one.digests)[0] for one in prepared]
     if all((path / store.SUMMARY).exists() for path in paths):
-        return [Run(path) for path in paths]
+        return [FinishedRun(path) for path in paths]
     for one in prepared:
         refuse(one)
     settings = choose_settings(prepared[0], folder, device, threads)
@@ -83,7 +83,7 @@ def train_together(
             store.write_checkpoint(path / store.LAST, state, about_of(one))
             conclude(one, settings, path, splits)
     (folder / STATE).unlink(missing_ok=True)  # the last thing: until here a kill is gone on from
-    return [Run(path) for path in paths]
+    return [FinishedRun(path) for path in paths]
 
 
 def _prepare(members: Sequence[tuple[Experiment, int]]) -> list[Prepared]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from classlab import files, limits
 from classlab.errors import UserError
 from classlab.runs import records, store
+from classlab.runs.finished import FinishedRun
 from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import METRIC, METRICS
@@ -204,8 +205,8 @@ def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]
     return parsed[text]
 
 
-def _environment(folder: Path) -> dict[str, Any]:
-    return records.read(folder / store.ENVIRONMENT, records.Environment)
+def _environment(folder: Path) -> records.Environment:
+    return records.read_environment(folder / store.ENVIRONMENT)
 
 
 def _digest(folder: Path) -> str:
@@ -277,10 +278,6 @@ def _names(documents: dict[str, dict[str, Any]], folders: dict[str, Path]) -> di
 def _probabilities(folders: Sequence[Path]) -> "tuple[np.ndarray, np.ndarray]":
     """Return the mean over runs of each image's probabilities (count, classes), and the labels (count,)."""
     import numpy as np
-    from scipy.special import softmax
 
-    read = [store.read_predictions(folder / store.PREDICTIONS) for folder in folders]
-    for folder, (outputs, _) in zip(folders, read, strict=True):
-        if outputs.ndim != 2 or records.read(folder / store.SUMMARY, records.Summary)["test_accuracy"] is None:
-            raise UserError(f"{folder} draws images again and names no class: there is nothing to disagree on")
-    return np.mean([softmax(outputs.astype(np.float64), axis=1) for outputs, _ in read], axis=0), read[0][1]
+    runs = [FinishedRun(folder) for folder in folders]
+    return np.mean([run.probabilities() for run in runs], axis=0), runs[0].labels()

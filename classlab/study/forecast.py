@@ -184,7 +184,7 @@ def times(
 def _from_runs(folders: Sequence[Path]) -> float | None:
     """Return the seconds of an epoch in the runs that are finished."""
     files_ = [folder / store.SUMMARY for folder in folders if (folder / store.SUMMARY).exists()]
-    summaries = [records.read(file, records.Summary) for file in files_]
+    summaries = [records.read_summary(file) for file in files_]
     seconds = [one["seconds"] / one["epochs"] for one in summaries if one.get("epochs")]
     return median(seconds) if seconds else None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import pydantic
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from classlab import limits
 from classlab.errors import UserError
@@ -59,17 +60,17 @@ class Plan:
         return [one for entry in self.entries for one in entry.runs]
 
 
-class PlannedRecord(records.Record):
+@pydantic.with_config(records.CLOSED)
+class PlannedRecord(TypedDict):
     """A run in plan.json. Its folder lies within the study's, wherever the file comes from."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
 
     variant: records.Text
     seed: records.Count
     run: Annotated[str, Field(pattern=r"^runs/[A-Za-z0-9][A-Za-z0-9._-]{0,99}/s[0-9]{1,20}-[0-9a-f]{8}$")]
 
 
-class EntryRecord(records.Record):
+@pydantic.with_config(records.OPEN)
+class EntryRecord(TypedDict):
     """An entry in plan.json."""
 
     place: Place
@@ -78,7 +79,8 @@ class EntryRecord(records.Record):
     runs: Annotated[list[PlannedRecord], Field(min_length=1, max_length=limits.RUNS)]
 
 
-class PlanRecord(records.Record):
+@pydantic.with_config(records.OPEN)
+class PlanRecord(TypedDict):
     """plan.json. Another format is another version's."""
 
     format: Literal[1]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas
 
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
 STUDY, FAILURES = "study.yaml", "failures.json"
 
@@ -59,13 +59,13 @@ class StudyResult:
         return found
 
     @property
-    def runs(self) -> "dict[str, dict[int, Run]]":
+    def runs(self) -> "dict[str, dict[int, FinishedRun]]":
         """Variant -> seed -> the run, of those that were begun."""
-        from classlab.runs.finished import Run
+        from classlab.runs.finished import FinishedRun
 
         return {
             variant: {
-                seed: Run(folder, trust=self.trust)
+                seed: FinishedRun(folder, trust=self.trust)
                 for seed, folder in of.items()
                 if (folder / store.EXPERIMENT).is_file()
             }

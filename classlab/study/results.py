@@ -32,7 +32,7 @@ def row(folder: Path, failure: str | None = None) -> Row:
     folder: of the run, which need not be there yet. failure: the sentence kept for a run that could not be trained.
     """
     if (folder / store.SUMMARY).exists():
-        counted = recount(folder, records.read(folder / store.SUMMARY, records.Summary))
+        counted = recount(folder, records.read_summary(folder / store.SUMMARY))
         summary = counted.summary
         found = {key: summary.get(key) for key in ("status", "epochs", "selected_epoch", "parameters", *SELECTED)}
         curve = _curve(store.read_metrics(folder / store.METRICS))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
     from classlab.training.calibration import Calibration
     from classlab.use.centring import Found
 
@@ -107,7 +107,7 @@ def row(prediction: Prediction) -> dict[str, Any]:
 
 
 def predict(
-    run: "Run",
+    run: "FinishedRun",
     pictures: Any,
     *,
     prepare: Preparation | None = None,
@@ -169,7 +169,7 @@ def _one(reader: "Reader", name: str, source: Any) -> Prediction:
 class Reader:
     """A run made ready to answer: its network, its normalisation, its calibration, and how pictures are prepared."""
 
-    def __init__(self, run: "Run", prepare: Preparation | None = None) -> None:
+    def __init__(self, run: "FinishedRun", prepare: Preparation | None = None) -> None:
         if run.reconstructs:
             raise UserError(f"{run.path} draws images again and names no class, so it cannot predict one")
         if prepare not in (None, "digits", "plain"):

@@ -4,7 +4,7 @@ from classlab import experiment as experiments
 from classlab import lookup
 from classlab.drawing.blocks import Block, Code, Section, Words
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def section(run: Run) -> Section:

@@ -7,7 +7,7 @@ from classlab.drawing import charts
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table
 from classlab.report import outcome, watched, words
 from classlab.report.outcome import Outcome
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def section(run: Run) -> Section | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from classlab.drawing import charts
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table, Words
 from classlab.report import reconstructed, words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from classlab.data.class_samples import samples
 from classlab.drawing.blocks import Column, Fact, Facts, Section, Strip, Strips, Table, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from classlab.data.dataset import Dataset

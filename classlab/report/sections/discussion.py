@@ -8,7 +8,7 @@ from classlab.errors import UserError
 from classlab.report import outcome, words
 from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
 from classlab.runs import store
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 SURE = 0.99
 NAMES = {"val": "validation", "test": "test"}

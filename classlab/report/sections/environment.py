@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from classlab.drawing.blocks import Fact, Facts, Section
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 LABELS = {
     "python": "Python",

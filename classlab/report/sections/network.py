@@ -9,7 +9,7 @@ from classlab.drawing import network_diagram as picture
 from classlab.drawing.blocks import Drawing, Section, Words
 from classlab.errors import UserError
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from classlab.network.layer_table import LayerTable

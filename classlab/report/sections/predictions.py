@@ -9,7 +9,7 @@ from classlab.errors import UserError
 from classlab.report import outcome, words
 from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
 from classlab.report.pictures import as_pictures
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,7 +3,7 @@
 from classlab.drawing.blocks import Fact, Facts, Section, Words
 from classlab.experiment import Choice, Contract, Experiment
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 TITLE_CHARACTERS = 90
 

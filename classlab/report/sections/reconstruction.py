@@ -11,7 +11,7 @@ from classlab.errors import UserError
 from classlab.report import reconstructed, words
 from classlab.report.pictures import as_pictures
 from classlab.report.reconstructed import Floors
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

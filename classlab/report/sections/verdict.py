@@ -4,7 +4,7 @@ from typing import Any
 
 from classlab.drawing.blocks import Block, Column, Number, Numbers, Section, Table, Verdict, Words
 from classlab.report import words
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 # rule -> what it limits, the unit of its figures
 RULES = {

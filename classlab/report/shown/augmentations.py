@@ -7,7 +7,7 @@ from classlab.report import words
 from classlab.report.of_parts import Runs, each_first
 from classlab.report.pictures import as_pictures
 from classlab.report.published import Part
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 EPOCHS = 6
 CLASSES_SHOWN = 20

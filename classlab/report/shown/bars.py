@@ -9,7 +9,7 @@ from classlab.drawing.blocks import Block, Figure, Figures, Words
 from classlab.report import words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

@@ -4,7 +4,7 @@ from classlab.drawing.blocks import Block, Words
 from classlab.report.of_parts import Runs, each_first, which
 from classlab.report.published import Part
 from classlab.report.sections import confusion
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

@@ -9,7 +9,7 @@ from classlab.drawing.blocks import Block, Column, Table
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
 from classlab.report.sections.curves import COLUMNS, labels
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

@@ -5,7 +5,7 @@ from classlab.report import reconstructed
 from classlab.report.of_parts import Runs, each_first
 from classlab.report.published import Part
 from classlab.report.sections import reconstruction
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

@@ -8,7 +8,7 @@ from classlab.report.of_parts import Runs, drawn, ended_badly, missing, without
 from classlab.report.outcome import PROBABILITY_LOSSES
 from classlab.report.published import Part
 from classlab.report.sections import curves
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

@@ -7,7 +7,7 @@ from classlab.errors import UserError
 from classlab.report import reconstructed, words
 from classlab.report.of_parts import Runs, missing, without
 from classlab.report.published import Part
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from classlab.network.linear_map import OneMap

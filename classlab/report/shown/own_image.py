@@ -11,7 +11,7 @@ from classlab.report.of_parts import Runs, each_first
 from classlab.report.outcome import of as outcome_of
 from classlab.report.pictures import as_pictures
 from classlab.report.published import Part
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from torch import nn

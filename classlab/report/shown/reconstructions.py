@@ -7,7 +7,7 @@ from classlab.report import reconstructed, words
 from classlab.report.of_parts import Runs, each_first
 from classlab.report.published import Part
 from classlab.report.sections import reconstruction
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from classlab.report import curves_of_parts, words
 from classlab.report.of_parts import Runs, ended_badly, missing, without
 from classlab.report.published import Part
 from classlab.report.verdicts import limit_of
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 
 
 def blocks(part: Part, runs: Runs) -> list[Block]:

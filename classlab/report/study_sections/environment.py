@@ -2,7 +2,7 @@
 
 from classlab.drawing.blocks import Block, Section, Words
 from classlab.report.sections import environment
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun as Run
 from classlab.study.result import StudyResult
 
 COMPARED = ("python", "torch", "platform", "processor", "gpu")
