@@ -149,6 +149,20 @@ class EarlyStopping(Section):
     patience: Annotated[int, Field(ge=1)]
 
 
+def _spell_out_start(value: Any) -> Any:
+    return {"run": value} if isinstance(value, str) else value
+
+
+class Start(Section):
+    """Weights that training starts from: those that a finished run selected. A bare string is short for its folder."""
+
+    run: Annotated[str, Field(min_length=1, max_length=limits.PATH)] = Field(description="the run's folder")
+    layers: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]{1,200}$")] | None = Field(
+        default=None, description="the part of the network that is taken over, by its name; null: the whole network"
+    )
+    freeze: bool = Field(default=False, description="leave what is taken over as it is, and train the rest")
+
+
 class Training(Section):
     """How to train."""
 
@@ -158,6 +172,7 @@ class Training(Section):
     optimizer: Annotated[Choice, _Of("optimizer")]
     schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")
     initialise: Annotated[Choice, _Of("initialisation")] = Choice(name="default")
+    start_from: Annotated[Start, BeforeValidator(_spell_out_start, json_schema_input_type=str | Start)] | None = None
     early_stopping: EarlyStopping | None = None
     precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
         default="auto", description="auto: bf16 where the processor computes in it and it pays, else fp32"
@@ -269,6 +284,11 @@ class Experiment(Section):
     protocol: Protocol = Protocol()
     contract: Annotated[Contract, BeforeValidator(_contract, json_schema_input_type=str | Contract)] = Contract()
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_earlier_spelling(cls, fields: Any) -> Any:
+        return with_start(fields) if isinstance(fields, Mapping) else fields
+
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
         problem = None
@@ -315,7 +335,9 @@ class Experiment(Section):
 
     def earlier_digests(self, *more: str) -> list[str]:
         """Return the digests that earlier versions of classlab gave the same experiment, the newest first."""
-        return [digest_of_format_1(self.model_dump(mode="json"), *more)]
+        fields = self.model_dump(mode="json")
+        digests = [_hash({"format": FORMAT, **stated(without_start(fields))}, *more), digest_of_format_1(fields, *more)]
+        return [found for found in digests if found != self.digest(*more)]
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -334,7 +356,7 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ()
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from",)
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:
@@ -343,12 +365,12 @@ def digest(fields: Mapping[str, Any], *more: str) -> str:
     It covers what differs from the defaults. So a setting that a later version adds changes no digest, and finished
     runs are found by the same name as long as nothing that they state has changed.
     """
-    return _hash({"format": FORMAT, **stated(fields)}, *more)
+    return _hash({"format": FORMAT, **stated(with_start(fields))}, *more)
 
 
 def digest_of_format_1(fields: Mapping[str, Any], *more: str) -> str:
     """Return the digest as the first format had it: of every field, with its default. fields: resolved."""
-    kept: dict[str, Any] = json.loads(json.dumps(fields))
+    kept: dict[str, Any] = json.loads(json.dumps(without_start(with_start(fields), spelled_out=True)))
     for key in ADDED_SINCE_FORMAT_1:
         *above, last = key.split(".")
         place: Any = kept
@@ -357,6 +379,47 @@ def digest_of_format_1(fields: Mapping[str, Any], *more: str) -> str:
         place.pop(last, None)
     kept.pop("description", None)
     return _hash(kept, *more)
+
+
+def with_start(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an experiment's fields with what an earlier version wrote as options of one model as `start_from`.
+
+    The encoder of a run stood as model.encoder and model.freeze; now any part of any network can be taken over.
+    Raises ValueError for freezing what is taken from nowhere.
+    """
+    model, training = fields.get("model"), fields.get("training")
+    earlier = ("encoder", "freeze")
+    if not isinstance(model, Mapping) or model.get("name") != "encoder_classifier":
+        return fields
+    if not isinstance(training, Mapping) or not any(key in model for key in earlier):
+        return fields
+    run, freeze = model.get("encoder"), model.get("freeze", False)
+    kept = {key: value for key, value in model.items() if key not in earlier}
+    start = training.get("start_from")
+    if run is not None:
+        training = {**training, "start_from": {"run": run, "layers": "encoder", "freeze": freeze}}
+    elif freeze and isinstance(start, Mapping):
+        training = {**training, "start_from": {**start, "freeze": freeze}}
+    elif freeze:
+        raise ValueError("model encoder_classifier: freeze needs training.start_from, the run of a trained autoencoder")
+    return {**fields, "model": kept, "training": training}
+
+
+def without_start(fields: Mapping[str, Any], spelled_out: bool = False) -> Mapping[str, Any]:
+    """Return what `with_start` read, as the earlier version wrote it; only digests ask for it.
+
+    spelled_out: with the two options also where they hold their defaults.
+    """
+    model, training = fields.get("model"), fields.get("training")
+    if not isinstance(model, Mapping) or model.get("name") != "encoder_classifier" or not isinstance(training, Mapping):
+        return fields
+    start = training.get("start_from")
+    if start is not None and (not isinstance(start, Mapping) or start.get("layers") != "encoder"):
+        return fields
+    options = {"encoder": start["run"] if start else None, "freeze": bool(start and start.get("freeze"))}
+    kept = options if spelled_out else {key: value for key, value in options.items() if value}
+    rest = {key: value for key, value in training.items() if key != "start_from"}
+    return {**fields, "model": {**model, **kept}, "training": rest}
 
 
 def _hash(fields: Mapping[str, Any], *more: str) -> str:
@@ -376,11 +439,21 @@ def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> 
         inner = _section_of(field)
         if key in KINDS:
             value = _differing_choice(KINDS[key], value)
+        elif key == "start_from" and value is not None:
+            value = _differing_start(_spell_out_start(value))
         elif inner is not None and isinstance(value, Mapping):
             value = _differing(value, inner)
         if field is None or field.is_required() or value != _default(key, field, inner):
             found[key] = value
     return found
+
+
+def _differing_start(start: Any) -> Any:
+    """Return where training starts from, its run by experiment and folder name: elsewhere the same run is the same."""
+    if not isinstance(start, Mapping) or not isinstance(start.get("run"), str):
+        return start
+    run = "/".join(Path(start["run"]).parts[-2:])
+    return {**_differing(start, Start), "run": run}
 
 
 def _default(key: str, field: Any, inner: type[pydantic.BaseModel] | None) -> Any:

@@ -47,6 +47,7 @@ def inspect(
     from classlab.models.make import make
     from classlab.network.contents import contents
     from classlab.network.layer_table import check_shapes, layer_table
+    from classlab.runs.start import freeze
     from classlab.training.sanity import sanity as ask
     from classlab.training.task import reconstructs
 
@@ -55,6 +56,7 @@ def inspect(
     experiment = load(name, set_ or [], trust=True)  # what is named on the command line is the reader's own
     input_shape, classes = _shape_and_classes(experiment)
     model = make(experiment.model, experiment.training.initialise, input_shape, classes, seed=0)
+    freeze(model, experiment.training.start_from)
     table = layer_table(model, input_shape)
     check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
     checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)

@@ -169,7 +169,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
             console.print(f"[yellow]![/yellow] {escape(row['status'])}", soft_wrap=True)
 
 
-def _test(row: dict[str, Any]) -> str:
+def _test(row: Mapping[str, Any]) -> str:
     if row.get("test_accuracy") is None and "test_loss" in row:
         return f"loss {_loss(row['test_loss'])}"
     return _percent(row.get("test_accuracy"))

@@ -1,17 +1,16 @@
 """Make a network: build it, or take the reader's own, and draw its initial weights from the seed."""
 
 import copy
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from classlab import limits, lookup
-from classlab.errors import UserError, listing
+from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Choice
-from classlab.models.initialise import Given
 from classlab.models.parts import own_reset
 from classlab.network.layer_table import follow
 from classlab.terminal import say
@@ -23,11 +22,13 @@ def make(
     input_shape: tuple[int, int, int],
     classes: int,
     seed: int,
+    given: str | None = None,
 ) -> nn.Module:
     """Return a network for images of `input_shape` (channels, height, width) with its initial weights.
 
     A module is copied, never changed; `seed` decides the weights unless `initialise` is keep, those of lazy layers
-    always. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
+    always. given: the part of the network, by its name, whose weights come from elsewhere, so that `initialise` leaves
+    it alone. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
     that do not fit the images.
     """
     if isinstance(model, Choice):
@@ -48,8 +49,37 @@ def make(
         if initialise.name != "default" or isinstance(model, nn.Module):
             generator.manual_seed(seed)
             _tell_of_kept(network, initialise)
-            lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
+            fill = lookup.bind("initialisation", initialise.name, initialise.options)
+            with without(network, given):
+                fill(module=network, generator=generator)
     return network
+
+
+def part_of(network: nn.Module, name: str | None) -> nn.Module:
+    """Return the part of a network that has this name, None: all of it. Raises UserError where it has no such part."""
+    try:
+        return network.get_submodule(name or "")
+    except AttributeError:
+        parts = [known for known, _ in network.named_children()]
+        raise UserError(
+            f"training.start_from: this network has no layers named {name}{did_you_mean(name or '', parts) or ';'} "
+            f"it has {listing(parts)}"
+        ) from None
+
+
+@contextmanager
+def without(network: nn.Module, part: str | None) -> Iterator[None]:
+    """Take a part out of a network, by its name, and put it back in its place at the end; None takes nothing out."""
+    if not part:
+        yield
+        return
+    parent, _, child = part.rpartition(".")
+    held = part_of(network, part)
+    setattr(network.get_submodule(parent), child, nn.Identity())
+    try:
+        yield
+    finally:
+        setattr(network.get_submodule(parent), child, held)
 
 
 def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> None:
@@ -94,7 +124,7 @@ def _tell_of_kept(network: nn.Module, initialise: Choice) -> None:
 
 def _not_drawn(module: nn.Module) -> list[str]:
     """Return the names of the parameters that no initialisation draws: bare ones, of which nothing says how."""
-    drawn = [part for part in module.modules() if own_reset(part) is not None or isinstance(part, Given)]
+    drawn = [part for part in module.modules() if own_reset(part) is not None]
     known = {id(parameter) for part in drawn for parameter in part.parameters()}
     return [name for name, parameter in module.named_parameters() if id(parameter) not in known]
 

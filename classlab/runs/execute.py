@@ -20,7 +20,7 @@ from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.screen import screen
 from classlab.terminal import errors
-from classlab.yaml_text import read_yaml, shown
+from classlab.yaml_text import echoed, read_yaml, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -247,6 +247,7 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
             "dataset": {"name": dataset.name, "digest": dataset.digest, "source": dataset.source},
             "normalise": {"mean": prepared.mean, "std": prepared.std},
             "code": own_code(experiment),
+            **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),
         },
     )
@@ -258,10 +259,33 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
     changed = changed_code(begun, prepared.experiment)
     if prepared.dataset.digest != begun["dataset"]["digest"]:
         changed.append(f"the images of {prepared.dataset.name}")
+    elif prepared.started != begun.get("started_from", prepared.started):
+        changed.append("the weights that it started from")
     elif split_digest(prepared.train, prepared.val) != records.read_split(path / store.SPLIT)["digest"]:
         changed.append("the split")
     if changed:
         raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
+
+
+def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) -> None:
+    """Raise UserError, before training, where a checkpoint is another run's: its name, its weights, its optimizer's."""
+    from classlab.models.make import load_weights
+
+    file, about = path / store.LAST, store.read_about(path / store.LAST)
+    named = about.get("experiment"), about.get("seed")
+    if named[0] not in prepared.digests or named[1] != prepared.seed:
+        raise UserError(
+            f"{file} is the state of another run: of experiment {echoed(str(named[0]))} with seed "
+            f"{echoed(str(named[1]))}; --again makes a new run"
+        )
+    load_weights(prepared.model, state, str(file))
+    shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
+    for name, value in state.items():
+        if name.startswith("optimizer."):
+            place = name.split(".")[1]
+            fits = place.isdecimal() and int(place) < len(shapes) and value.shape in ((), (1,), shapes[int(place)])
+            if not fits:
+                raise UserError(f"{file} is the state of another run: {name} is {tuple(value.shape)} there")
 
 
 def _rows_done(path: Path, done: int) -> list[dict[str, float]]:
@@ -288,6 +312,8 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
     done = store.epochs_counted(state, path / store.LAST) if state else 0
+    if state:
+        _check_state(state, prepared, path)
     rows = _rows_done(path, done)
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)

@@ -63,7 +63,7 @@ class FinishedRun:
     def summary(self) -> records.Summary:
         """The figures of summary.json; for a run that has not ended fewer, and its status says incomplete."""
         if self.counted is not None:
-            return self.counted.summary
+            return cast(records.Summary, self.counted.summary)
         if (self.path / store.SUMMARY).exists():
             return records.read_summary(self.path / store.SUMMARY)
         rows = store.read_metrics(self.path / store.METRICS)
@@ -191,9 +191,10 @@ class FinishedRun:
     def model(self) -> "nn.Module":
         """Return the network with the selected weights, in evaluation mode, a new one each time.
 
-        Raises UserError where it cannot be built again: a module that came from Python, an encoder's run that is gone.
+        Raises UserError where it cannot be built again: a module that came from Python.
         """
         from classlab.models.make import load_weights, make
+        from classlab.runs.start import freeze
 
         model = self.given_model
         if model is None:
@@ -203,7 +204,9 @@ class FinishedRun:
         channels, height, width = self.environment["input_shape"]
         shape, classes = (channels, height, width), self.environment["classes"]
         try:
-            network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
+            training = self.experiment.training
+            network = make(model, training.initialise, shape, classes, self.seed)
+            freeze(network, training.start_from)
         except UserError as error:
             raise UserError(f"the network of {self.path} cannot be built again: {error}") from None
         file = self.checkpoint

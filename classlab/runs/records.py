@@ -132,6 +132,7 @@ class Environment(TypedDict):
     dataset: DatasetRecord
     normalise: NormaliseRecord
     code: NotRequired[dict[str, str]]
+    started_from: NotRequired[Text]  # the SHA-256 of the weights taken over from another run
     python: NotRequired[Text | None]
     torch: NotRequired[Text | None]
     platform: NotRequired[Text | None]

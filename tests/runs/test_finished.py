@@ -9,7 +9,11 @@ from classlab.errors import UserError
 
 QUICK = {
     "name": "quick",
-    "data": {"dataset": "digits", "val_size": 100, "expansion": [[], [{"name": "horizontal_flip", "probability": 1.0}]]},
+    "data": {
+        "dataset": "digits",
+        "val_size": 100,
+        "expansion": [[], [{"name": "horizontal_flip", "probability": 1.0}]],
+    },
     "model": {"name": "perceptron", "widths": [8]},
     "training": {"epochs": 2, "batch_size": 64, "optimizer": {"name": "sgd", "learning_rate": 0.1}},
 }
