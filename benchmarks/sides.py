@@ -12,30 +12,20 @@ from torch.utils.data import DataLoader
 
 from benchmarks.session import Tick
 from benchmarks.vision import dataset
-from benchmarks.workloads import Task, variants
+from benchmarks.workloads import Task
 from classlab.data.augment import augment, bind
-from classlab.runs.preparation import place_model, prepare
+from classlab.runs.preparation import place_model
 from classlab.training.fast.step import make_step
-from classlab.training.population import Member, train_population
 from classlab.training.random import generator
 from classlab.training.settings import isolated
 from classlab.training.train import train
 
 
 def classlab(task: Task, tick: Tick) -> None:
-    """classlab's own loop as `classlab run` calls it; for a study, its population."""
-    splits = {"train": task.train}
-    if task.place == "population":
-        members = [
-            Member(one, seed, place_model(prepare(one, seed, {}, None, task.prepared.dataset).model, task.settings))
-            for one, seed in variants(task.experiment, task.workload.variants)
-        ]
-        for _ in train_population(members, splits, task.settings, on_batch=tick):
-            pass
-    else:
-        model = place_model(task.model(), task.settings)
-        for _ in train(model, splits, task.experiment, 0, task.settings, on_batch=tick):
-            pass
+    """classlab's own loop as `classlab run` calls it."""
+    model = place_model(task.model(), task.settings)
+    for _ in train(model, {"train": task.train}, task.experiment, 0, task.settings, on_batch=tick):
+        pass
 
 
 def reports(task: Task, tick: Tick, workers: int = 0) -> None:

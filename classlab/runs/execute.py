@@ -23,7 +23,6 @@ from classlab.yaml_text import read_yaml, shown
 if TYPE_CHECKING:
     from torch import nn
 
-    from classlab.training.evaluate import Images
     from classlab.training.settings import Settings
 
 
@@ -253,9 +252,7 @@ def _train(
         raise
 
 
-def conclude(
-    prepared: Prepared, settings: "Settings", path: Path, splits: "Mapping[str, Images] | None" = None
-) -> None:
+def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.calibration import calibrate_network
@@ -267,7 +264,7 @@ def conclude(
     state = store.read_checkpoint(path / (store.BEST if best else store.LAST))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
-    splits = splits or place_splits(prepared, settings)
+    splits = place_splits(prepared, settings)
     test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)
     labels = test.labels.cpu().numpy()
@@ -300,11 +297,6 @@ def conclude(
     note(path, sentence)
     contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
-
-
-def about_of(prepared: Prepared) -> dict[str, Any]:
-    """Return what a checkpoint says of itself."""
-    return {"experiment": prepared.digests[0], "seed": prepared.seed}
 
 
 def note(path: Path, text: str) -> None:

@@ -33,8 +33,8 @@ MOST_SLOTS = 2
 class Work:
     """What one run of a variant is.
 
-    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone. group: equal
-    where runs may be trained as one population, None where this one trains alone. disk: bytes of its folder.
+    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone.
+    disk: bytes of its folder.
     """
 
     variant: str
@@ -46,7 +46,6 @@ class Work:
     steps: int
     threads: int
     device: str
-    group: str | None
     disk: int
 
 
@@ -84,7 +83,6 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
         steps=plan.epochs * math.ceil(images / plan.batch_size),
         threads=settings.threads,
         device=settings.device,
-        group=_group(prepared),
         disk=_disk(experiment, prepared),
     )
 
@@ -108,24 +106,6 @@ def _dataset(data: str, fetch: bool) -> "Dataset":
     from classlab.data.loading import prepare
 
     return prepare(Data.model_validate_json(data), fetch=fetch)
-
-
-def _group(prepared: "Prepared") -> str | None:
-    """Return what runs that may be trained as one population have in common, None where one trains alone."""
-    import torch
-
-    from classlab.runs.together import group_key
-    from classlab.training import choices
-    from classlab.training.fast.functional import take_apart
-
-    key = group_key(prepared.experiment)
-    if key is not None:
-        try:
-            loss = choices.loss(prepared.experiment.training.loss)
-            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape), loss)
-        except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
-            return None
-    return key
 
 
 def _images(prepared: "Prepared") -> int:

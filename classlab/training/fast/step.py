@@ -12,7 +12,7 @@ from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.terminal import errors
 from classlab.training import choices
-from classlab.training.fast import columns, decompositions, replacements, updates
+from classlab.training.fast import columns, decompositions, updates
 from classlab.training.fast.functional import Functional, take_apart
 from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.settings import Settings
@@ -86,7 +86,6 @@ def _compiled(
     """Return a step that is one compiled graph for batches as large as `inputs`; a smaller last one goes eagerly."""
     plan = experiment.training
     taken = take_apart(model, inputs)
-    replacements.quicken(taken.network, (replacements.COLUMNS,))  # the compiler knows this form, torch.vmap does not
     columns.allow(taken.network, decompositions.columns(len(inputs)))
     loss_function, counts = choices.loss(plan.loss), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
