@@ -13,18 +13,18 @@ from torch.utils.data import DataLoader
 from benchmarks.session import Tick
 from benchmarks.vision import dataset
 from benchmarks.workloads import Task
-from classlab.data.augment import augment, bind
+from classlab.data.augment import Augmentation, augment, bind
 from classlab.runs.preparation import place_model
-from classlab.training.fast.step import make_step
+from classlab.training.batches import Batch, Images
 from classlab.training.random import generator
 from classlab.training.settings import isolated
-from classlab.training.train import train
+from classlab.training.train import train_epochs
 
 
 def classlab(task: Task, tick: Tick) -> None:
     """classlab's own loop as `classlab run` calls it."""
     model = place_model(task.model(), task.settings)
-    for _ in train(model, {"train": task.train}, task.experiment, 0, task.settings, on_batch=tick):
+    for _ in train_epochs(model, {"train": task.train}, task.experiment, 0, task.settings, on_batch=tick):
         pass
 
 
@@ -134,16 +134,26 @@ def loader_alone(task: Task, tick: Tick) -> None:
 
 def step_alone(task: Task, tick: Tick) -> None:
     """classlab's step on one and the same batch."""
-    layout = torch.channels_last if task.settings.channels_last else torch.contiguous_format
-    model = place_model(task.model(), task.settings)
-    optimizer = task.experiment.training.optimizer.call("optimizer", parameters=list(model.parameters()))
-    inputs, labels = task.train.first(task.batch_size, layout), task.train.labels[: task.batch_size]
-    totals = torch.zeros(2, device=task.device, dtype=torch.float64)
-    with isolated(task.settings):
-        step, _ = make_step(model, optimizer, task.experiment, task.settings, inputs)
-        while True:
-            step(inputs, inputs, labels, totals)
-            tick(len(inputs))
+    train, model = SameBatch(**vars(task.train)), place_model(task.model(), task.settings)
+    for _ in train_epochs(model, {"train": train}, task.experiment, 0, task.settings, on_batch=tick):
+        pass
+
+
+class SameBatch(Images):
+    """Training images of which the first batch comes again and again: an epoch without end."""
+
+    def batches(
+        self,
+        order: Tensor,
+        batch_size: int,
+        augmentations: list[Augmentation],
+        random: torch.Generator,
+        layout: torch.memory_format,
+        ahead: bool = False,
+    ) -> Iterator[Batch]:
+        """Yield the first batch, not augmented, for ever."""
+        inputs = self.first(batch_size, layout)
+        yield from itertools.repeat((inputs, inputs, self.labels[:batch_size]))
 
 
 def reports_loader_alone(task: Task, tick: Tick, workers: int = 0) -> None:

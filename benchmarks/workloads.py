@@ -13,7 +13,7 @@ from classlab.runs.preparation import Prepared, place_splits, prepare
 from classlab.study.forecast import check
 from classlab.study.plan import choose_path
 from classlab.study.sweep import Variant
-from classlab.training.evaluate import Images
+from classlab.training.batches import Images
 from classlab.training.settings import Settings, choose
 
 WITHOUT_END = 100_000  # epochs

@@ -221,7 +221,7 @@ def _train(
 
     about: what the checkpoints say of themselves, the digest in the folder's name and the seed.
     """
-    from classlab.training.train import train as loop
+    from classlab.training.train import train_epochs
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
     done = store.epochs_counted(state, path / store.LAST) if state else 0
@@ -232,7 +232,7 @@ def _train(
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     try:
         with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
-            for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
+            for epoch in train_epochs(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
                 if epoch.settings != settings:  # the step could not be compiled
                     settings = epoch.settings
                     known = records.read(path / store.ENVIRONMENT, records.Environment)
@@ -256,7 +256,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.calibration import calibrate_network
-    from classlab.training.train import evaluate_split
+    from classlab.training.metrics import evaluate_split
 
     experiment = prepared.experiment
     rows = store.read_metrics(path / store.METRICS)

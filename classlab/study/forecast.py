@@ -187,8 +187,9 @@ def _measured(
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.metrics import evaluate_split
     from classlab.training.settings import choose
-    from classlab.training.train import evaluate_split, train
+    from classlab.training.train import train_epochs
 
     plan = experiment.training
     settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
@@ -204,7 +205,7 @@ def _measured(
 
     started = time.perf_counter()
     try:
-        whole = next(train(model, splits, experiment, 0, settings, None, tick))
+        whole = next(train_epochs(model, splits, experiment, 0, settings, None, tick))
         return float(whole.row["seconds"])  # a whole epoch was over before
     except _Enough:
         first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]

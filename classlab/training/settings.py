@@ -150,10 +150,10 @@ def check_device(given: str | None) -> str:
     return given
 
 
-def sums(settings: Settings, *shape: int) -> torch.Tensor:
-    """Return zeros of this shape to add up in: float64, or float32 on mps, which has nothing wider."""
+def sums(settings: Settings, count: int) -> torch.Tensor:
+    """Return so many zeros to add up in: float64, or float32 on mps, which has nothing wider."""
     dtype = torch.float32 if settings.device.startswith("mps") else torch.float64
-    return torch.zeros(shape, device=settings.device, dtype=dtype)
+    return torch.zeros(count, device=settings.device, dtype=dtype)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ def calibration_of(run: "Run", model: "nn.Module") -> "Calibration":
     """
     import torch
 
+    from classlab.training.batches import Images
     from classlab.training.calibration import calibrate_network, from_tensors
-    from classlab.training.evaluate import Images
 
     if (run.path / store.CALIBRATION).exists():
         return from_tensors(store.read_checkpoint(run.path / store.CALIBRATION))

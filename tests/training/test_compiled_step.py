@@ -11,7 +11,7 @@ from classlab.lookup import trusting
 from classlab.runs.preparation import place_model, place_splits, prepare
 from classlab.training.fast.functional import NotFunctionalError, take_apart
 from classlab.training.settings import Settings, has_compiler
-from classlab.training.train import train
+from classlab.training.train import train_epochs
 
 RANDOM = np.random.default_rng(0)
 COLOUR = (RANDOM.integers(0, 256, (400, 3, 32, 32), dtype=np.uint8), np.arange(400) % 10)
@@ -55,7 +55,7 @@ def placed(plan: Experiment, seed: int, arrays, model=None, compiled: bool = Fal
 
 def alone(plan: Experiment, seed: int, arrays, model=None, compiled: bool = False):
     splits, network = placed(plan, seed, arrays, model, compiled)
-    return list(train(network, splits, plan, seed, settings(plan, compiled)))
+    return list(train_epochs(network, splits, plan, seed, settings(plan, compiled)))
 
 
 def difference(one: dict, other: dict) -> float:
