@@ -164,11 +164,10 @@ def _say_expected(expected: "DryRun") -> None:
     known = sorted({one.known_from for one in expected.variants})
     left = expected.runs - expected.done
     done = f"{expected.done} of {expected.runs} runs are finished; " if expected.done else ""
-    bound = "at most about" if expected.at_most else "about"
     processes = (
         f", {expected.jobs} processes at a time" if any("processes" in one.places for one in expected.variants) else ""
     )
-    told = f"{bound} {spelled(expected.seconds)} of training, by {' and '.join(known)}"
+    told = f"about {spelled(expected.seconds)} of training, by {' and '.join(known)}"
     disk = f"{expected.disk / 1e6:,.1f} MB in {escape(expected.folder)}"
     console.print(f"{done}{left} runs to train{processes}: {told}; {disk}")
 

@@ -230,8 +230,8 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     from torch import nn
 
     from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.metrics import evaluate_split
     from classlab.training.settings import Settings
-    from classlab.training.train import evaluate_split
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())
     settings = Settings("cpu", "fp32", channels_last=convolutions, threads=torch.get_num_threads())

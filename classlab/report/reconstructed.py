@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
 
 PART = 2000  # images looked at at a time
 NOISES = ("uniform_noise", "gaussian_noise")  # drawn for every number by itself, so that nothing in the image tells it
@@ -41,7 +41,7 @@ def split_images(run: Run, name: str) -> "Images":
     import torch
 
     from classlab.data.expansion import expansion
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
 
     dataset, plan, normalise = run.dataset(), run.experiment.data, run.environment["normalise"]
     images, labels = (

@@ -15,7 +15,7 @@ from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.runs import records, recount, store
-from classlab.runs.events import Begun, Ended, EpochDone, Event
+from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.screen import screen
@@ -23,9 +23,8 @@ from classlab.terminal import errors
 from classlab.yaml_text import echoed, read_yaml, shown
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-    from classlab.training.evaluate import Images
     from classlab.training.settings import Settings
 
 
@@ -268,7 +267,7 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
 
 
 def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) -> None:
-    """Raise UserError, before training, where a checkpoint is another run's: its name, its weights, its optimizer's."""
+    """Raise UserError, before training, where a checkpoint is another run's: by name, weights or optimizer."""
     from classlab.models.make import load_weights
 
     file, about = path / store.LAST, store.read_about(path / store.LAST)
@@ -308,7 +307,7 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
 
     about: what the checkpoints say of themselves, the digest in the folder's name and the seed.
     """
-    from classlab.training.train import train as loop
+    from classlab.training.train import Step, train_network
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
     done = store.epochs_counted(state, path / store.LAST) if state else 0
@@ -320,7 +319,10 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
     model = place_model(prepared.model, settings)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     yield Begun(path, prepared.experiment.name, prepared.seed, plan.epochs, done, len(splits["train"]))
-    for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state):
+    for epoch in train_network(model, splits, prepared.experiment, prepared.seed, settings, state):
+        if isinstance(epoch, Step):
+            yield Progress(path, epoch.images)
+            continue
         if epoch.settings != settings:  # the step could not be compiled
             settings = epoch.settings
             known = records.read_environment(path / store.ENVIRONMENT)
@@ -334,20 +336,18 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
         yield EpochDone(path, epoch.row)
 
 
-def conclude(
-    prepared: Prepared, settings: "Settings", path: Path, splits: "Mapping[str, Images] | None" = None
-) -> None:
+def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.calibration import calibrate_network
-    from classlab.training.train import evaluate_split
+    from classlab.training.metrics import evaluate_split
 
     experiment = prepared.experiment
     rows = store.read_metrics(path / store.METRICS)
     state = store.read_checkpoint(store.selected(path, experiment.protocol.select))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
-    splits = splits or place_splits(prepared, settings)
+    splits = place_splits(prepared, settings)
     test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)
     labels = test.labels.cpu().numpy()
@@ -380,11 +380,6 @@ def conclude(
     note(path, sentence)
     contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
-
-
-def about_of(prepared: Prepared) -> dict[str, Any]:
-    """Return what a checkpoint says of itself."""
-    return {"experiment": prepared.digests[0], "seed": prepared.seed}
 
 
 def note(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
 
 T = TypeVar("T")
 SPLITS = ("train", "val", "test")
@@ -230,7 +230,7 @@ class FinishedRun:
         import torch
 
         from classlab.data.expansion import expansion
-        from classlab.training.evaluate import Images
+        from classlab.training.batches import Images
 
         if name not in SPLITS:
             raise UserError(f"a split is {listing(SPLITS)}; got {shown(name)}{did_you_mean(name, SPLITS)}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
     from classlab.training.settings import Settings
 
 
@@ -195,7 +195,7 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
     import torch
 
     from classlab.data.expansion import Expansion, expansion
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
     from classlab.training.task import compares_with_clean
 
     wants_clean = compares_with_clean(prepared.experiment.training.loss)

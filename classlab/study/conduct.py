@@ -12,7 +12,7 @@ from classlab.runs import store
 from classlab.study import declaration as studies
 from classlab.study import forecast, places, plan, results, screen
 from classlab.study.declaration import Study
-from classlab.study.plan import Plan, Planned
+from classlab.study.plan import Plan, Planned, population_state
 from classlab.study.result import FAILURES, STUDY, StudyResult, read_failures
 from classlab.study.sweep import Variant, variants
 from classlab.terminal import errors
@@ -62,6 +62,7 @@ def study(
         store.create(folder)
         with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
+            _say_what_begins_anew(folder, planned, missing)
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or cores(), verbose)
         return StudyResult(folder)
@@ -103,6 +104,20 @@ def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> l
     """Return the variants of which a run is not in the plan."""
     held = {(one.variant, one.seed) for one in planned.runs}
     return [one for one in made if any((one.name, seed) not in held for seed in seeds)]
+
+
+def _say_what_begins_anew(folder: Path, planned: Plan, missing: Sequence[Planned]) -> None:
+    """Say which runs an earlier version left half-trained in a population, whose state this version does not use."""
+    begun = [entry for entry in planned.entries if population_state(folder, entry).is_file()]
+    lost = [
+        run for entry in begun for run in entry.runs if run in missing and not (folder / run.run / store.LAST).exists()
+    ]
+    if lost:
+        errors.print(
+            f"{len(lost)} runs in {folder} were half-trained as a population, which only earlier versions of classlab "
+            "trained: they begin anew",
+            soft_wrap=True, markup=False,
+        )  # fmt: skip
 
 
 def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str]) -> None:

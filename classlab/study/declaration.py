@@ -44,6 +44,11 @@ def _stated(value: Any) -> Any:
     return document
 
 
+def _place(value: Any) -> Any:
+    """Return the place that a study asks for. Earlier versions also knew populations, which auto has replaced."""
+    return "auto" if value == "population" else value
+
+
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
 Seed = Annotated[int, Field(ge=0, le=limits.SEED)]
 
@@ -111,7 +116,7 @@ class Study(Section):
         default=3, description="how many, counted from 0, or a list of which"
     )
     compare: Compare = Compare()
-    place: Literal["auto", "population", "processes", "one by one"] = Field(
+    place: Annotated[Literal["auto", "processes", "one by one"], BeforeValidator(_place)] = Field(
         default="auto", description="where runs are trained, if they can be there; auto: where it was measured cheapest"
     )
 

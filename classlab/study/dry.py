@@ -36,8 +36,7 @@ class Expected:
 class DryRun:
     """The variants, and the whole of what is still to do.
 
-    seconds: by the clock, with `jobs` processes where runs are trained so. at_most: whether populations make it less
-    than that. disk: bytes that are still to be written.
+    seconds: by the clock, with `jobs` processes where runs are trained so. disk: bytes that are still to be written.
     """
 
     study: str
@@ -48,7 +47,6 @@ class DryRun:
     runs: int
     done: int
     seconds: float
-    at_most: bool
     disk: int
 
     def to_json(self) -> dict[str, Any]:
@@ -105,7 +103,6 @@ def dry_run(
         runs=len(planned.runs),
         done=len(done),
         seconds=sum(_entry_seconds(entry, waiting, times, jobs) for entry in planned.entries),
-        at_most=any(entry.place == "population" for entry in planned.entries),
         disk=sum(works[run.variant].disk for run in waiting),
     )
 

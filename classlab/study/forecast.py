@@ -33,8 +33,8 @@ MOST_SLOTS = 2
 class Work:
     """What one run of a variant is.
 
-    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone. group: equal
-    where runs may be trained as one population, None where this one trains alone. disk: bytes of its folder.
+    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone.
+    disk: bytes of its folder.
     """
 
     variant: str
@@ -46,7 +46,6 @@ class Work:
     steps: int
     threads: int
     device: str
-    group: str | None
     disk: int
 
 
@@ -84,7 +83,6 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
         steps=plan.epochs * math.ceil(images / plan.batch_size),
         threads=settings.threads,
         device=settings.device,
-        group=_group(prepared),
         disk=_disk(experiment, prepared),
     )
 
@@ -108,24 +106,6 @@ def _dataset(data: str, fetch: bool) -> "Dataset":
     from classlab.data.loading import prepare
 
     return prepare(Data.model_validate_json(data), fetch=fetch)
-
-
-def _group(prepared: "Prepared") -> str | None:
-    """Return what runs that may be trained as one population have in common, None where one trains alone."""
-    import torch
-
-    from classlab.runs.together import group_key
-    from classlab.training import choices
-    from classlab.training.fast.functional import take_apart
-
-    key = group_key(prepared.experiment)
-    if key is not None:
-        try:
-            loss = choices.loss(prepared.experiment.training.loss)
-            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape), loss)
-        except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
-            return None
-    return key
 
 
 def _images(prepared: "Prepared") -> int:
@@ -198,39 +178,31 @@ def _kind(experiment: Experiment) -> str:
     return json.dumps(told, sort_keys=True)
 
 
-class _Enough(Exception):
-    """Raised out of the loop when enough steps were timed."""
-
-
 def _measured(
     experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None, compiled: bool
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.metrics import evaluate_split
     from classlab.training.settings import choose
-    from classlab.training.train import evaluate_split, train
+    from classlab.training.train import Epoch, train_network
 
     plan = experiment.training
     settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
     settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
-
-    def tick(count: int) -> None:
-        ticks.append((time.perf_counter(), count))
-        warm = len(ticks) > WARM_UP_BATCHES
-        if warm and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
-            raise _Enough
-
     started = time.perf_counter()
-    try:
-        whole = next(train(model, splits, experiment, 0, settings, None, tick))
-        return float(whole.row["seconds"])  # a whole epoch was over before
-    except _Enough:
-        first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
-        image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
-    except StopIteration:
+    for happened in train_network(model, splits, experiment, 0, settings):
+        if isinstance(happened, Epoch):  # a whole epoch was over before
+            return float(happened.row["seconds"])
+        ticks.append((time.perf_counter(), happened.images))
+        if len(ticks) > WARM_UP_BATCHES and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
+            break
+    else:
         return time.perf_counter() - started
+    first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
+    image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
     seconds = image * _images(prepared)
     evaluated = {"val": 0, "test": 0, "train": 0}
     if experiment.protocol.validate_on != "none":

@@ -1,4 +1,4 @@
-"""Where runs are trained: in this process one by one, in processes of one thread each, or together as a population."""
+"""Where runs are trained: in this process one by one, or in processes of one thread each."""
 
 import json
 import os
@@ -40,9 +40,7 @@ def train_entry(
     told of each run that could not be trained, with a sentence; what the reader's code raises ends its run alone.
     ready: whether a process may begin with a run, which may have to wait for one that stands before it.
     """
-    if entry.place == "population":
-        _together(entry, waiting, experiments, folder, failed)
-    elif entry.place == "processes":
+    if entry.place == "processes":
         _processes(entry, waiting, experiments, folder, min(jobs, len(waiting)), failed, ready)
     else:
         _one_by_one(entry, waiting, experiments, folder, failed)
@@ -63,24 +61,6 @@ def _one_by_one(
         except Exception as error:
             _log(folder, f"{one.variant}, seed {one.seed}:\n{traceback.format_exc()}")
             failed(one, told(error))
-
-
-def _together(
-    entry: Entry, waiting: Sequence[Planned], experiments: Mapping[str, Experiment], folder: Path, failed: Failed
-) -> None:
-    """Train a population; it is resumed whole, as it was planned, also where some of its runs had come to their end."""
-    from classlab.runs.together import train_together
-
-    members = [(experiments[one.variant], one.seed) for one in entry.runs]
-    out = folder / Path(entry.runs[0].run).parents[1]
-    kept = folder / "populations" / Path(entry.runs[0].run).name
-    try:
-        train_together(members, out=out, folder=kept, device=entry.device, threads=entry.threads, verbose=False)
-    except Exception as error:
-        _log(folder, traceback.format_exc())
-        for one in waiting:
-            if not (folder / one.run / store.SUMMARY).is_file():
-                failed(one, told(error))
 
 
 def _processes(

@@ -1,7 +1,8 @@
-"""A network's whole training step as a pure function of tensors, so that it can be compiled, or vmapped over members.
+"""A network's whole training step as a pure function of tensors, so that it can be compiled into one graph.
 
-What a module does to itself while training does not survive that, so copies of the layers that do take its place:
-batch norm returns its new running statistics, dropout takes masks that were drawn beforehand.
+A graph knows nothing but tensors that go in and tensors that come out. What a layer does to itself while it trains, and
+what it draws at random, would happen once, while the graph is made, and never again. So copies of the layers that do
+such things take their place: batch norm returns its new running statistics, dropout takes masks drawn beforehand.
 """
 
 import copy
@@ -12,7 +13,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad_and_value
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from classlab.training.fast import dropout, replacements
@@ -149,10 +150,10 @@ class Functional:
         return weights, others, slots, loss, correct
 
 
-def take_apart(model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor] | None = None) -> Functional:
-    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout. loss: to be tried too.
+def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
+    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout.
 
-    Raises NotFunctionalError for randomness or changing buffers of its own, and for what torch.vmap cannot do.
+    Raises NotFunctionalError for a network with randomness of its own or buffers that change.
     """
     network = copy.deepcopy(model).train()
     masks = _dropouts(network, inputs)
@@ -169,13 +170,13 @@ def take_apart(model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor] | N
             _replace(network, name, _MeanOfAll())
     for mask in masks:
         _replace(network, mask.name, _Masked())
-    replacements.undo(network, (replacements.POOLING, replacements.COLUMNS))  # torch.vmap knows torch's own
+    # torch.func cannot differentiate our max pooling, whose backward pass is written by hand; torch's it can.
+    replacements.undo(network, (replacements.POOLING,))
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
-    taken = Functional(network, trained, tuple(norms), tuple(masks))
-    _probe(taken, model, inputs, loss or (lambda outputs, **_: outputs.square().mean()))
+    _check_pure(network, model, inputs, norms)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    return taken
+    return Functional(network, trained, tuple(norms), tuple(masks))
 
 
 def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
@@ -223,30 +224,20 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
     return masks
 
 
-def _probe(taken: Functional, model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor]) -> None:
-    """Try one step of two members at once. Raises NotFunctionalError for what does not go."""
-    weights, others = taken.split({name: value.detach().clone() for name, value in model.state_dict().items()})
-    running = {
-        f"{name}.{part}" for name in taken.norms for part in ("running_mean", "running_var", "num_batches_tracked")
-    }
-    masks = taken.draw_masks(len(inputs), torch.Generator(inputs.device), inputs.dtype)
-    stacked = [{name: torch.stack([value, value]) for name, value in part.items()} for part in (weights, others, masks)]
+def _check_pure(network: nn.Module, model: nn.Module, inputs: Tensor, norms: list[str]) -> None:
+    """Raise NotFunctionalError where the network, its layers replaced, still draws numbers or changes a buffer.
 
-    def one(weights: Tensors, others: Tensors, masks: Tensors, inputs: Tensor) -> Any:
-        return taken.step(
-            loss, lambda w, g, s: (g, s), False,
-            weights, others, {}, masks, {}, inputs, torch.zeros_like(inputs[:, 0, 0, 0], dtype=torch.int64), inputs,
-        )  # fmt: skip
-
-    with torch.random.fork_rng(devices=[]):
+    A graph would go on with the numbers drawn while it was made, and never change the buffer.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.random.get_rng_state()
-        try:
-            _, after, *_ = vmap(one, (0, 0, 0, 0))(stacked[0], stacked[1], stacked[2], torch.stack([inputs, inputs]))
-        except Exception as error:
-            raise NotFunctionalError(f"torch.vmap cannot do it: {str(error).splitlines()[0][:200]}") from None
+        network(inputs)
         if not torch.equal(before, torch.random.get_rng_state()):
             raise NotFunctionalError("it draws random numbers of its own")
-    own = dict(taken.network.named_buffers())
-    for name, value in others.items():
-        if name not in running and (name not in after or (name in own and not torch.equal(own[name], value))):
+    running = {f"{name}.{part}" for name in norms for part in ("running_mean", "running_var", "num_batches_tracked")}
+    after = dict(network.named_buffers())
+    for name, value in model.named_buffers():
+        if name not in running and not torch.equal(after[name], value):
             raise NotFunctionalError(f"it changes its buffer {name} while training")
+    for name in norms:
+        cast(_NormByBatch, network.get_submodule(name)).seen = None

@@ -7,9 +7,9 @@ import pytest
 
 COUNT = """
 import resource, sys, torch
-from classlab.training import memory
+from classlab.training.fast import allocator
 if sys.argv[1] == "kept":
-    memory.keep()
+    allocator.keep()
 def touch(megabytes):
     torch.ones(megabytes * 2**18)
 for _ in range(20):

@@ -1,4 +1,4 @@
-"""A population against its runs one by one, and the compiled step against the eager one."""
+"""The compiled step against the eager one, and what cannot be compiled."""
 
 import numpy as np
 import pytest
@@ -10,16 +10,19 @@ from classlab.experiment import Experiment
 from classlab.lookup import trusting
 from classlab.runs.preparation import place_model, place_splits, prepare
 from classlab.training.fast.functional import NotFunctionalError, take_apart
-from classlab.training.population import Member, train_population
 from classlab.training.settings import Settings, has_compiler
-from classlab.training.train import train
+from classlab.training.train import Epoch, train_network
 
 RANDOM = np.random.default_rng(0)
 COLOUR = (RANDOM.integers(0, 256, (400, 3, 32, 32), dtype=np.uint8), np.arange(400) % 10)
 GREY = (RANDOM.integers(0, 256, (90, 1, 12, 12), dtype=np.uint8), np.arange(90) % 3)
 LENET = {"name": "convnet", "filters": [6, 16], "kernel": 5, "pool_after": [1, 2], "widths": [120, 84]}
 PADDED = {"name": "convnet", "filters": [4, 6], "kernel": 3, "padding": 1, "pool_after": [2], "widths": [8]}
-EPOCHS = {"cifar": 1, "grey": 2}
+
+
+def epochs(*arguments):
+    """The epochs of a training, without its single steps."""
+    return [happened for happened in train_network(*arguments) if isinstance(happened, Epoch)]
 
 
 class Small(nn.Module):
@@ -57,14 +60,7 @@ def placed(plan: Experiment, seed: int, arrays, model=None, compiled: bool = Fal
 
 def alone(plan: Experiment, seed: int, arrays, model=None, compiled: bool = False):
     splits, network = placed(plan, seed, arrays, model, compiled)
-    return list(train(network, splits, plan, seed, settings(plan, compiled)))
-
-
-def together(plans, seeds, arrays, model=None, states=None):
-    made = [placed(plan, seed, arrays, model) for plan, seed in zip(plans, seeds, strict=True)]
-    members = [Member(plan, seed, m[1]) for plan, seed, m in zip(plans, seeds, made, strict=True)]
-    epochs = list(train_population(members, made[0][0], settings(plans[0]), states))
-    return [[epoch[place] for epoch in epochs if epoch[place] is not None] for place in range(len(plans))]
+    return list(epochs(network, splits, plan, seed, settings(plan, compiled)))
 
 
 def difference(one: dict, other: dict) -> float:
@@ -75,64 +71,6 @@ def difference(one: dict, other: dict) -> float:
         for name in one
         if torch.isfinite(other[name].double()).all()
     )
-
-
-def sgd(rate: float, momentum: float = 0.9, weight_decay: float = 0.0) -> dict:
-    return {"name": "sgd", "learning_rate": rate, "momentum": momentum, "weight_decay": weight_decay}
-
-
-@pytest.mark.parametrize(("precision", "images", "tolerance"), [("fp64", 400, 1e-9), ("fp32", 80, 1e-4)])
-def test_8_seeds_of_4_rates_of_lenet_at_batch_4_equal_their_separate_runs(precision, images, tolerance):
-    arrays = (COLOUR[0][:images], COLOUR[1][:images])
-    plans = [
-        experiment(precision=precision, optimizer=sgd(rate)) for rate in (0.02, 0.01, 0.001, 1e-4) for _ in range(8)
-    ]
-    seeds = [*range(8)] * 4
-    for member, (plan, seed) in zip(together(plans, seeds, arrays), zip(plans, seeds, strict=True), strict=True):
-        (epoch,), (single,) = member, alone(plan, seed, arrays)
-        assert difference(epoch.state, single.state) < tolerance
-        assert epoch.row["test_accuracy"] == pytest.approx(single.row["test_accuracy"], abs=0.026)
-        assert epoch.row["train_loss"] == pytest.approx(single.row["train_loss"], rel=tolerance)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_batch_norm_dropout_augmentation_and_the_members_own_rates_equal_their_separate_runs(optimizer):
-    rates = [(0.01, 0.0, 0.9), (0.03, 0.01, 0.5), (0.002, 0.1, 0.0)]
-    plans = []
-    for rate, decay, momentum in rates:
-        choice = {"name": optimizer, "learning_rate": rate, "weight_decay": decay}
-        choice |= {"momentum": momentum} if optimizer == "sgd" else {}
-        augmentations = [{"name": "rotate", "degrees": 10}, {"name": "horizontal_flip"}]
-        plans.append(experiment(data={"augmentations": augmentations}, optimizer=choice, epochs=2, batch_size=8,
-                                schedule="one_cycle"))  # fmt: skip
-    members = together(plans, [3, 4, 5], GREY, Small)
-    for member, plan, seed in zip(members, plans, [3, 4, 5], strict=True):
-        for epoch, single in zip(member, alone(plan, seed, GREY, Small), strict=True):
-            shared = {name: value for name, value in epoch.state.items() if name in single.state}
-            assert difference(shared, single.state) < 1e-9
-            assert epoch.row["test_accuracy"] == single.row["test_accuracy"]
-
-
-def test_a_member_that_diverges_changes_no_bit_of_the_others_and_ends_after_its_epoch():
-    def plans(last):
-        return [experiment(precision="fp32", epochs=2, optimizer=sgd(rate)) for rate in (0.01, 0.001, last)]
-
-    arrays = (COLOUR[0][:60], COLOUR[1][:60])
-    wild, harmless = (together(plans(last), [0, 1, 2], arrays) for last in (1e30, 0.01))
-    assert not np.isfinite(wild[2][-1].row["train_loss"]) and len(wild[2]) == 1
-    for place in (0, 1):
-        for one, other in zip(wild[place], harmless[place], strict=True):
-            assert all(torch.equal(one.state[name], other.state[name]) for name in one.state)
-
-
-def test_a_population_goes_on_from_its_states_bit_for_bit():
-    plans = [experiment(precision="fp32", epochs=3, optimizer=sgd(rate)) for rate in (0.01, 0.001)]
-    arrays = (COLOUR[0][:62], COLOUR[1][:62])
-    whole = together(plans, [0, 1], arrays)
-    rest = together(plans, [0, 1], arrays, states=[member[0].state for member in whole])
-    for one, other in zip(whole, rest, strict=True):
-        assert [epoch.row["epoch"] for epoch in other] == [2, 3]
-        assert all(torch.equal(one[-1].state[name], other[-1].state[name]) for name in one[-1].state)
 
 
 class OwnRandomness(nn.Module):
@@ -172,23 +110,14 @@ class NormTwice(nn.Module):
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        (OwnRandomness, "random|vmap"),
-        (Counts, "changes its buffer seen|vmap"),
+        (OwnRandomness, "it draws random numbers of its own"),
+        (Counts, "it changes its buffer seen while training"),
         (NormTwice, "the batch norm norm is used twice"),
     ],
 )
 def test_a_network_that_is_no_pure_function_is_told_apart(network, reason):
     with pytest.raises(NotFunctionalError, match=reason):
         take_apart(network(), torch.rand(4, 1, 12, 12))
-
-
-def test_a_loss_that_looks_at_its_numbers_is_told_apart():
-    def looks(outputs, targets, **_):
-        return outputs.mean() if outputs.sum() > 0 else outputs.square().mean()
-
-    network = nn.Sequential(nn.Flatten(), nn.Linear(144, 3))
-    with pytest.raises(NotFunctionalError, match="vmap"):
-        take_apart(network, torch.rand(4, 1, 12, 12), looks)
 
 
 @pytest.mark.skipif(not has_compiler(), reason="no C++ compiler on this machine")
