@@ -38,6 +38,7 @@ FOLDERS = {
     "dataset": ("load", "data/sources"),
     "model": ("build", "models"),
     "picture": ("blocks", "report/shown"),
+    "place": ("train", "study/places"),
 }
 # kind -> the module whose public functions are the things
 MODULES = {
@@ -128,7 +129,7 @@ def find(kind: str, name: str) -> Callable[..., Any]:
             f"there is no {kind} named {echoed(name)!r}{did_you_mean(name, names(kind)) or ';'} "
             f"known: {listing(names(kind))}; or package.module:name, file.py:name"
         )
-    stem = name.replace("-", "_")
+    stem = name.replace("-", "_").replace(" ", "_")
     if kind in FOLDERS:
         function, folder = FOLDERS[kind]
         return getattr(importlib.import_module(_module_name(f"{folder}/{stem}.py")), function)
@@ -302,8 +303,9 @@ def _public_functions(file: Path) -> tuple[str, ...]:
 
 
 def _spelled(kind: str, stem: str) -> str:
-    """Datasets are spelled as their authors spell them (fashion-mnist), pictures as words; models as Python does."""
-    return stem.replace("_", "-") if kind in ("dataset", "picture") else stem
+    """Datasets are spelled as their authors do (fashion-mnist), pictures and places as words, models as in Python."""
+    signs = {"dataset": "-", "picture": "-", "place": " "}
+    return stem.replace("_", signs.get(kind, "_"))
 
 
 def _module_name(file: str) -> str:

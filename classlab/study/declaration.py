@@ -4,10 +4,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from classlab import experiment as experiments
 from classlab import limits, lookup
@@ -44,9 +44,14 @@ def _stated(value: Any) -> Any:
     return document
 
 
-def _place(value: Any) -> Any:
+def _place(value: str) -> str:
     """Return the place that a study asks for. Earlier versions also knew populations, which auto has replaced."""
-    return "auto" if value == "population" else value
+    known = ["auto", *lookup.names("place")]
+    if value == "population":
+        return "auto"
+    if value not in known:
+        raise ValueError(f"must be one of {listing(known)}; got {shown(value)}{did_you_mean(value, known)}")
+    return value
 
 
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
@@ -116,7 +121,7 @@ class Study(Section):
         default=3, description="how many, counted from 0, or a list of which"
     )
     compare: Compare = Compare()
-    place: Annotated[Literal["auto", "processes", "one by one"], BeforeValidator(_place)] = Field(
+    place: Annotated[str, AfterValidator(_place)] = Field(
         default="auto", description="where runs are trained, if they can be there; auto: where it was measured cheapest"
     )
 

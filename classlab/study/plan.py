@@ -3,23 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from classlab import limits
-from classlab.errors import UserError
+from classlab import limits, lookup
+from classlab.errors import UserError, listing
 from classlab.runs import records, store
 from classlab.study.forecast import Work
 from classlab.study.sweep import Variant
+from classlab.yaml_text import shown
 
 FILE = "plan.json"
 FORMAT = 1
 RUNS = "runs"  # the folder of the study's run folders
-
-Place = Literal["processes", "one by one"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class Entry:
-    """Runs trained in the same way. threads: of each run. device: where."""
+    """Runs trained in the same way. place: a file of study/places. threads: of each run. device: where."""
 
-    place: Place
+    place: str
     threads: int
     device: str
     runs: tuple[Planned, ...]
@@ -71,7 +70,7 @@ class PlannedRecord(TypedDict):
 class EntryRecord(TypedDict):
     """An entry in plan.json. Earlier versions trained runs together as a population, and planned some so."""
 
-    place: Place | Literal["population"]
+    place: records.Text
     threads: Annotated[int, Field(ge=1, le=1024)]
     device: records.Device
     runs: Annotated[list[PlannedRecord], Field(min_length=1, max_length=limits.RUNS)]
@@ -85,10 +84,12 @@ class PlanRecord(TypedDict):
     entries: list[EntryRecord]
 
 
-def choose_path(group: Sequence[Work], wanted: str = "auto") -> Place:
+def choose_place(group: Sequence[Work], wanted: str = "auto") -> str:
     """Return where a group of runs is trained. group: the work of every run. wanted: what the study asks for."""
+    if wanted not in ("auto", "processes"):
+        return wanted
     small = all(_takes_one_core(work.threads, work.device) for work in group)
-    return "processes" if small and len(group) >= 2 and wanted != "one by one" else "one by one"
+    return "processes" if small and len(group) >= 2 else "one by one"
 
 
 def _takes_one_core(threads: int, device: str) -> bool:
@@ -112,7 +113,7 @@ def extend(
         work = works[variant.name]
         groups.setdefault((work.threads, work.device), []).extend(new)
     entries = [
-        Entry(choose_path([works[run.variant] for run in runs], wanted), threads, device, tuple(runs))
+        Entry(choose_place([works[run.variant] for run in runs], wanted), threads, device, tuple(runs))
         for (threads, device), runs in groups.items()
         if runs
     ]
@@ -135,16 +136,18 @@ def read(folder: Path) -> Plan:
         return Plan()
     try:
         document = records.read(folder / FILE, PlanRecord, limits.SPLIT_BYTES)
+        return Plan(tuple(_entry(**fields) for fields in document["entries"]))
     except UserError as error:
         raise UserError(f"{folder / FILE} is not a plan that this version of classlab can read ({error})") from None
-    return Plan(tuple(_entry(**fields) for fields in document["entries"]))
 
 
 def _entry(place: str, threads: int, device: str, runs: Sequence[Mapping[str, Any]]) -> Entry:
     """Return an entry of plan.json; the runs of an earlier version's population go where such runs go today."""
     if place == "population":
         place = "processes" if _takes_one_core(threads, device) and len(runs) >= 2 else "one by one"
-    return Entry(cast(Place, place), threads, device, tuple(Planned(**run) for run in runs))
+    if place not in lookup.names("place"):
+        raise UserError(f"it plans runs for the place {shown(place)}; there are {listing(lookup.names('place'))}")
+    return Entry(place, threads, device, tuple(Planned(**run) for run in runs))
 
 
 def population_state(folder: Path, entry: Entry) -> Path:

@@ -9,7 +9,7 @@ from classlab.errors import UserError
 from classlab.study import plan
 from classlab.study.declaration import load
 from classlab.study.forecast import Work
-from classlab.study.plan import Plan, choose_path, extend
+from classlab.study.plan import Plan, choose_place, extend
 from classlab.study.sweep import variants
 
 SMALL = Work(
@@ -30,7 +30,7 @@ BIG = replace(SMALL, threads=2)
     ],
 )
 def test_the_path_follows_from_the_work_and_what_the_study_asks_for(group, wanted, place):
-    assert choose_path(group, wanted) == place
+    assert choose_place(group, wanted) == place
 
 
 def study(rates, learning_rates=(0.1, 0.01), seeds=2):
