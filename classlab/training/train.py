@@ -70,6 +70,7 @@ def train_network(
     past = Past() if state is None else restore(model, optimizer, state)
 
     def eager_step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
+        """Forward, loss, backward, update."""
         outputs = forward(inputs)
         loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
         for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
@@ -99,6 +100,7 @@ def train_network(
             batches = images.batches(order, plan.batch_size, augmentations, random, layout, ahead)
             totals = sums(settings, 2)  # of the loss, of right answers
             for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
+                # The learning rate of this step: the schedule's factor on the optimizer's own rate.
                 factor = schedule(
                     step=done, steps=plan.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch, losses=past.losses
                 )
