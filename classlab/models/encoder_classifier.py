@@ -53,12 +53,12 @@ def _take_weights(first: nn.Module, run: Path) -> None:
     """Copy the encoder of a run's selected checkpoint into `first`."""
     if next(first.parameters()).is_meta:  # only its size is asked for, see models.make
         return
-    own = first.state_dict()
-    most = 8 * sum(value.numel() for value in own.values())  # bytes, in fp64
+    fresh = first.state_dict()
+    most = 8 * sum(value.numel() for value in fresh.values())  # bytes, in fp64
     stored = {name.removeprefix("model.encoder."): value for name, value in _selected(run, most).items()}
-    for name in [*own, *stored]:
-        if name not in stored or name not in own or stored[name].shape != own[name].shape:
-            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (stored, own)]
+    for name in [*fresh, *stored]:
+        if name not in stored or name not in fresh or stored[name].shape != fresh[name].shape:
+            shapes = [tuple(state[name].shape) if name in state else "absent" for state in (stored, fresh)]
             raise UserError(
                 f"model encoder_classifier: the encoder of {run} is another one than widths and activation say: "
                 f"{name} is {shapes[0]} there, {shapes[1]} here"
