@@ -655,7 +655,3 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of an experiment file, for editors."""
     fields = Experiment.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab experiment"}
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))

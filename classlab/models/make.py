@@ -105,7 +105,7 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
         for module in network.modules():
             if not list(module.children()):
                 module.register_forward_hook(count)
-        with suppress(RuntimeError, ValueError):  # shapes that do not fit are told later, with the layer's name
+        with suppress(RuntimeError, ValueError):  # shapes that do not fit are reported later, with the layer's name
             network.eval()(torch.zeros(1, *input_shape))
         if outputs[0] > limits.OUTPUTS:
             most = f"at most {limits.OUTPUTS:,} are computed"
@@ -131,10 +131,10 @@ def _not_drawn(module: nn.Module) -> list[str]:
 
 def _give_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> None:
     """Let lazy layers take their shapes, and draw their weights, from one image. Raises UserError where none does."""
-    if not any(is_lazy(one) for one in network.state_dict(keep_vars=True).values()):
+    if not any(is_lazy(value) for value in network.state_dict(keep_vars=True).values()):
         return
     follow(network, input_shape)
-    left = next((name for name, one in network.state_dict(keep_vars=True).items() if is_lazy(one)), None)
+    left = next((name for name, value in network.state_dict(keep_vars=True).items() if is_lazy(value)), None)
     if left:
         raise UserError(f"the model's lazy {left} has no shape, since no image reaches its layer; leave that layer out")
 
@@ -147,14 +147,14 @@ def count_parameters(model: nn.Module) -> int:
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Put the weights of a checkpoint into `model`. Raises UserError where they are another network's."""
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
-    own = model.state_dict()
-    for name in [*own, *weights]:
-        if name not in own or name not in weights:
-            side = "the network has no" if name not in own else "the checkpoint has no"
+    expected = model.state_dict()
+    for name in [*expected, *weights]:
+        if name not in expected or name not in weights:
+            side = "the network has no" if name not in expected else "the checkpoint has no"
             raise UserError(f"{where} holds the weights of another network: {side} {name}")
-        if own[name].shape != weights[name].shape:
+        if expected[name].shape != weights[name].shape:
             raise UserError(
                 f"{where} holds the weights of another network: {name} is {tuple(weights[name].shape)} there, "
-                f"{tuple(own[name].shape)} in the network"
+                f"{tuple(expected[name].shape)} in the network"
             )
     model.load_state_dict(weights)

@@ -266,7 +266,3 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of a study file, for editors."""
     fields = Study.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab study"}
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))
