@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from classlab.drawing.charts import Width, themed
-from classlab.drawing.palette import LIGHT, Palette
-from classlab.drawing.seeds import COLOURS
+from classlab.drawing.palette import COLOURS, LIGHT, Palette
+from classlab.drawing.theme import Width, themed
 
 if TYPE_CHECKING:
     import altair as alt

@@ -9,7 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classlab.drawing import answers, cells, charts, codes, figure_files, grids, page, paper, render, sheet, written
+from classlab.drawing import (
+    answers,
+    cells,
+    charts,
+    codes,
+    confusion_matrix,
+    figure_files,
+    grids,
+    page,
+    paper,
+    render,
+    sheet,
+    written,
+)
 from classlab.drawing.blocks import (
     Code,
     Column,
@@ -63,7 +76,7 @@ def document(text):
     blocks = (
         Words(text), Heading(text), Verdict("good", text, text), Numbers((Number(text, text, text),)),
         Facts((Fact(text, text),), text), Code(text[:2000], text), Table("table", text, column, ((text, 0.5, text),)),
-        Figures((Figure("confusion", text, text, partial(charts.confusion, matrix, names)),)),
+        Figures((Figure("confusion", text, text, partial(confusion_matrix.confusion, matrix, names)),)),
         Figures((Figure("loss", text, text, partial(charts.loss, HISTORY, labels={"train": text, "val": "v"})),)),
         Figures((Figure("codes", text, text, partial(codes.codes, np.eye(2), np.arange(2), names)),)),
         Drawing("drawing", text, lambda palette: svg),
