@@ -115,16 +115,22 @@ def _say_differences(compared: "Compared") -> None:
 
 def _draw(compared: "Compared", file: Path, trust: bool) -> None:
     """Write the images on which the two variants disagree, with the true class and both answers."""
-    from classlab.drawing.answers import answers_sheet
+    from classlab.drawing import grids, render
+    from classlab.drawing.blocks import Picture, Pictures
     from classlab.runs.finished import Run
 
     found = compared.disagreements()
-    first, second = compared.folders
-    run = Run(next(iter(compared.folders[first].values())), trust=trust)
+    run = Run(next(iter(next(iter(compared.folders.values())).values())), trust=trust)
     dataset, names = run.dataset(), run.environment["class_names"]
-    shown = found[:MOST_PICTURES]
-    pictures = [dataset.test_images[one["index"]] for one in shown]
-    words = [(names[one["true"]], names[one["first"]], names[one["second"]]) for one in shown]
-    more = f", the surest {len(shown)} of them" if len(shown) < len(found) else ""
+    pictures = []
+    for row in found[:MOST_PICTURES]:
+        true, *answers = (names[row[key]] for key in ("true", "first", "second"))
+        lines = (f"true {true}", *(f"{key} {answer}" for key, answer in zip("AB", answers, strict=True)))
+        tones = ("plain", *("good" if answer == true else "bad" for answer in answers))
+        image = grids.eight_bit(dataset.test_images[row["index"]])
+        pictures.append(Picture(image, ", ".join(lines), lines, line_tones=tones))
+    more = f", the surest {len(pictures)} of them" if len(pictures) < len(found) else ""
     title = f"{len(found):,} test images on which the answers differ{more}"
-    files.write(file, answers_sheet(title, pictures, words, (first, second)))
+    notes = [f"{key}: {name}" for key, name in zip("AB", compared.folders, strict=True)]
+    drawing = grids.gallery(Pictures(title, tuple(pictures)), title=title, notes=notes)
+    files.write(file, render.svg_to_png(drawing, scale=1.5))
