@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from classlab.formats import megabytes
 from classlab.terminal import errors
 
 # A bar that is drawn after every small step would cost more than the step.
@@ -63,4 +64,4 @@ def followed(look: Callable[[], None], seconds_between: float) -> Iterator[None]
 
 
 def _rate(speed: float, unit: str) -> str:
-    return f"{speed / 1e6:.1f} MB/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"
+    return f"{megabytes(speed)}/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from classlab.cli.options import Json
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.formats import percent
 
 if TYPE_CHECKING:
     from classlab.course.assign import Spread, Written
@@ -33,7 +35,7 @@ def assign(
     trust: Annotated[
         bool, typer.Option("--trust", help="run the code that the rules' experiments name, to check them")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    json: Json = False,
 ) -> None:
     """Derive a student's task: experiments, contracts and a one-page sheet with the derivation.
 
@@ -134,6 +136,6 @@ def _table(rules: "Rules", spreads: "list[Spread]", students: int) -> None:
             if number == 0 and one.p is not None:
                 even = f"p = {one.p:.2g}" + (" [yellow]uneven[/yellow]" if one.p < UNEVEN else "")
             about = escape(one.about) if number == 0 else ""
-            table.add_row(about, escape(way), str(count), f"{100 * count / students:.0f} %", even)
+            table.add_row(about, escape(way), str(count), percent(count / students, 0), even)
     console.print(table)
     console.print("[dim]p: a chi-square test that all branches are equally likely; uneven below 0.01[/dim]")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab.cli.options import Json, RunFolders, Trust
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
 
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or a folder that holds some")],
+    runs: RunFolders,
     contract: Annotated[
         str, typer.Option(metavar="FILE", help="a shipped contract (under-20k), or a file; code that it names is run")
     ],
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Hold runs against a contract, rule by rule.
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classlab import files
+from classlab.cli.options import Json, RunFolders, Trust
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.formats import listed
 
 if TYPE_CHECKING:
     from classlab.study.compare import Compared
@@ -17,17 +19,15 @@ MOST_PICTURES = 48
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")],
+    runs: RunFolders,
     metric: Annotated[
         str | None, typer.Option(help="test_accuracy, val_loss, best_val_accuracy, …; by default test_accuracy")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="draw the test images on which two variants disagree")
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Put runs side by side: what differs in their experiments, and whether their results do.
 
@@ -84,7 +84,7 @@ def _say(compared: "Compared", images: Path | None) -> None:
     say_answer(compared.answer, compared.watched, differences(compared.rows))
     if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
-        names = " and ".join(map(escape, compared.folders))
+        names = listed([*map(escape, compared.folders)])
         shown = "" if images is None else f"; the surest are in {escape(str(images))}"
         console.print(f"• {names} give different answers on {len(found):,} test images{shown}", soft_wrap=False)
 

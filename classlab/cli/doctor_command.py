@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from classlab.cli.options import Json
 from classlab.errors import Refused, UserError
+from classlab.formats import listed
 
 if TYPE_CHECKING:
     from classlab.training.fast.machine import Machine
@@ -38,7 +40,7 @@ class Line:
 
 def doctor(
     measure: Annotated[bool, typer.Option("--measure", help="measure the machine's speed again, in 3 seconds")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
+    json: Json = False,
 ) -> None:
     """Say what this machine is and what classlab makes of it; each line is ok, a note or a problem, with what to do.
 
@@ -227,7 +229,7 @@ def _datasets() -> Line:
 def _fetchers() -> Line:
     there = [name for name in FETCHERS if shutil.which(name)]
     if there:
-        return Line("fetching", "ok", f"from the official addresses, else with {' and '.join(there)}")
+        return Line("fetching", "ok", f"from the official addresses, else with {listed(there)}")
     return Line("fetching", "ok", "from the official addresses alone: npm and apt-get, the other ways, are not here")
 
 

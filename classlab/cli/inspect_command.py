@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from classlab.cli.options import ExperimentName, Json, Set
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -14,13 +15,8 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run"),
-    ],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")
-    ] = None,
+    name: ExperimentName,
+    set_: Set = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -32,7 +28,7 @@ def inspect(
         bool,
         typer.Option("--sanity", help="also ask: is the first loss right, do gradients arrive, can it learn a batch"),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of a table")] = False,
+    json: Json = False,
 ) -> None:
     """Show an experiment's network: its layers, their sizes, parameters, work and receptive fields.
 

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from classlab import limits
+from classlab.cli.options import Json
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
 from classlab.plain_text import on_a_line
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Back-propagation by hand: workbook, walk, page, check, compare.")
 
 MOST_PARTS = 2_000  # of a list in an option
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Rates = Annotated[
     str | None, typer.Option("--learning-rates", metavar="A,B,…", help="default: those of the report that --like names")
 ]

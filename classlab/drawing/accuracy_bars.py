@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from classlab import formats
 from classlab.drawing.palette import COLOURS, LIGHT, Palette
 from classlab.drawing.theme import Width, themed
 
@@ -24,7 +25,7 @@ def bars(
     for row in rows:
         known = {key: 100.0 * row[key] for key in ("value", "low", "high") if row[key] is not None}
         ends += known.values()
-        label = f"{known['value']:.2f} %"
+        label = formats.percent(row["value"])
         drawn.append(
             {"low": None, "high": None, **known, "name": row["name"], "top": max(known.values()), "label": label}
         )

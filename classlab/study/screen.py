@@ -11,7 +11,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from classlab import metrics
 from classlab.errors import UserError
+from classlab.formats import duration
 from classlab.progress import followed
 from classlab.runs import store
 from classlab.study import results
@@ -101,7 +103,7 @@ def _value(row: results.Row, study: Study) -> str:
     value = row.get(study.compare.metric)
     if row["status"] == "failed" or value is None:
         return str(row["sentence"])
-    told = results.scale_of(study.compare.metric).value(value)
+    told = metrics.scale(study.compare.metric).value(value)
     return told if row["status"] == "finished" else f"{told} ({row['status'].replace('_', ' ')})"
 
 
@@ -109,7 +111,7 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, planned: dict[str,
     from rich.table import Table
     from rich.text import Text
 
-    scale, metric = results.scale_of(study.compare.metric), study.compare.metric
+    scale, metric = metrics.scale(study.compare.metric), study.compare.metric
     means: dict[str, float] = {}
     for one in made:
         values = [
@@ -122,13 +124,13 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, planned: dict[str,
     done, total = _done(plan, planned, seen), len(plan.runs)
     elapsed = time.monotonic() - seen.started
     rate = (done - seen.before) / elapsed if elapsed > 0 else 0.0
-    left = f"{_time((total - done) / rate)} left" if rate > 0 else "time left not yet known"
+    left = f"{duration((total - done) / rate)} left" if rate > 0 else "time left not yet known"
     table = Table(
         box=None, header_style="bold", pad_edge=False, title_justify="left", title_style="bold",
         title=f"{study.name}: {len(seen.rows)} of {total} runs, {3600 * rate:,.1f} runs/h, {left}",
     )  # fmt: skip
     table.add_column("variant", overflow="ellipsis", no_wrap=True, ratio=1)
-    for name in ("runs", "epochs", metric.replace("_", " ")):
+    for name in ("runs", "epochs", metrics.short(metric)):
         table.add_column(name, justify="right", no_wrap=True)
     for one in made:
         runs = [run for run in plan.runs if run.variant == one.name]
@@ -139,9 +141,3 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, planned: dict[str,
         cells = (f"{ended}/{len(runs)}", f"{epochs}/{planned[one.name] * len(runs)}", mean)
         table.add_row(Text(one.name), *cells, style=style)
     return table
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
