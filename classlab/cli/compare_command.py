@@ -85,15 +85,15 @@ def _say(compared: "Compared", images: Path | None) -> None:
     if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
         names = listed([*map(escape, compared.folders)])
-        shown = "" if images is None else f"; the surest are in {escape(str(images))}"
-        console.print(f"• {names} give different answers on {len(found):,} test images{shown}", soft_wrap=False)
+        where = "" if images is None else f"; the surest are in {escape(str(images))}"
+        console.print(f"• {names} give different answers on {len(found):,} test images{where}", soft_wrap=False)
 
 
 def _say_differences(compared: "Compared") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    differing = {("experiment" if key == "name" else key): of for key, of in compared.differences.items()}
+    differing = {("experiment" if key == "name" else key): values for key, values in compared.differences.items()}
     if not differing:
         console.print("The experiments are the same; only the seeds differ.\n")
         return
@@ -102,13 +102,13 @@ def _say_differences(compared: "Compared") -> None:
         table.add_column("what differs", no_wrap=True)
         for heading in compared.folders:
             table.add_column(escape(heading), overflow="fold")
-        for key, of in differing.items():
-            table.add_row(escape(key), *(escape(of[name]) for name in compared.folders))
+        for key, values in differing.items():
+            table.add_row(escape(key), *(escape(values[name]) for name in compared.folders))
     else:
         table.add_column("what differs", no_wrap=True)
         table.add_column("values, of the variants in order", overflow="fold")
-        for key, of in differing.items():
-            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(of.values()))))
+        for key, values in differing.items():
+            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(values.values()))))
     console.print(table)
     console.print()
 

@@ -124,8 +124,8 @@ def _threads(machine: "Machine") -> Line:
         return Line("threads", "ok", "one")
     least, linear = (least_work_for_threads(machine.device, convolutions) / 1e6 for convolutions in (True, False))
     other = f" ({linear:.0f} without convolutions)" if linear > least else ""
-    told = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
-    return Line("threads", "ok", told)
+    text = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
+    return Line("threads", "ok", text)
 
 
 def _flags(device: str) -> str:

@@ -136,20 +136,20 @@ def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     dataset, images = experiment.data.dataset.name, layer_columns.sides(table.input_shape)
     model, narrow = escape(str(experiment.model)), console.width < 100
     console.print(f"[bold]{escape(experiment.name)}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
-    shown = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
+    layers = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layer_columns.HEADINGS, layer_columns.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}
         short = {"multiply-adds": "mult-adds", "receptive field": "sees", "parameters": "params"}
         heading = short.get(heading, heading) if narrow else heading
-        shown.add_column(
+        layers.add_column(
             heading, total, justify="right" if number else "left", overflow="fold", no_wrap=heading != "layer"
         )
     for layer in table.layers:
         name, kind, *figures = layer_columns.cells(layer)
         kind = kind.removesuffix("2d") if narrow else kind
         style = None if layer.parameters or layer.multiply_adds else "dim"
-        shown.add_row(escape(name), escape(kind), *figures, style=style)
-    console.print(shown)
+        layers.add_row(escape(name), escape(kind), *figures, style=style)
+    console.print(layers)
     console.print(
         f"[dim]kernel, {'sees (the receptive field)' if narrow else 'receptive field'}: size in pixels, s stride, "
         "p padding;\nall: every output depends on the whole image[/dim]"

@@ -99,18 +99,21 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
     if watched:
         table.add_column(f"best {watched}", justify="right", no_wrap=True)
         table.add_column(f"last {watched}", justify="right", no_wrap=True)
-    for one in answer.variants:
-        cells = [escape(one.name), f"{one.n}" if one.n == one.runs else f"{one.n} of {one.runs}"]
-        cells += [_mean(answer, one.estimate), _interval(answer, one.estimate)]
-        cells += [_bare(answer, one.best), _bare(answer, one.last)] if watched else []
-        table.add_row(*cells, style="bold" if one.name == answer.baseline and len(answer.variants) > 1 else None)
+    for variant in answer.variants:
+        cells = [
+            escape(variant.name),
+            f"{variant.n}" if variant.n == variant.runs else f"{variant.n} of {variant.runs}",
+        ]
+        cells += [_mean(answer, variant.estimate), _interval(answer, variant.estimate)]
+        cells += [_bare(answer, variant.best), _bare(answer, variant.last)] if watched else []
+        table.add_row(*cells, style="bold" if variant.name == answer.baseline and len(answer.variants) > 1 else None)
     console.print(table)
     if watched:
         console.print(
             f"[dim]best, last: the mean over seeds of the best and of the last epoch on the {watched} split[/dim]"
         )
     console.print()
-    wrong = [f"{one.name}: {one.note}" for one in answer.variants if one.note]
+    wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
     for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
         for sentence in sentences:
             point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
@@ -150,24 +153,26 @@ def _say_expected(expected: "DryRun") -> None:
     table.add_column("variant", overflow="fold", min_width=12)
     for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):
         table.add_column(heading, justify="left" if heading == "trained" else "right", no_wrap=True)
-    for one in expected.variants:
-        runs = f"{one.done}/{len(one.seeds)}" if one.done else f"{len(one.seeds)}"
+    for variant in expected.variants:
+        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds)}"
         table.add_row(
-            escape(one.variant),
+            escape(variant.variant),
             runs,
-            f"{one.parameters:,}",
-            f"{one.steps:,}",
-            ", ".join(one.places),
-            duration(one.seconds),
+            f"{variant.parameters:,}",
+            f"{variant.steps:,}",
+            ", ".join(variant.places),
+            duration(variant.seconds),
         )
     console.print(table)
-    known = sorted({one.known_from for one in expected.variants})
+    known = sorted({variant.known_from for variant in expected.variants})
     left = expected.runs - expected.done
     done = f"{expected.done} of {expected.runs} runs are finished; " if expected.done else ""
     bound = "at most about" if expected.at_most else "about"
     processes = (
-        f", {expected.jobs} processes at a time" if any("processes" in one.places for one in expected.variants) else ""
+        f", {expected.jobs} processes at a time"
+        if any("processes" in variant.places for variant in expected.variants)
+        else ""
     )
-    told = f"{bound} {duration(expected.seconds)} of training, by {listed(known)}"
+    work = f"{bound} {duration(expected.seconds)} of training, by {listed(known)}"
     disk = f"{megabytes(expected.disk)} in {escape(expected.folder)}"
-    console.print(f"{done}{left} runs to train{processes}: {told}; {disk}")
+    console.print(f"{done}{left} runs to train{processes}: {work}; {disk}")

@@ -59,7 +59,9 @@ def _png(content: bytes, description: str) -> tuple[dict[str, str], dict[str, An
 
 
 def _html(kind: str, block: Any) -> tuple[dict[str, str], dict[str, Any]]:
-    text = template(HERE / "cell.html").render(kind=kind, block=block, tones=TONES, shown=tables.shown, side=_side)
+    text = template(HERE / "cell.html").render(
+        kind=kind, block=block, tones=TONES, cell_text=tables.cell_text, side=_side
+    )
     return {"text/html": text, "text/plain": ""}, {}
 
 

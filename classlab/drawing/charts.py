@@ -26,8 +26,7 @@ SPLITS = tuple(DASHES)
 def curve_rows(history: "pd.DataFrame", metric: str) -> list[dict[str, Any]]:
     """Return one row an epoch: epoch, and the metric ("loss", "accuracy") of each split that the history holds.
 
-    A value that is not finite, or was not measured, is None; in which epochs the loss was not finite is told by
-    `broken_rows`.
+    A value that is not finite, or was not measured, is None; `broken_rows` has the epochs whose loss was not finite.
     """
     present = _splits(history, metric)
     return [

@@ -14,7 +14,7 @@ import numpy as np
 
 from classlab.drawing.blocks import Pictures, Strips
 from classlab.drawing.palette import LIGHT, Palette
-from classlab.drawing.svg import short, words
+from classlab.drawing.svg import drawing, short, text
 
 GAP = 1  # pixels of the image between neighbours
 MARGIN, SPACE = 24, 18  # units of a drawing: around it, between its columns
@@ -22,7 +22,6 @@ LEAST_WIDTH = 480  # of a drawing with a title
 TILE, ACROSS, LINE, LETTERS = 84, 8, 15, 40  # a gallery: side of an image, images in a row, a line and its most letters
 STRIP, HEADING = 48, 26  # strips: side of an image, height of the headings
 NOTE = 2_000  # characters
-FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 
 
 def tile(images: np.ndarray, columns: int | None = None, gap: int = GAP, paper: int = 255) -> np.ndarray:
@@ -86,9 +85,9 @@ def gallery(
         parts.append(f'<rect x="{left:g}" y="{bottom:g}" width="{width * scale}" height="3" fill="{edge}"/>')
         for number, line in enumerate(picture.lines):
             tone = picture.line_tones[number] if picture.line_tones else "plain"
-            parts.append(_text(left, bottom + 18 + LINE * number, short(line, LETTERS), tones[tone], 11.5))
+            parts.append(text(left, bottom + 18 + LINE * number, short(line, LETTERS), tones[tone], 11.5))
     full_height = below_head + -(-len(pictures) // across) * cell_height + MARGIN
-    return _svg(full_width, full_height, title or block.caption, parts, palette)
+    return drawing(full_width, full_height, title or block.caption, parts, palette)
 
 
 def strips(block: Strips, palette: Palette = LIGHT, title: str = "", notes: Sequence[str] = ()) -> str:
@@ -101,15 +100,15 @@ def strips(block: Strips, palette: Palette = LIGHT, title: str = "", notes: Sequ
     full_width = max(lefts[-1] + strip_width + SPACE + MARGIN, LEAST_WIDTH if title else 0)
     parts, below_head = _head(title, notes, full_width, palette)
     for left, heading in zip(lefts, block.headings[1:], strict=True):
-        parts.append(_text(left, below_head + 14, short(heading, max(2, int(strip_width / 6.3))), palette.muted, 12.5))
+        parts.append(text(left, below_head + 14, short(heading, max(2, int(strip_width / 6.3))), palette.muted, 12.5))
     row_height = height * scale + 8
     for number, (name, row) in enumerate(block.rows):
         top = below_head + HEADING + number * row_height
-        parts.append(_text(MARGIN, top + height * scale / 2 + 5, name, palette.ink, 13.5))
+        parts.append(text(MARGIN, top + height * scale / 2 + 5, name, palette.ink, 13.5))
         for left, strip in zip(lefts, row, strict=True):
             parts.append(_image(left, top, tile(strip.images, columns=len(strip.images)), scale))
     full_height = below_head + HEADING + len(block.rows) * row_height + MARGIN
-    return _svg(full_width, full_height, title or block.caption, parts, palette)
+    return drawing(full_width, full_height, title or block.caption, parts, palette)
 
 
 def _head(title: str, notes: Sequence[str], width: float, palette: Palette) -> tuple[list[str], float]:
@@ -119,8 +118,8 @@ def _head(title: str, notes: Sequence[str], width: float, palette: Palette) -> t
         ([title], 9.5, 24, 17, "600", palette.ink),
         (notes, 7.0, 18, 13, "400", palette.muted),
     ):
-        for part in (part for text in texts for part in textwrap.wrap(short(text, NOTE), int(room / letter))):
-            parts.append(_text(MARGIN, y + 12, part, colour, size, weight))
+        for part in (part for whole in texts for part in textwrap.wrap(short(whole, NOTE), int(room / letter))):
+            parts.append(text(MARGIN, y + 12, part, colour, size, font_weight=weight))
             y += line
     return parts, y + 12 if parts else y
 
@@ -129,15 +128,3 @@ def _image(left: float, top: float, image: np.ndarray, scale: int) -> str:
     height, width = image.shape[1:]
     place = f'x="{left:g}" y="{top:g}" width="{width * scale}" height="{height * scale}"'
     return f'<image {place} href="{data_uri(image, scale)}"/>'
-
-
-def _text(x: float, y: float, text: str, colour: str, size: float, weight: str = "400") -> str:
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{colour}">{words(text)}</text>'
-
-
-def _svg(width: float, height: float, label: str, parts: Sequence[str], palette: Palette) -> str:
-    opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img" aria-label="{words(label, NOTE)}" font-family="{FONT}">'
-    )
-    return "\n".join([opening, f'<rect width="100%" height="100%" fill="{palette.paper}"/>', *parts, "</svg>", ""])

@@ -27,7 +27,7 @@ def html(document: Document) -> str:
         has_charts=has_charts,
         bundle=markup(render.script_bundle()) if has_charts else "",
         kind_of=_kind_of,
-        shown=tables.shown,
+        cell_text=tables.cell_text,
         css_class=tables.css_class,
         data_uri=grids.data_uri,
         still=_still,

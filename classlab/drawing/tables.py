@@ -9,7 +9,7 @@ from classlab.drawing.blocks import Column
 NUMERIC = ("count", "number", "percent")
 
 
-def shown(value: Any, column: Column) -> str:
+def cell_text(value: Any, column: Column) -> str:
     """Return the value as its column writes it; None is a dash and a number that is not finite says so."""
     if value is None:
         return "–"
