@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from classlab.cli.options import Json
 from classlab.errors import Refused, UserError
+from classlab.formats import listed
 
 if TYPE_CHECKING:
     from classlab.training.fast.machine import Machine
@@ -41,7 +43,7 @@ def doctor(
     schemas: Annotated[
         Path | None, typer.Option(help="only write JSON Schemas there, for an editor that completes keys")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
+    json: Json = False,
 ) -> None:
     """Say what this machine is and what classlab makes of it; each line is ok, a note or a problem, with what to do.
 
@@ -149,8 +151,8 @@ def _threads(machine: "Machine") -> Line:
         return Line("threads", "ok", "one")
     least, linear = (least_work_for_threads(machine.device, convolutions) / 1e6 for convolutions in (True, False))
     other = f" ({linear:.0f} without convolutions)" if linear > least else ""
-    told = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
-    return Line("threads", "ok", told)
+    text = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
+    return Line("threads", "ok", text)
 
 
 def _flags(device: str) -> str:
@@ -254,7 +256,7 @@ def _datasets() -> Line:
 def _fetchers() -> Line:
     there = [name for name in FETCHERS if shutil.which(name)]
     if there:
-        return Line("fetching", "ok", f"from the official addresses, else with {' and '.join(there)}")
+        return Line("fetching", "ok", f"from the official addresses, else with {listed(there)}")
     return Line("fetching", "ok", "from the official addresses alone: npm and apt-get, the other ways, are not here")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from classlab.drawing import seeds
 from classlab.drawing.blocks import Figure
-from classlab.drawing.seeds import COLOURS
+from classlab.drawing.palette import COLOURS
 from classlab.report import reconstructed, watched, words
 from classlab.report.of_parts import Runs
 from classlab.report.published import Part, Value

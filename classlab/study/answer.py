@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from classlab import statistics
+from classlab import metrics, statistics
 from classlab.statistics import Comparison, Equivalence, Estimate, Scale
-from classlab.study.results import Row, scale_of
+from classlab.study.results import Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ class Answer:
     @property
     def scale(self) -> Scale:
         """How the metric is told."""
-        return scale_of(self.metric)
+        return metrics.scale(self.metric)
 
     def sentences(self) -> list[str]:
         """Return one sentence for each variant, one for each test, and what else must be known."""
@@ -92,7 +92,7 @@ def answer(
     value counts at, the share of the largest class; only for accuracies. within: a difference too small to matter, in
     points for accuracies, else in the metric's own unit; None: equivalence is not tested.
     """
-    scale = scale_of(metric)
+    scale = metrics.scale(metric)
     chance = chance if scale.is_share else None
     gathered = {name: _gather(name, of, metric, chance, scale) for name, of in rows.items()}
     images = _images(rows.values(), metric)
@@ -126,7 +126,7 @@ def _status(one: Row) -> str:
 
 
 def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None, images: int) -> Told:
-    scale = scale_of(metric)
+    scale = metrics.scale(metric)
     values = list(gathered.values.values())
     estimate = statistics.over_seeds(values, scale=scale, images=images) if values else None
     best, last = (_of_epoch(when, gathered.name, rows, metric, chance) for when in ("best", "last"))
@@ -135,7 +135,7 @@ def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance
     if 0 < len(learned) < len(values):  # values in two heaps, of which one mean says little
         estimated = statistics.over_seeds(learned, scale=scale, images=images)
         note += f"; the {len(learned)} that learned: {estimated.sentence}"
-    told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
+    told = estimate.sentence if estimate else f"no run with a value of {metrics.short(metric)}"
     statuses = dict(Counter(WORDS[one["status"]] for one in rows))
     sentence = f"{gathered.name}: {told}{f' ({note})' if note else ''}"
     return Told(gathered.name, len(rows), len(values), statuses, estimate, best, last, note, sentence)
@@ -147,9 +147,9 @@ def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: fl
     for split in ("val", "test"):
         key = f"{when}_{split}_{what}"
         if any(one.get(key) is not None for one in rows):
-            gathered = _gather(name, rows, key, chance if what == "accuracy" else None, scale_of(key))
+            gathered = _gather(name, rows, key, chance if what == "accuracy" else None, metrics.scale(key))
             values = list(gathered.values.values())
-            return statistics.over_seeds(values, scale=scale_of(key), images=_images([rows], key))
+            return statistics.over_seeds(values, scale=metrics.scale(key), images=_images([rows], key))
     return None
 
 

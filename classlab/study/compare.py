@@ -12,13 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classlab import files, limits
+from classlab import files, limits, metrics
 from classlab.errors import UserError
 from classlab.runs import records, store
 from classlab.runs.finished import FinishedRun
 from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
-from classlab.study.declaration import METRIC, METRICS
 from classlab.study.sweep import flat, short_keys, short_values_each
 from classlab.yaml_text import parse_yaml
 
@@ -146,8 +145,8 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
     None takes the test accuracy, or the test loss where no run has an accuracy. Raises UserError for runs of other
     datasets.
     """
-    if metric is not None and not METRIC.fullmatch(metric):
-        raise UserError(f"metric must be one like {', '.join(METRICS[:8])}; got {metric!r}")
+    if metric is not None and not metrics.PATTERN.fullmatch(metric):
+        raise UserError(f"metric must be one like {', '.join(metrics.NAMES[:8])}; got {metric!r}")
     folders = find([getattr(one, "path", one) for one in _spread(runs)])
     _check_same_images(folders)
     folders_of: dict[str, dict[int, Path]] = {}

@@ -10,21 +10,10 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from classlab import experiment as experiments
-from classlab import limits, lookup
+from classlab import limits, lookup, metrics
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
-
-# What a metric's name is made of: when it was measured, on which split, and what. Without a `when` it is measured at
-# the selected epoch, which is the run's result.
-METRIC = re.compile(r"((first|best|last)_)?(train|val|test)_(accuracy|loss)|spread_(val|test)_accuracy")
-METRICS = (
-    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss",
-    "best_val_accuracy", "best_test_accuracy", "first_val_accuracy", "first_test_accuracy",
-    "last_val_accuracy", "last_test_accuracy", "spread_val_accuracy", "spread_test_accuracy",
-    "best_val_loss", "best_test_loss", "first_val_loss", "first_test_loss", "last_val_loss", "last_test_loss",
-    "first_train_loss", "last_train_loss",
-)  # fmt: skip
 
 
 def _stated(value: Any) -> Any:
@@ -91,7 +80,7 @@ class Compare(Section):
         default="test_accuracy",
         description="test_accuracy, val_loss, …: of the selected epoch; best_, first_, last_ before it: of that epoch; "
         "spread_val_accuracy: the highest less the lowest of the last five epochs",
-        json_schema_extra={"pattern": f"^({METRIC.pattern})$"},
+        json_schema_extra={"pattern": f"^({metrics.PATTERN.pattern})$"},
     )
     equivalent_within: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
@@ -102,9 +91,11 @@ class Compare(Section):
     @pydantic.field_validator("metric")
     @classmethod
     def _check_metric(cls, metric: str) -> str:
-        if not METRIC.fullmatch(metric):
-            meant = did_you_mean(metric, METRICS)
-            raise ValueError(f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(METRICS, 8)}")
+        if not metrics.PATTERN.fullmatch(metric):
+            meant = did_you_mean(metric, metrics.NAMES)
+            raise ValueError(
+                f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(metrics.NAMES, 8)}"
+            )
         return metric
 
 

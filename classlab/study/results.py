@@ -12,14 +12,12 @@ from classlab.errors import UserError
 from classlab.plain_text import spreadsheet_safe
 from classlab.runs import records, store
 from classlab.runs.recount import recount
-from classlab.statistics import ACCURACY, LOSS, Scale
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST_DIFFERENCES = 8  # told one by one
 LAST_EPOCHS = 5  # of which spread_val_accuracy is the highest less the lowest
-SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False, is_gap=True)
 SELECTED = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss")
 ENDED = ("finished", "diverged", "did_not_learn")
 Row = dict[str, Any]
@@ -82,11 +80,6 @@ def _curve(history: Sequence[Mapping[str, float]]) -> Row:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def scale_of(metric: str) -> Scale:
-    """Return how a metric is told in words."""
-    return SPREAD if metric.startswith("spread_") else ACCURACY if metric.endswith("accuracy") else LOSS
 
 
 OUTCOME = ("seed", "status", "epochs", "selected_epoch", "parameters", *SELECTED)

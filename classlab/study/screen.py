@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from classlab import metrics
+from classlab.formats import duration
 from classlab.runs import store
 from classlab.runs.events import Ended, EpochDone, Event, Failed
 from classlab.study import results
@@ -95,7 +97,7 @@ def _value(row: results.Row, study: Study) -> str:
     value = row.get(study.compare.metric)
     if row["status"] == "failed" or value is None:
         return str(row["sentence"])
-    measured = results.scale_of(study.compare.metric).value(value)
+    measured = metrics.scale(study.compare.metric).value(value)
     return measured if row["status"] == "finished" else f"{measured} ({row['status'].replace('_', ' ')})"
 
 
@@ -103,7 +105,7 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, seen: Seen) -> "Ta
     from rich.table import Table
     from rich.text import Text
 
-    scale, metric = results.scale_of(study.compare.metric), study.compare.metric
+    scale, metric = metrics.scale(study.compare.metric), study.compare.metric
     means: dict[str, float] = {}
     for variant in made:
         values = [
@@ -116,13 +118,13 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, seen: Seen) -> "Ta
     done, total = seen.done(), len(plan.runs)
     elapsed = time.monotonic() - seen.started
     rate = (done - seen.before) / elapsed if elapsed > 0 else 0.0
-    left = f"{_time((total - done) / rate)} left" if rate > 0 else "time left not yet known"
+    left = f"{duration((total - done) / rate)} left" if rate > 0 else "time left not yet known"
     table = Table(
         box=None, header_style="bold", pad_edge=False, title_justify="left", title_style="bold",
         title=f"{study.name}: {len(seen.rows)} of {total} runs, {3600 * rate:,.1f} runs/h, {left}",
     )  # fmt: skip
     table.add_column("variant", overflow="ellipsis", no_wrap=True, ratio=1)
-    for name in ("runs", "epochs", metric.replace("_", " ")):
+    for name in ("runs", "epochs", metrics.short(metric)):
         table.add_column(name, justify="right", no_wrap=True)
     for variant in made:
         runs = [run for run in plan.runs if run.variant == variant.name]
@@ -134,9 +136,3 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, seen: Seen) -> "Ta
         cells = (f"{ended}/{len(runs)}", f"{epochs}/{whole * len(runs)}", mean)
         table.add_row(Text(variant.name), *cells, style=style)
     return table
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

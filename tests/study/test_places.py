@@ -9,7 +9,7 @@ from classlab import lookup
 from classlab.errors import UserError
 from classlab.experiment import load
 from classlab.runs import store
-from classlab.runs.events import Begun, Ended, EpochDone, Failed, Progress
+from classlab.runs.events import Begun, Ended, EpochDone, Failed
 from classlab.study import conduct
 from classlab.study.declaration import load as load_study
 from classlab.study.jobs import Job

@@ -5,9 +5,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from classlab import lookup
+from classlab import lookup, metrics
 from classlab.errors import UserError
-from classlab.study.declaration import METRIC, METRICS, Study, load, schema
+from classlab.study.declaration import Study, load, schema
 from classlab.study.sweep import settings, short_keys, short_values, variants
 from classlab.yaml_text import parse_yaml, to_yaml
 
@@ -189,7 +189,7 @@ def test_short_names_tell_apart_what_they_are_given():
 
 
 def test_every_metric_named_in_help_is_one():
-    assert all(METRIC.fullmatch(metric) for metric in METRICS)
+    assert all(metrics.PATTERN.fullmatch(metric) for metric in metrics.NAMES)
     assert Study(name="x", experiment="digits-quick").compare.metric == "test_accuracy"
 
 

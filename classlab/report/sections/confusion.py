@@ -3,7 +3,7 @@
 from functools import partial
 
 from classlab import statistics
-from classlab.drawing import charts
+from classlab.drawing import confusion_matrix
 from classlab.drawing.blocks import Column, Figure, Figures, Section, Table
 from classlab.report import outcome, watched, words
 from classlab.report.outcome import Outcome
@@ -16,7 +16,9 @@ def section(run: Run) -> Section | None:
     if result is None:
         return None
     known = _known(result)
-    draw = partial(charts.confusion, result.matrix[known][:, known], [result.class_names[label] for label in known])
+    draw = partial(
+        confusion_matrix.confusion, result.matrix[known][:, known], [result.class_names[label] for label in known]
+    )
     note = watched.note(run.experiment)
     figure = Figure("confusion", _caption(result) + watched.sentence(note), _described(result), draw)
     return Section("Confusion matrix", (Figures((figure,)), _table(result, note)))

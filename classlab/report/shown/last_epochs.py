@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from classlab.drawing import seeds
+from classlab.drawing import dot_plot
 from classlab.drawing.blocks import Block, Column, Figure, Figures, Table, Words
 from classlab.report import watched, words
 from classlab.report.of_parts import Runs, missing, without
@@ -79,4 +79,4 @@ def _dots(found: Answer, rows: dict[str, list[results.Row]], when: str, split: s
     caption += watched.sentence(seen)
     described = f"{caption} {' '.join(f'{one.sentence}.' for one in found.variants)}"
     return Figure(f"{when}-epoch" if when == "first" else "spread", caption, described,
-                  partial(seeds.dots, values, spans, metric))  # fmt: skip
+                  partial(dot_plot.dots, values, spans, metric))  # fmt: skip

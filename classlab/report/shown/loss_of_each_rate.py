@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from classlab.drawing import seeds
+from classlab.drawing import seeds, small_multiples
 from classlab.drawing.blocks import Block, Column, Figure, Figures, Table
 from classlab.report.lessons import lesson_of
 from classlab.report.of_parts import Runs
@@ -20,7 +20,7 @@ def blocks(part: Part, runs: Runs) -> list[Block]:
     drawn = Figures((Figure("loss-of-each-rate", caption, f"{caption} {ends}.",
                             partial(seeds.curves, histories, "loss", {})),))  # fmt: skip
     alone = Figures(
-        (Figure("loss-by-itself", each, f"{each} {ends}.", partial(seeds.multiples, histories, "loss", {})),)
+        (Figure("loss-by-itself", each, f"{each} {ends}.", partial(small_multiples.multiples, histories, "loss", {})),)
     )
     shown = sorted({1, 2, *(round(lesson.epochs * share) for share in (0.1, 0.25, 0.5, 0.75, 1.0))})
     columns = (Column("η", "figure"), *(Column(f"epoch {epoch}", "number", 6) for epoch in shown))

@@ -3,7 +3,7 @@
 import math
 from functools import partial
 
-from classlab.drawing import seeds
+from classlab.drawing import dot_plot, seeds, small_multiples
 from classlab.drawing.blocks import Block, Figure, Figures, Section, Words
 from classlab.report import watched, words
 from classlab.study.result import StudyResult
@@ -53,7 +53,7 @@ def _dots(result: StudyResult) -> Figure:
     if any(row["status"] in ("diverged", "did_not_learn") for row in result.rows):
         caption += "; a cross marks a run that diverged or did not learn"
     caption += "." + _seen(result, metric)
-    draw = partial(seeds.dots, result.dot_rows(), result.interval_rows(), metric)
+    draw = partial(dot_plot.dots, result.dot_rows(), result.interval_rows(), metric)
     return Figure("dots", caption, " ".join(one.sentence + "." for one in result.answer.variants), draw)
 
 
@@ -78,7 +78,7 @@ def _multiples(result: StudyResult) -> Figure:
         f"{words.capital(_named(metric))} of each variant by itself, every seed a thin line, all on the same axes."
         f"{_seen(result, metric)}"
     )
-    draw = partial(seeds.multiples, result.histories(metric), metric, result.diverged)
+    draw = partial(small_multiples.multiples, result.histories(metric), metric, result.diverged)
     return Figure("multiples", caption, caption, draw)
 
 
