@@ -26,15 +26,15 @@ def progress(description: str, total: float | None, unit: str) -> Iterator[Calla
     with Progress(*columns, console=errors, transient=True) as bars:
         task = bars.add_task(description, total=total, rate="")
 
-        waiting, shown = 0.0, time.monotonic()
+        waiting, drawn_at = 0.0, time.monotonic()
 
         def advance(amount: float) -> None:
-            nonlocal waiting, shown
+            nonlocal waiting, drawn_at
             waiting += amount
-            if time.monotonic() - shown < SECONDS_BETWEEN_UPDATES:
+            if time.monotonic() - drawn_at < SECONDS_BETWEEN_UPDATES:
                 return
             bars.advance(task, waiting)
-            waiting, shown = 0.0, time.monotonic()
+            waiting, drawn_at = 0.0, time.monotonic()
             speed = bars.tasks[0].speed
             bars.update(task, rate=_rate(speed, unit) if speed else "")
 

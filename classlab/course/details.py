@@ -118,8 +118,8 @@ def read_class_list(file: Path) -> list[tuple[int, Details]]:
             problems.append(f"line {line}: {error}")
     if problems:
         more = f"{'at least ' if len(problems) == MOST_PROBLEMS else ''}{len(problems) - 5}"
-        shown = "; ".join(problems[:5]) + (f"; and {more} more bad lines" if len(problems) > 5 else "")
-        raise UserError(f"{file}, {shown}")
+        listed = "; ".join(problems[:5]) + (f"; and {more} more bad lines" if len(problems) > 5 else "")
+        raise UserError(f"{file}, {listed}")
     if not students:
         raise UserError(f"{file} names no student: below the line of column names there is nothing")
     return students

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from classlab.data.affine import AffineMaps, Asks, Interpolation
+from classlab.data.affine import AffineMaps, Interpolation, Sampling
 from classlab.data.draws import Draws, normal, uniform
 from classlab.errors import UserError
 
@@ -44,8 +44,8 @@ def shift(images: Tensor, generator: Draws, pixels: Pixels) -> AffineMaps | None
         return None
     across = _between(images, generator, -pixels, pixels)
     down = _between(images, generator, -pixels, pixels)
-    one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return AffineMaps(_matrices(one, zero, across, zero, one, down))
+    ones, zero = torch.ones_like(across), torch.zeros_like(across)
+    return AffineMaps(_matrices(ones, zero, across, zero, ones, down))
 
 
 def zoom(images: Tensor, generator: Draws, percent: Percent) -> AffineMaps | None:
@@ -61,16 +61,16 @@ def horizontal_flip(images: Tensor, generator: Draws, probability: Probability =
     """With `probability`, exchange left and right."""
     if probability == 0:
         return None
-    turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), asks=Asks.MIRROR_ACROSS, inside=True)
+    turned, ones, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(turned, zero, zero, zero, ones, zero), sampling=Sampling.MIRROR_ACROSS, inside=True)
 
 
 def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
     """With `probability`, exchange top and bottom."""
     if probability == 0:
         return None
-    turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), asks=Asks.MIRROR_DOWN, inside=True)
+    turned, ones, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(ones, zero, zero, zero, turned, zero), sampling=Sampling.MIRROR_DOWN, inside=True)
 
 
 def crop(images: Tensor, generator: Draws, size: Side, interpolation: Interpolation = "bilinear") -> AffineMaps | None:
@@ -105,8 +105,8 @@ def pad_and_crop(images: Tensor, generator: Draws, pixels: Annotated[int, Field(
     if pixels == 0:
         return None
     across, down = (_whole_numbers(images, generator, 2 * pixels) - pixels for _ in range(2))
-    one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return AffineMaps(_matrices(one, zero, across, zero, one, down), asks=Asks.WHOLE_PIXELS)
+    ones, zero = torch.ones_like(across), torch.zeros_like(across)
+    return AffineMaps(_matrices(ones, zero, across, zero, ones, down), sampling=Sampling.WHOLE_PIXELS)
 
 
 def random_resized_crop(
@@ -223,8 +223,8 @@ def _whole_numbers(images: Tensor, generator: Draws, most: int) -> Tensor:
 
 
 def _flips(images: Tensor, generator: Draws, probability: float) -> tuple[Tensor, Tensor, Tensor]:
-    one = torch.ones(len(images), device=images.device)
-    return torch.where(_chosen(images, generator, probability), -one, one), one, torch.zeros_like(one)
+    ones = torch.ones(len(images), device=images.device)
+    return torch.where(_chosen(images, generator, probability), -ones, ones), ones, torch.zeros_like(ones)
 
 
 def _window_sizes(

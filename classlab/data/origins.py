@@ -66,7 +66,7 @@ class Web:
 
 
 class _Limit:
-    """What pooch tells of a download's progress; it ends one that is far larger than its files should be."""
+    """What pooch reports a download's progress to; it ends one that is far larger than its files should be."""
 
     def __init__(self, most: int) -> None:
         self.total, self.most, self.done = 0, most, 0

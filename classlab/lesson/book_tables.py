@@ -40,7 +40,7 @@ Meanings = Mapping[str, Meaning]
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenNumber:
     """A number written outside the table: its value, the cell that holds it, and whether formulas can use that cell."""
 
     value: float
@@ -140,7 +140,7 @@ def _meanings(book: Book) -> Meanings:
 
 def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
     count = 0
-    for address, cell in book.of_sheet(sheet):
+    for address, cell in book.cells_of(sheet):
         meaning = meanings.get(cell.value) if isinstance(cell.value, str) else None
         if meaning and (meaning.labels_rate or meaning.rate is not None or meaning.setting):
             yield Label(address, meaning, cell.formula is not None)
@@ -149,42 +149,42 @@ def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
             return
 
 
-def rates(book: Book, table: Table) -> list[Written]:
+def rates(book: Book, table: Table) -> list[WrittenNumber]:
     """Return the learning rates written on the table's sheet, nearest to the header first, the sheet's name last."""
-    found: list[Written] = []
+    found: list[WrittenNumber] = []
     for label in table.labels:
         if label.calculated or table.covers(label.address):
             continue
         if label.meaning.labels_rate:
             found += list(_beside(book, label.address, table))
         elif label.meaning.rate is not None:
-            found.append(Written(label.meaning.rate, label.address, usable=False))
+            found.append(WrittenNumber(label.meaning.rate, label.address, usable=False))
     start = table.header_address(next(iter(table.columns)))
     found.sort(
         key=lambda rate: (not rate.usable, abs(rate.address.row - start.row), abs(rate.address.column - start.column))
     )
     named = headers.rate_in(table.sheet)
-    return [*found, Written(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else found
+    return [*found, WrittenNumber(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else found
 
 
-def nearest(written: Sequence[Written]) -> Written | None:
+def nearest(written: Sequence[WrittenNumber]) -> WrittenNumber | None:
     """Return the learning rate in a cell that stands nearest to a table's header, of all `rates`; None for none."""
     return next((rate for rate in written if rate.address.row > 0), None)
 
 
-def settings(book: Book, table: Table) -> dict[str, Written]:
+def settings(book: Book, table: Table) -> dict[str, WrittenNumber]:
     """Return inputs and targets that stand beside the table, as "i1 =" with a number to its right or below."""
-    found: dict[str, Written] = {}
+    found: dict[str, WrittenNumber] = {}
     for label in table.labels:
         if label.meaning.setting and label.meaning.setting[0] not in found and not table.covers(label.address):
             name, number = label.meaning.setting
             at = label.address
-            written = _beside(book, at, table) if number is None else [Written(number, at, usable=False)]
+            written = _beside(book, at, table) if number is None else [WrittenNumber(number, at, usable=False)]
             found.update((name, beside) for beside in written)
     return found
 
 
-def _beside(book: Book, label: Address, table: Table) -> Iterator[Written]:
+def _beside(book: Book, label: Address, table: Table) -> Iterator[WrittenNumber]:
     """Yield the first number right of a label, or else under, left of or above it."""
     near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, -1), (-1, 0)]
     for down, across in near:
@@ -193,14 +193,14 @@ def _beside(book: Book, label: Address, table: Table) -> Iterator[Written]:
         address = Address(label.sheet, label.row + down, label.column + across)
         value = book.number(address) if address in book.cells else None
         if value is not None and not table.covers(address):
-            yield Written(value, address, usable=True)
+            yield WrittenNumber(value, address, usable=True)
             return
 
 
 def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label], turned: bool) -> Iterator[Table]:
     grid: dict[int, dict[int, str]] = {}
     filled: dict[int, set[int]] = {}
-    for address, cell in book.of_sheet(sheet):
+    for address, cell in book.cells_of(sheet):
         line, column = (address.column, address.row) if turned else (address.row, address.column)
         meaning = meanings.get(cell.value) if isinstance(cell.value, str) and cell.formula is None else None
         if meaning and meaning.quantity:

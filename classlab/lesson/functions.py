@@ -12,7 +12,7 @@ class FormulaError(Exception):
     """What a spreadsheet shows in place of a number: #DIV/0!, #VALUE!, #NUM!, #REF!, #NAME?."""
 
 
-class Unknown(Exception):
+class UnknownFormula(Exception):
     """A formula that uses something we do not calculate."""
 
 
@@ -44,10 +44,10 @@ def number(value: Any) -> Any:
 
 
 def check_size(*blocks: Any) -> None:
-    """Raise Unknown where an operation on all of them makes a very large block: a column times a row is one."""
+    """Raise UnknownFormula where an operation on all of them makes a very large block: a column times a row is one."""
     shapes = [block.shape for block in blocks if isinstance(block, np.ndarray)]
     if len(shapes) > 1 and math.prod(np.broadcast_shapes(*shapes)) > LARGEST_BLOCK:
-        raise Unknown("a very large block")
+        raise UnknownFormula("a very large block")
 
 
 def power(a: Any, b: Any) -> Any:
@@ -120,7 +120,7 @@ def _sum_of_squared_differences(a: Any, b: Any) -> float:
 def _matrix_product(a: Any, b: Any) -> Any:
     left, right = np.atleast_2d(number(a)), np.atleast_2d(number(b))
     if left.shape[0] * right.shape[1] > LARGEST_BLOCK:
-        raise Unknown("a very large block")
+        raise UnknownFormula("a very large block")
     return left @ right
 
 

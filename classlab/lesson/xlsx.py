@@ -148,7 +148,7 @@ def _shared_strings(parts: Parts, part: str) -> list[str]:
 
 
 def _read_cells(parts: Parts, part: Part, sheet: str, strings: Sequence[str], cells: dict[Address, Cell]) -> None:
-    """Add the cells of one sheet to `cells`. A cell is told by its attributes, its formula, its value and its text."""
+    """Add the cells of one sheet to `cells`. It reads attributes, formulas, values and texts."""
     place = _Position(parts)
     shared: dict[str, tuple[str, Address | None]] = {}
     cell: dict[str, str] | None = None  # the attributes of the cell that is open

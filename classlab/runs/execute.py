@@ -18,7 +18,7 @@ from classlab.runs.finished import Run
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.screen import screen
 from classlab.terminal import errors
-from classlab.yaml_text import read_yaml, shown
+from classlab.yaml_text import read_yaml, value_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,9 +56,9 @@ def train(
     """
     experiment = experiments.load(experiment, trust=True)  # what is trained is the reader's own
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, got {shown(seed)}")
+        raise UserError(f"seed must be a whole number from 0, got {value_text(seed)}")
     if seed > limits.SEED:
-        raise UserError(f"seed must be at most {limits.SEED:,}, got {shown(seed)}")
+        raise UserError(f"seed must be at most {limits.SEED:,}, got {value_text(seed)}")
     given: dict[str, Any] = {"model": model, "data": data}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:

@@ -13,7 +13,7 @@ from classlab import experiment as experiments
 from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
-from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
+from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
 # What a metric's name is made of: when it was measured, on which split, and what. Without a `when` it is measured at
 # the selected epoch, which is the run's result.
@@ -94,7 +94,9 @@ class Compare(Section):
     def _check_metric(cls, metric: str) -> str:
         if not METRIC.fullmatch(metric):
             meant = did_you_mean(metric, METRICS)
-            raise ValueError(f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(METRICS, 8)}")
+            raise ValueError(
+                f"must be a metric; got {value_text(metric)}{meant or ';'} for example: {listing(METRICS, 8)}"
+            )
         return metric
 
 
@@ -163,7 +165,9 @@ def load(
         file = experiments.find_file("study", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold a study (name, question, experiment, sweep, seeds), got {shown(fields)}")
+        raise UserError(
+            f"{source} must hold a study (name, question, experiment, sweep, seeds), got {value_text(fields)}"
+        )
     for override in overrides:
         _override(fields, override)
     if seeds is not None:
@@ -188,7 +192,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
     elif first in sections:
         held = {} if fields.get("set") is None else fields["set"]
         if not isinstance(held, dict):
-            raise UserError(f"--set {key}: the study's own set is {shown(held)}; it must be a mapping of settings")
+            raise UserError(f"--set {key}: the study's own set is {value_text(held)}; it must be a mapping of settings")
         fields["set"] = {**held, key.strip(): parse_yaml(text, f"--set {key}")}
     else:
         known = [*sections, *Study.model_fields]
@@ -249,7 +253,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Path):
         return str(value)
-    raise UserError(f"a study holds names, numbers, lists and mappings; got {shown(repr(value))}")
+    raise UserError(f"a study holds names, numbers, lists and mappings; got {value_text(repr(value))}")
 
 
 def schema() -> dict[str, Any]:

@@ -61,7 +61,7 @@ def read(path: Path) -> Picture:
         return Picture(from_image(image), "a moving picture: its first frame was taken" if moving else "")
 
 
-def given(name: str, image: Any) -> Picture:
+def from_python(name: str, image: Any) -> Picture:
     """Return what a picture shows that was opened or made in Python. Raises BadFile, which names it."""
     from PIL import Image
 

@@ -111,7 +111,7 @@ def _folders_in(folder: Path) -> list[str]:
 
 
 def _class_names(folders: Sequence[str]) -> tuple[str, ...]:
-    """Return a name in plain text for each class; two folders of one such name are told apart by a number."""
+    """Return a name in plain text for each class; two folders of one such name get different numbers."""
     names: dict[str, str] = {}  # name -> folder
     taken = set(folders)
     for folder in folders:
