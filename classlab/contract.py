@@ -215,11 +215,11 @@ def _seeds(wanted: int | list[int], seeds: Sequence[int]) -> Check:
         passed, limit = set(wanted) <= set(distinct), len(wanted)
         sentence = f"seeds {listed}; wanted {', '.join(map(str, wanted))}: {_word(passed)}"
     counted = [seed for seed in distinct if isinstance(wanted, int) or seed in wanted]
-    found, again = len(counted), [seed for seed in counted if seeds.count(seed) > 1]
+    count, again = len(counted), [seed for seed in counted if seeds.count(seed) > 1]
     if again:
         sentence = f"{seeds.count(again[0])} runs with seed {again[0]}, and a seed counts once: not kept"
-        return Check("seeds", limit, found, False, sentence)
-    return Check("seeds", limit, found, passed, sentence, found - limit)
+        return Check("seeds", limit, count, False, sentence)
+    return Check("seeds", limit, count, passed, sentence, count - limit)
 
 
 def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Mapping[str, Any]]) -> list[Check]:

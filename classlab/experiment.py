@@ -370,7 +370,7 @@ def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    differing: dict[str, Any] = {}
     for key, value in fields.items():
         field = section.model_fields.get(key)
         inner = _section_of(field)
@@ -379,8 +379,8 @@ def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> 
         elif inner is not None and isinstance(value, Mapping):
             value = _differing(value, inner)
         if field is None or field.is_required() or value != _default(key, field, inner):
-            found[key] = value
-    return found
+            differing[key] = value
+    return differing
 
 
 def _default(key: str, field: Any, inner: type[pydantic.BaseModel] | None) -> Any:

@@ -193,14 +193,14 @@ def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     file = Path(source).resolve() if source.endswith(".py") else None
     _refuse_untrusted(name, str(file or source))
     module = _import_file(file, source) if file else _import_module(source)
-    found = getattr(module, attribute, None)
-    if not callable(found):
+    thing = getattr(module, attribute, None)
+    if not callable(thing):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(
             f"{source} defines no function or class {attribute!r} to use as {kind}"
             f"{did_you_mean(attribute, public) or ';'} it has: {listing(public) or 'none'}"
         )
-    return found
+    return thing
 
 
 def untrusted(where: str, what: str) -> Untrusted:

@@ -144,7 +144,7 @@ def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
     """Return how often each branch was taken, for every decision that the sheet shows."""
     from scipy.stats import chisquare
 
-    found = []
+    spreads = []
     for name, decision in rules.decisions.items():
         if not decision.about:
             continue
@@ -152,8 +152,8 @@ def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
         ways = [branch.means or str(branch.value) for branch in decision.ways]
         counts = {way: taken[way] for way in dict.fromkeys(ways)}
         p = float(chisquare(list(counts.values())).pvalue) if len(counts) > 1 and tasks else None
-        found.append(Spread(name, decision.about, counts, p))
-    return found
+        spreads.append(Spread(name, decision.about, counts, p))
+    return spreads
 
 
 def distinct(tasks: Sequence[Task]) -> int:

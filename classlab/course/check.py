@@ -79,11 +79,11 @@ def find_runs(path: Path) -> list[Path]:
     """Return the run that a folder is, or every run folder below it. Raises UserError where there is none."""
     if (path / store.EXPERIMENT).is_file():
         return [path]
-    found = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
-    if not found:
+    folders = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
+    if not folders:
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
-    return found
+    return folders
 
 
 def unreadable(path: Path, error: UserError) -> Checked:
@@ -249,10 +249,10 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for split, limit in limits.items():
         if limit is not None and len(splits[split]):
-            found = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
-            if found.correct is not None:
-                counts = {"correct": found.correct, "total": len(splits[split])}
-                counts |= {"accuracy": found.correct / len(splits[split])}
+            evaluation = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
+            if evaluation.correct is not None:
+                counts = {"correct": evaluation.correct, "total": len(splits[split])}
+                counts |= {"accuracy": evaluation.correct / len(splits[split])}
                 measured |= {f"{split}_{key}": value for key, value in counts.items()}
     return measured
 

@@ -126,14 +126,14 @@ def random_resized_crop(
     _in_order("random_resized_crop", min_area, max_area, min_ratio, max_ratio)
     if min_area == max_area == min_ratio == max_ratio == 1 and images.shape[2] == images.shape[3]:
         return None
-    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    width, height, fits = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
     full_height, full_width = images.shape[2:]
     ratio = min(max(full_width / full_height, min_ratio), max_ratio)
-    width = torch.where(found, width, float(round(min(full_width, full_height * ratio))))
-    height = torch.where(found, height, float(round(min(full_height, full_width / ratio))))
+    width = torch.where(fits, width, float(round(min(full_width, full_height * ratio))))
+    height = torch.where(fits, height, float(round(min(full_height, full_width / ratio))))
     left, top = _place(width, full_width, generator), _place(height, full_height, generator)
-    left = torch.where(found, left, (full_width - width).div(2).floor())
-    top = torch.where(found, top, (full_height - height).div(2).floor())
+    left = torch.where(fits, left, (full_width - width).div(2).floor())
+    top = torch.where(fits, top, (full_height - height).div(2).floor())
     return _window_maps(images, left, top, width, height, interpolation)
 
 
@@ -155,9 +155,9 @@ def erase(
     if probability == 0:
         return None
     chosen = _chosen(images, generator, probability)
-    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    width, height, fits = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
     left, top = _place(width, images.shape[3], generator), _place(height, images.shape[2], generator)
-    hit = (chosen & found)[:, None]
+    hit = (chosen & fits)[:, None]
     columns, rows = (torch.arange(size, device=images.device) for size in (images.shape[3], images.shape[2]))
     in_columns = ((columns >= left[:, None]) & (columns < (left + width)[:, None]) & hit).float()
     in_rows = ((rows >= top[:, None]) & (rows < (top + height)[:, None])).float()

@@ -176,7 +176,7 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
     Nothing is written. Reading ends with BadFile at the first member larger than `member_limit` bytes, after `limit`
     bytes or very many members altogether, or where the archive is damaged.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     total = 0
     with _unpacking(path) as file:
         is_packed = file.read(2) == b"\x1f\x8b"
@@ -194,8 +194,8 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
                 stream.bytes_left = limits.ARCHIVE_HEADER_BYTES + member.size
                 content = archive.extractfile(member) if member.isfile() and wanted(name) else None
                 if content is not None:
-                    found[name] = content.read()
-    return found
+                    contents[name] = content.read()
+    return contents
 
 
 def npz_names(path: Path) -> list[str]:
@@ -247,14 +247,14 @@ def _zip(path: Path) -> Iterator[Any]:
 
 def _member(archive: Any, name: str, path: Path) -> zipfile.ZipInfo:
     """Return where an array lies in the file, once it is known that it can be read."""
-    found = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
-    if not found:
+    members = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
+    if not members:
         held = listing(on_a_line(other.removesuffix(".npy")) for other in archive.namelist()) or "nothing"
         raise BadFile(f"{path} holds no array named {name}; it holds {held}")
     # Programs differ in which of two members of one name they take, so neither is what the reader may have looked at.
-    if len(found) > 1:
-        raise BadFile(f"{path} is refused: it holds {len(found)} arrays named {name}")
-    (member,) = found
+    if len(members) > 1:
+        raise BadFile(f"{path} is refused: it holds {len(members)} arrays named {name}")
+    (member,) = members
     if member.flag_bits & 1:
         raise BadFile(f"{path} is refused: {name} is encrypted")
     # The other methods unpack without a bound on how much comes out at once.

@@ -102,8 +102,8 @@ def _fetch(
         with cache.private_folder(home, f".fetching-{name}-") as private:
             try:
                 with _progress(f"{name} from {source}", private, source.bytes):
-                    found = source.get(private)
-                arrays = checked(decode(found), known_digest, "it")
+                    folder = source.get(private)
+                arrays = checked(decode(folder), known_digest, "it")
             except (OriginFailed, BadFile) as error:
                 reason = str(error).replace(f"{private}/", "")
                 failures.append(f"{source}: {reason}")

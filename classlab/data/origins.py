@@ -165,10 +165,10 @@ def _unpack_tar(archive: Path, files: tuple[str, ...], into: Path) -> Path:
 
 
 def _client(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise OriginFailed(f"{name} is not installed")
-    return found
+    return program
 
 
 def _run(command: list[str], folder: Path, stdout: int = subprocess.PIPE) -> None:

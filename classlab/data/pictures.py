@@ -128,7 +128,7 @@ def files_below(folder: Path, left_out: Callable[[str], Any]) -> list[Path]:
     Links to folders are not followed, so there is no way around in a circle. left_out: called with a sentence
     for each folder below that cannot be read. Raises BadFile where the folder itself cannot be.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     waiting = [os.fspath(folder)]
     while waiting:
         place = waiting.pop()
@@ -139,13 +139,13 @@ def files_below(folder: Path, left_out: Callable[[str], Any]) -> list[Path]:
                     if kind == "folder":
                         waiting.append(entry.path)
                     elif kind == "file":
-                        found.append(Path(entry.path))
+                        paths.append(Path(entry.path))
         except OSError as error:
             sentence = f"the folder {place} cannot be read: {reason(error)}"
             if place == os.fspath(folder):
                 raise BadFile(sentence) from None
             left_out(sentence)
-    return sorted(found)
+    return sorted(paths)
 
 
 def _kind(entry: "os.DirEntry[str]") -> str:

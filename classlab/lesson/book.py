@@ -191,8 +191,8 @@ def settle(address: Address, values: dict[Address, Any], work: Callable[[Address
 
 def read(file: Path) -> Book:
     """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
-    found = xlsx.read(file)
-    book = Book(found.sheets, found.cells, found.names)
+    contents = xlsx.read(file)
+    book = Book(contents.sheets, contents.cells, contents.names)
     book.meter.spend(STEPS_PER_CELL * len(book.cells))
     return book
 

@@ -161,8 +161,8 @@ def _slope_at(factors: Sequence[Expression], index: int) -> tuple[str, Name] | N
 def _slopes(expression: Expression) -> Iterator[tuple[Name, str]]:
     """Yield the activation and the kind of every slope in an expression."""
     if isinstance(expression, Product):
-        found = (_slope_at(expression.factors, index) for index in range(len(expression.factors)))
-        yield from ((a, kind) for kind, a in filter(None, found))
+        slopes = (_slope_at(expression.factors, index) for index in range(len(expression.factors)))
+        yield from ((a, kind) for kind, a in filter(None, slopes))
     for part in parts(expression):
         yield from _slopes(part)
 

@@ -25,8 +25,8 @@ def as_number(text: str) -> float | None:
     """Return the number that a text is, with a point or a comma; None where it is none, or too large for one."""
     if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
         return None
-    found = float(text.strip().replace("−", "-").replace(",", "."))
-    return found if math.isfinite(found) else None
+    value = float(text.strip().replace("−", "-").replace(",", "."))
+    return value if math.isfinite(value) else None
 
 
 def number(value: Any) -> Any:
@@ -63,13 +63,13 @@ def power(a: Any, b: Any) -> Any:
 
 def _all(arguments: tuple[Any, ...]) -> list[float]:
     """Return the numbers of all arguments; texts and blanks within blocks are left out."""
-    found: list[float] = []
+    numbers: list[float] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
-            found.extend(argument[~np.isnan(argument)].tolist())
+            numbers.extend(argument[~np.isnan(argument)].tolist())
         else:
-            found.append(number(argument))
-    return found
+            numbers.append(number(argument))
+    return numbers
 
 
 def _plain(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

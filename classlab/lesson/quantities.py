@@ -308,7 +308,7 @@ def _paths(shape: Shape, name: str, layer: int, j: int, k: int | None) -> list[S
 
 
 def path_values(steps: list[Step], numbers: Mapping[str, float]) -> dict[str, float]:
-    """Return `found` with the value of every single path of the walk added."""
+    """Return `numbers` with the value of every single path of the walk added."""
     paths = {step.result: evaluate_by_name(step.expression, numbers) for step in steps if step.kind == "path"}
     return {**paths, **numbers}
 

@@ -67,10 +67,10 @@ class HeldColumn:
     @cached_property
     def from_above(self) -> list[float | None]:
         """The numbers, each taken from the cells above where a cell has none."""
-        found: list[float | None] = []
+        filled: list[float | None] = []
         for number in self.numbers:
-            found.append(found[-1] if number is None and found else number)
-        return found
+            filled.append(filled[-1] if number is None and filled else number)
+        return filled
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -80,13 +80,13 @@ class HeldColumn:
 
 def held(book: Book, table: Table) -> dict[str, HeldColumn]:
     """Return what each column of a table holds. Formulas are calculated row by row, as they follow from each other."""
-    found = {name: HeldColumn([], [], []) for name in table.columns}
+    columns = {name: HeldColumn([], [], []) for name in table.columns}
     for address, (name, _) in table.places():
-        column, cell = found[name], book.cells.get(address)
+        column, cell = columns[name], book.cells.get(address)
         column.cells.append(cell)
         column.numbers.append(None if cell is None else book.number(address))
         column.known.append(None if cell is None or cell.formula is None else book.formula(address))
-    return found
+    return columns
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,15 @@ class Reading:
     @cached_property
     def expressions(self) -> dict[str, Expression]:
         """The formula of every name that is computed from its row, or, for parameters, from the row before."""
-        found = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
+        formulas = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
         for name in self.parameters:
             new = f"new {name}"
             if new in self.table.columns:
-                found[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
-                found[name] = Name(new, -1)
+                formulas[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
+                formulas[name] = Name(new, -1)
             else:
-                found[name] = update(name)
-        return found
+                formulas[name] = update(name)
+        return formulas
 
     @cached_property
     def order(self) -> list[str]:
@@ -286,24 +286,24 @@ class Reading:
         if not free:
             fixed[RATE] = (self.number(RATE, row) if row >= 0 else None) or self.rate or 0.7
             fixed |= {name: kept for name in fixed if (kept := self.number(name, max(row, 0))) is not None}
-        found = {RATE: fixed[RATE]}
+        values = {RATE: fixed[RATE]}
         for name, quantity in self.quantities.items():
             drawn = float(generator.uniform(0.2, 1.0) * generator.choice([-1, 1, 1]))
             if quantity.expression is None:
-                found[name] = fixed.get(name, drawn)
+                values[name] = fixed.get(name, drawn)
             else:
-                found[name] = _or_nan(evaluate, quantity.expression, lambda inner: found[inner.name])
+                values[name] = _or_nan(evaluate, quantity.expression, lambda inner: values[inner.name])
         for name in self.table.columns:
             link = self.link(name)
             if link:
                 self.meter.spend(self._link_cost)
-                found[name] = _or_nan(self._link, *link, lambda inner: found[inner.name])
+                values[name] = _or_nan(self._link, *link, lambda inner: values[inner.name])
             elif name.startswith("new "):
                 old = name.removeprefix("new ")
-                if old in found and f"∂E/∂{old}" in found:
-                    found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
-        self._random[seed, row, free] = found
-        return found
+                if old in values and f"∂E/∂{old}" in values:
+                    values[name] = values[old] - values[RATE] * values[f"∂E/∂{old}"]
+        self._random[seed, row, free] = values
+        return values
 
 
 class _Values:
@@ -348,8 +348,8 @@ class _Changes:
         """Return how much a quantity changes."""
         if name.name not in self.known:
             expression = self.quantities[name.name].expression
-            found = differential(expression, self.value, self.change) if expression is not None else 0.0
-            self.known[name.name] = found
+            change = differential(expression, self.value, self.change) if expression is not None else 0.0
+            self.known[name.name] = change
         return self.known[name.name]
 
 
@@ -363,33 +363,33 @@ def rounded(reading: Reading) -> RoundedColumns:
     counted = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
     usual = {kind: _usual(names, typed, counted) for kind, names in _by_kind(reading, counted).items()}
     among_all = _usual(list(counted), typed, counted)
-    found: dict[str, tuple[int, int]] = {}
+    digits: dict[str, tuple[int, int]] = {}
     for name, numbers in typed.items():
         if len(numbers) >= ENOUGH:
-            found[name] = counted[name]
+            digits[name] = counted[name]
         elif least := usual.get(reading.kind(name)) or among_all:
             decimals, figures = counted.get(name, (0, 0))
-            found[name] = max(decimals, least[0]), max(figures, least[1])
+            digits[name] = max(decimals, least[0]), max(figures, least[1])
     single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
-    return RoundedColumns(found, frozenset(single))
+    return RoundedColumns(digits, frozenset(single))
 
 
 def _typed(reading: Reading) -> dict[str, list[float]]:
     """Return the computed numbers, but for zeros, of each column in which no number is a formula."""
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     for name, column in reading.held.items():
         kind = reading.kind(name)
         if kind != "given" and column.typed:
             computed = column.numbers[1:] if kind == "parameter" else column.numbers
-            found[name] = [number for number in computed if number]
-    return found
+            numbers[name] = [number for number in computed if number]
+    return numbers
 
 
 def _by_kind(reading: Reading, names: Collection[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names_by_kind: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(reading.kind(name), []).append(name)
-    return found
+        names_by_kind.setdefault(reading.kind(name), []).append(name)
+    return names_by_kind
 
 
 def _usual(

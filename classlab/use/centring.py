@@ -87,12 +87,12 @@ def find_digits(picture: np.ndarray) -> list[FoundDigit]:
     looked at again where it stands.
     """
     scale = min(1.0, WORKING / max(picture.shape[:2]))
-    found = []
+    digits = []
     for ink in readings(_resized(picture, scale)):
         mask = digit_mask(ink.strength)
         if mask is not None:
-            found.append(_closer(picture, scale, ink, mask) or _cut(ink, mask))
-    return found
+            digits.append(_closer(picture, scale, ink, mask) or _cut(ink, mask))
+    return digits
 
 
 def _closer(picture: np.ndarray, scale: float, ink: Ink, mask: np.ndarray) -> FoundDigit | None:
@@ -147,13 +147,13 @@ def _cut(ink: Ink, mask: np.ndarray) -> FoundDigit:
     return FoundDigit(inside, ink, size / max(ink.strength.shape), alone)
 
 
-def shrink(found: FoundDigit, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
+def shrink(digit: FoundDigit, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
     """Return the digit as the network wants it, float32 (side, side), 0 for ground to 1 for ink; None if none is left.
 
     side: of the result, in pixels.
     """
     box = frame.box * side * variant.box / 20
-    mask = _without_specks(found.strength > variant.threshold * _local_strength(found.strength))
+    mask = _without_specks(digit.strength > variant.threshold * _local_strength(digit.strength))
     if mask.sum() < 12:
         return None
     size = _size(mask)

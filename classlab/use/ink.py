@@ -45,7 +45,7 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
     picture: float32, (height, width, 3), 0…255. dark: where given, only readings of ink that is darker, or lighter.
     Where the ink is hardly above the camera's noise, a smoother picture is read as well.
     """
-    found: list[Ink] = []
+    inks: list[Ink] = []
     for smoothing in (1.0, 2.5):
         smooth = ndimage.gaussian_filter(picture, (*[smoothing * _blur(picture.shape)] * 2, 0))
         grounds = _ground(smooth), _surface(smooth)
@@ -53,13 +53,13 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
             local, even = (list(_readings(smooth, ground, way)) for ground in grounds)
             # Strokes wider than half the median's window become its ground; an even ground shows more of them.
             more = even and (not local or even[0].evidence > 1.1 * local[0].evidence)
-            found += local + (even if more else [])
-        if found and max(ink.clarity for ink in found) > CLEAR:
+            inks += local + (even if more else [])
+        if inks and max(ink.clarity for ink in inks) > CLEAR:
             break
-    most = {way: max((ink.evidence for ink in found if ink.dark == way), default=0.0) for way in (True, False)}
-    found = [replace(ink, against=most[not ink.dark] / ink.evidence) for ink in found]
-    found = sorted(found, key=lambda ink: -ink.evidence)
-    return [ink for ink in found if ink.evidence > 0.12 * found[0].evidence]
+    most = {way: max((ink.evidence for ink in inks if ink.dark == way), default=0.0) for way in (True, False)}
+    inks = [replace(ink, against=most[not ink.dark] / ink.evidence) for ink in inks]
+    inks = sorted(inks, key=lambda ink: -ink.evidence)
+    return [ink for ink in inks if ink.evidence > 0.12 * inks[0].evidence]
 
 
 def _surface(picture: np.ndarray) -> np.ndarray:

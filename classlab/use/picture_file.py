@@ -40,10 +40,10 @@ def files_of(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if is_folder(path):
-            found = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
-            if not found:
+            pictures = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
+            if not pictures:
                 raise UserError(f"the folder {path} holds no picture file; known: {', '.join(sorted(SUFFIXES))}")
-            files += found
+            files += pictures
         else:
             files.append(path)
     return files

@@ -55,9 +55,9 @@ def _lines(strength: np.ndarray) -> np.ndarray:
     mask = strength > FAINT
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
-    found = np.zeros_like(mask)
+    lines = np.zeros_like(mask)
     if width < 40 or len(rows) < 0.5 * width:
-        return found
+        return lines
     best = None
     for slope in ANGLES:
         # A Hough transform over small angles. At the slope of a line its pixels fall into few bins, and the sum of the
@@ -90,8 +90,8 @@ def _lines(strength: np.ndarray) -> np.ndarray:
         along = np.zeros(width)
         np.maximum.at(along, columns[inside], strength[rows[inside], columns[inside]])
         usual_strength = float(np.quantile(along, 0.25))  # a digit covers less than three quarters of it
-        found |= reached & ~strokes & (strength < max(1.5 * usual_strength, usual_strength + 0.25))
-    return found
+        lines |= reached & ~strokes & (strength < max(1.5 * usual_strength, usual_strength + 0.25))
+    return lines
 
 
 def _thickness(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:

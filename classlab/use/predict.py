@@ -250,12 +250,12 @@ class Reader:
 
         best: tuple[float, list[np.ndarray], FoundDigit] | None = None
         pixels = picture.pixels.astype(np.float32)
-        for found in [*find_digits(pixels), *find_digits(_with_margin(pixels))]:
-            images = self._variants(found)
+        for digit in [*find_digits(pixels), *find_digits(_with_margin(pixels))]:
+            images = self._variants(digit)
             if images:
-                merit = self._merit(images) + 0.5 * float(np.log(found.ink.evidence))
+                merit = self._merit(images) + 0.5 * float(np.log(digit.ink.evidence))
                 if best is None or merit > best[0]:
-                    best = merit, images, found
+                    best = merit, images, digit
         if best is None:
             return self._nothing(name, picture)
         return self._answer(name, best[1], picture, "digits", best[2].plausible)
@@ -275,11 +275,11 @@ class Reader:
             seen=np.zeros(self.shape, dtype=np.uint8),
         )
 
-    def _variants(self, found: "FoundDigit") -> list[np.ndarray]:
+    def _variants(self, digit: "FoundDigit") -> list[np.ndarray]:
         from classlab.use.centring import FRAMES, VARIANTS, shrink
 
         frame = FRAMES["digits" if self.dataset == "digits" else "mnist"]
-        images = [shrink(found, self.shape[1], frame, variant) for variant in VARIANTS]
+        images = [shrink(digit, self.shape[1], frame, variant) for variant in VARIANTS]
         return [image[None] for image in images if image is not None]
 
     def _merit(self, images: list[np.ndarray]) -> float:
