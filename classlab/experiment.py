@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.yaml_text import echoed, read_yaml, set_all, set_value, shown, to_yaml
+from classlab.yaml_text import echoed, read_yaml, set_all, set_value, to_yaml, value_text
 
 
 class Choice(pydantic.BaseModel):
@@ -37,14 +37,14 @@ class Choice(pydantic.BaseModel):
         return self.bind(kind)(**handed_over)
 
     def __str__(self) -> str:
-        given = {key: value for key, value in self.options.items() if value is not None}
+        set_options = {key: value for key, value in self.options.items() if value is not None}
         options = ", ".join(
-            f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in given.items()
+            f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in set_options.items()
         )
         return f"{self.name} ({options})" if options else self.name
 
 
-class _Of:
+class _ChoiceOf:
     """Marks a Choice with the kind of thing it names; checks the name and its options and fills in the defaults."""
 
     def __init__(self, kind: str) -> None:
@@ -58,8 +58,8 @@ class _Of:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """A name, or an object with the name and that name's own options."""
-        own_code = {"type": "string", "pattern": ".+:.+"}
-        forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, own_code]
+        code_name = {"type": "string", "pattern": ".+:.+"}
+        forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, code_name]
         for name in lookup.names(self.kind):
             options = lookup.options_model(self.kind, lookup.find(self.kind, name)).model_json_schema()
             forms.append(
@@ -70,7 +70,7 @@ class _Of:
                     "additionalProperties": False,
                 }
             )
-        forms.append({"type": "object", "properties": {"name": own_code}, "required": ["name"]})
+        forms.append({"type": "object", "properties": {"name": code_name}, "required": ["name"]})
         return {"anyOf": forms}
 
     def resolve(self, choice: Choice) -> Choice:
@@ -113,13 +113,13 @@ class Normalise(Section):
     std: list[Annotated[float, Field(gt=0)]]
 
 
-Augmentations = Annotated[list[Annotated[Choice, _Of("augmentation")]], Field(max_length=limits.AUGMENTATIONS)]
+Augmentations = Annotated[list[Annotated[Choice, _ChoiceOf("augmentation")]], Field(max_length=limits.AUGMENTATIONS)]
 
 
 class Data(Section):
     """What to train on."""
 
-    dataset: Annotated[Choice, _Of("dataset")]
+    dataset: Annotated[Choice, _ChoiceOf("dataset")]
     val_size: Annotated[int, Field(ge=0)] | Fraction = Field(
         default=0, description="images held out of the training set for validation: a number, or a fraction of it"
     )
@@ -168,10 +168,10 @@ class Training(Section):
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=limits.BATCH)]
-    loss: Annotated[Choice, _Of("loss")] = Choice(name="cross_entropy")
-    optimizer: Annotated[Choice, _Of("optimizer")]
-    schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")
-    initialise: Annotated[Choice, _Of("initialisation")] = Choice(name="default")
+    loss: Annotated[Choice, _ChoiceOf("loss")] = Choice(name="cross_entropy")
+    optimizer: Annotated[Choice, _ChoiceOf("optimizer")]
+    schedule: Annotated[Choice, _ChoiceOf("schedule")] = Choice(name="constant")
+    initialise: Annotated[Choice, _ChoiceOf("initialisation")] = Choice(name="default")
     start_from: Annotated[Start, BeforeValidator(_spell_out_start, json_schema_input_type=str | Start)] | None = None
     early_stopping: EarlyStopping | None = None
     precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
@@ -218,7 +218,7 @@ class Contract(Section):
         default="mean", description="the accuracy, over seeds its mean; or the lower bound of its 95 % interval"
     )
     max_seconds: Annotated[float, Field(gt=0)] | None = None
-    dataset: Annotated[Choice, _Of("dataset")] | None = Field(
+    dataset: Annotated[Choice, _ChoiceOf("dataset")] | None = Field(
         default=None, description="what is classified: this dataset's whole test set, of the classes below"
     )
     classes: list[int | str] | None = Field(default=None, description="of the dataset; null: every class")
@@ -249,7 +249,7 @@ def load_contract(source: str | Path, folder: Path | None = None, trust: bool = 
     file = find_file("contract", source, folder)
     fields = read_yaml(file)
     if not isinstance(fields, dict):
-        raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {shown(fields)}")
+        raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {value_text(fields)}")
     try:
         with lookup.trusting(trust):
             return Contract(**{str(key): value for key, value in fields.items()})
@@ -279,7 +279,7 @@ class Experiment(Section):
     name: Annotated[str, Field(pattern=NAME)]
     description: str = ""
     data: Data
-    model: Annotated[Choice, _Of("model")]
+    model: Annotated[Choice, _ChoiceOf("model")]
     training: Training
     protocol: Protocol = Protocol()
     contract: Annotated[Contract, BeforeValidator(_contract, json_schema_input_type=str | Contract)] = Contract()
@@ -433,7 +433,7 @@ def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    differing: dict[str, Any] = {}
     for key, value in fields.items():
         field = section.model_fields.get(key)
         inner = _section_of(field)
@@ -444,8 +444,8 @@ def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> 
         elif inner is not None and isinstance(value, Mapping):
             value = _differing(value, inner)
         if field is None or field.is_required() or value != _default(key, field, inner):
-            found[key] = value
-    return found
+            differing[key] = value
+    return differing
 
 
 def _differing_start(start: Any) -> Any:
@@ -512,7 +512,7 @@ def load(
         file = find_file("experiment", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{file} must hold an experiment (name, data, model, training), got {shown(fields)}")
+        raise UserError(f"{file} must hold an experiment (name, data, model, training), got {value_text(fields)}")
     try:
         with lookup.trusting(trust):
             _read_contract(fields, folder)  # a file's contents, so that a change can reach into them
@@ -576,7 +576,7 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
     place = [str(step) for step in outer if _is_key(step)]
     place += [str(last)] if kind == "extra_forbidden" or _is_key(last) else []  # whatever the unknown key is
     where = ".".join(place)
-    given = problem.get("input")
+    value = problem.get("input")
     limits = problem.get("ctx", {})
     if kind == "extra_forbidden":
         parent = ".".join(place[:-1])
@@ -589,14 +589,14 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
     if kind == "string_pattern_mismatch":
-        return f"{where} {_PATTERNS.get(limits['pattern'], 'is spelt in another way')}; got {shown(given)}"
+        return f"{where} {_PATTERNS.get(limits['pattern'], 'is spelt in another way')}; got {value_text(value)}"
     here = [other for other in problems if [str(step) for step in other["loc"] if _is_key(step)] == place]
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", limits["expected"])
         allowed += ["true", "false"] if any(other["type"].startswith("bool_") for other in here) else []
-        return f"{where} must be one of {listing(allowed)}; got {shown(given)}{did_you_mean(str(given), allowed)}"
+        return f"{where} must be one of {listing(allowed)}; got {value_text(value)}{did_you_mean(str(value), allowed)}"
     rules = [_rule(other["type"], other.get("ctx", {}), other["msg"]) for other in here]
-    return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {shown(given)}"
+    return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {value_text(value)}"
 
 
 def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:

@@ -146,13 +146,13 @@ def path(kind: str, name: str) -> Path:
     return HOME / FILES[kind] / f"{name}.yaml"
 
 
-def check_options(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Check `given` against the signature of what `name` means and return it with every default filled in.
 
     Raises pydantic.ValidationError with the option's own name as the location.
     """
     function = find(kind, name)
-    return options_model(kind, function, strict=True)(**given).model_dump()
+    return options_model(kind, function, strict=True)(**options).model_dump()
 
 
 def options_model(kind: str, function: Callable[..., Any], *, strict: bool = False) -> type[pydantic.BaseModel]:
@@ -194,14 +194,14 @@ def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     file = Path(source).resolve() if source.endswith(".py") else None
     _refuse_untrusted(name, str(file or source))
     module = _import_file(file, source) if file else _import_module(source)
-    found = getattr(module, attribute, None)
-    if not callable(found):
+    thing = getattr(module, attribute, None)
+    if not callable(thing):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(
             f"{source} defines no function or class {attribute!r} to use as {kind}"
             f"{did_you_mean(attribute, public) or ';'} it has: {listing(public) or 'none'}"
         )
-    return found
+    return thing
 
 
 def untrusted(where: str, what: str) -> Untrusted:
@@ -229,12 +229,13 @@ def _refuse_untrusted(name: str, source: str) -> None:
 _neighbours: set[str] = set()
 
 
-def _import_file(file: Path, given: str) -> ModuleType:
+def _import_file(file: Path, source: str) -> ModuleType:
     """Import a reader's file, once for each content: a file that was edited since is another module."""
     try:
         code = files.read(file, limits.CODE_BYTES)
     except files.MissingFile:
-        raise UserError(f"there is no file {given} to take code from") from None
+        raise UserError(f"there is no file {source} to take code from") from None
+    # The name holds the digest of place and content, so that a file which was edited is read again in the same session.
     name = f"{FILE_PREFIX}{file.stem}_{hashlib.sha256(str(file).encode() + code).hexdigest()[:12]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
@@ -247,7 +248,7 @@ def _import_file(file: Path, given: str) -> ModuleType:
                 exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[name]
-            _raise_as_it_is(error, given)
+            _raise_as_it_is(error, source)
     return sys.modules[name]
 
 
@@ -259,6 +260,7 @@ def _beside(folder: Path) -> Iterator[None]:
     _neighbours.clear()
     importlib.invalidate_caches()
     before = set(sys.modules)
+    # Last, so that a reader's json.py cannot take the place of Python's for everything that is imported afterwards.
     sys.path.append(str(folder))
     try:
         yield
@@ -298,6 +300,7 @@ def _raise_as_it_is(error: BaseException, source: str) -> typing.NoReturn:
 
 @functools.cache
 def _public_functions(file: Path) -> tuple[str, ...]:
+    # The file is read, not imported: a list of names, as in --help or a suggestion, shall not wait for torch.
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
 

@@ -73,22 +73,22 @@ def _parts(images: np.ndarray, labels: np.ndarray, test: int) -> Arrays:
     return images[:-test], labels[:-test], images[-test:], labels[-test:]
 
 
-def _labels(given: Any, count: int, where: str | Path) -> np.ndarray:
-    if not isinstance(given, list) or len(given) != count:
+def _labels(labels: Any, count: int, where: str | Path) -> np.ndarray:
+    if not isinstance(labels, list) or len(labels) != count:
         raise BadFile(f"{where} holds no list of {count:,} labels")
-    for label in given:
+    for label in labels:
         if type(label) is not int or not 0 <= label < CLASSES:
-            shown = label if type(label) is int and abs(label) < 10**9 else type(label).__name__
-            raise BadFile(f"{where} holds the label {shown}; labels run from 0 to {CLASSES - 1}")
-    return np.array(given, np.int64)
+            wrong = label if type(label) is int and abs(label) < 10**9 else type(label).__name__
+            raise BadFile(f"{where} holds the label {wrong}; labels run from 0 to {CLASSES - 1}")
+    return np.array(labels, np.int64)
 
 
 def _json_labels(path: Path, count: int) -> np.ndarray:
     try:
-        given = json.loads(read_bytes(path, 1_000_000))
+        labels = json.loads(read_bytes(path, 1_000_000))
     except (ValueError, RecursionError):
         raise BadFile(f"{path} is damaged: it is not JSON") from None
-    return _labels(given, count, path)
+    return _labels(labels, count, path)
 
 
 def _sheet(path: Path, count: int) -> np.ndarray:

@@ -54,7 +54,9 @@ def html(network: Network, learning_rates: Sequence[float], epochs: int) -> str:
                 "result": step.result,
                 "expression": as_data(step.expression),
                 "lit": step.lit,
-                "factors": [{"label": one.label, "expression": as_data(one.expression)} for one in step.factors],
+                "factors": [
+                    {"label": factor.label, "expression": as_data(factor.expression)} for factor in step.factors
+                ],
             }
             for step in steps
         ],

@@ -10,7 +10,7 @@ from pydantic import Field
 from classlab import experiment as experiments
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
-from classlab.yaml_text import read_yaml, shown
+from classlab.yaml_text import read_yaml, value_text
 
 HOME = Path(__file__).parent / "published"
 
@@ -180,6 +180,6 @@ def load(name: str) -> Published:
     file = HOME / f"{name}.yaml"
     if name not in names():
         raise UserError(
-            f"there is no report {shown(name)}{did_you_mean(name, names()) or ';'} there are {listing(names())}"
+            f"there is no report {value_text(name)}{did_you_mean(name, names()) or ';'} there are {listing(names())}"
         )
     return Published(**read_yaml(file))

@@ -21,7 +21,7 @@ from classlab.study.plan import RUNS, Entry, Planned
 from classlab.study.sweep import Variant
 from classlab.terminal import errors
 from classlab.training.fast.cores import cores
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 LOCK = ".lock"
 # A run that takes longer keeps the number of seeds that its report has here. It is decided once and written down: a
@@ -161,7 +161,7 @@ def named(name: str) -> list[Published]:
     known = [*published.names(), "all"]
     if name not in known:
         raise UserError(
-            f"there is no report {shown(name)}{did_you_mean(name, known) or ';'} there are {listing(known)}"
+            f"there is no report {value_text(name)}{did_you_mean(name, known) or ';'} there are {listing(known)}"
         )
     return [published.load(one) for one in (published.names() if name == "all" else [name])]
 

@@ -20,7 +20,7 @@ from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
 from classlab.runs.screen import screen
 from classlab.terminal import errors
-from classlab.yaml_text import echoed, read_yaml, shown
+from classlab.yaml_text import echoed, read_yaml, value_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -123,9 +123,9 @@ def ask(
 
 def _check_seed(seed: Any) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, got {shown(seed)}")
+        raise UserError(f"seed must be a whole number from 0, got {value_text(seed)}")
     if seed > limits.SEED:
-        raise UserError(f"seed must be at most {limits.SEED:,}, got {shown(seed)}")
+        raise UserError(f"seed must be at most {limits.SEED:,}, got {value_text(seed)}")
 
 
 def events(asked: Asked) -> Generator[Event, None, None]:

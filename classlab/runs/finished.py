@@ -16,7 +16,7 @@ from classlab.experiment import Experiment
 from classlab.plain_text import printable
 from classlab.runs import records, store
 from classlab.runs.recount import Recount, judge_again, recount
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     import altair
@@ -233,7 +233,7 @@ class FinishedRun:
         from classlab.training.batches import Images
 
         if name not in SPLITS:
-            raise UserError(f"a split is {listing(SPLITS)}; got {shown(name)}{did_you_mean(name, SPLITS)}")
+            raise UserError(f"a split is {listing(SPLITS)}; got {value_text(name)}{did_you_mean(name, SPLITS)}")
         dataset, normalise, plan = self.dataset(), self.environment["normalise"], self.experiment.data
         if name == "test":
             pixels, labels = dataset.test_images, dataset.test_labels

@@ -15,7 +15,7 @@ from classlab.data.tensors import read_metadata, read_tensors
 from classlab.errors import UserError
 from classlab.files import write
 from classlab.json_text import to_json
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -150,7 +150,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     names = header.split(",")
     strange = [name for name in names if name not in COLUMNS]
     if lines and (strange or "epoch" not in names or len(set(names)) < len(names) or not _go_together(names)):
-        raise UserError(f"{path} must have the columns epoch, train_loss and so on, each once; got {shown(header)}")
+        raise UserError(
+            f"{path} must have the columns epoch, train_loss and so on, each once; got {value_text(header)}"
+        )
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -176,9 +178,9 @@ def _row(names: list[str], cells: list[str]) -> dict[str, float]:
         try:
             row |= {name: int(cell) if name == "epoch" else float(cell)} if cell else {}
         except ValueError:
-            raise UserError(f"{name} must be a number; got {shown(cell)}") from None
+            raise UserError(f"{name} must be a number; got {value_text(cell)}") from None
     if not 1 <= row.get("epoch", 0) <= 10**9:
-        raise UserError(f"epoch must be a whole number from 1; got {shown(row.get('epoch'))}")
+        raise UserError(f"epoch must be a whole number from 1; got {value_text(row.get('epoch'))}")
     for name in ("train_loss", "seconds", "learning_rate"):
         if name not in row:
             raise UserError(f"{name} is missing")

@@ -13,7 +13,7 @@ from classlab import experiment as experiments
 from classlab import limits, lookup, metrics
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
-from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
+from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
 
 def _stated(value: Any) -> Any:
@@ -39,7 +39,7 @@ def _place(value: str) -> str:
     if value == "population":
         return "auto"
     if value not in known:
-        raise ValueError(f"must be one of {listing(known)}; got {shown(value)}{did_you_mean(value, known)}")
+        raise ValueError(f"must be one of {listing(known)}; got {value_text(value)}{did_you_mean(value, known)}")
     return value
 
 
@@ -94,7 +94,7 @@ class Compare(Section):
         if not metrics.PATTERN.fullmatch(metric):
             meant = did_you_mean(metric, metrics.NAMES)
             raise ValueError(
-                f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(metrics.NAMES, 8)}"
+                f"must be a metric; got {value_text(metric)}{meant or ';'} for example: {listing(metrics.NAMES, 8)}"
             )
         return metric
 
@@ -164,7 +164,9 @@ def load(
         file = experiments.find_file("study", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold a study (name, question, experiment, sweep, seeds), got {shown(fields)}")
+        raise UserError(
+            f"{source} must hold a study (name, question, experiment, sweep, seeds), got {value_text(fields)}"
+        )
     for override in overrides:
         _override(fields, override)
     if seeds is not None:
@@ -189,7 +191,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
     elif first in sections:
         held = {} if fields.get("set") is None else fields["set"]
         if not isinstance(held, dict):
-            raise UserError(f"--set {key}: the study's own set is {shown(held)}; it must be a mapping of settings")
+            raise UserError(f"--set {key}: the study's own set is {value_text(held)}; it must be a mapping of settings")
         fields["set"] = {**held, key.strip(): parse_yaml(text, f"--set {key}")}
     else:
         known = [*sections, *Study.model_fields]
@@ -250,7 +252,7 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Path):
         return str(value)
-    raise UserError(f"a study holds names, numbers, lists and mappings; got {shown(repr(value))}")
+    raise UserError(f"a study holds names, numbers, lists and mappings; got {value_text(repr(value))}")
 
 
 def schema() -> dict[str, Any]:

@@ -14,7 +14,7 @@ from classlab.errors import UserError, listing
 from classlab.runs import records, store
 from classlab.study.forecast import Work
 from classlab.study.sweep import Variant
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 FILE = "plan.json"
 FORMAT = 1
@@ -146,7 +146,7 @@ def _entry(place: str, threads: int, device: str, runs: Sequence[Mapping[str, An
     if place == "population":
         place = "processes" if _takes_one_core(threads, device) and len(runs) >= 2 else "one by one"
     if place not in lookup.names("place"):
-        raise UserError(f"it plans runs for the place {shown(place)}; there are {listing(lookup.names('place'))}")
+        raise UserError(f"it plans runs for the place {value_text(place)}; there are {listing(lookup.names('place'))}")
     return Entry(place, threads, device, tuple(Planned(**run) for run in runs))
 
 

@@ -14,7 +14,7 @@ from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import Study
 from classlab.study.plan import Plan
 from classlab.study.sweep import Variant, baseline, settings, variants
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     import altair
@@ -236,7 +236,7 @@ def read_failures(folder: Path) -> dict[str, str]:
     document = records.read_object(folder / FAILURES)
     for run, sentence in document.items():
         if not isinstance(sentence, str):
-            raise UserError(f"{folder / FAILURES}: {run} must have a sentence; got {shown(sentence)}")
+            raise UserError(f"{folder / FAILURES}: {run} must have a sentence; got {value_text(sentence)}")
     return document
 
 

@@ -12,7 +12,7 @@ from cost import put_in_the_way, within
 
 from classlab import limits
 from classlab.data import cache, cifar, idx
-from classlab.data.bounded_files import BadFile, Gunzipped, at_home, find, npz_names, read_bytes, read_npz, read_tar
+from classlab.data.bounded_files import BadFile, GzipStream, at_home, find, npz_names, read_bytes, read_npz, read_tar
 from classlab.data.pickles import read_batch
 from classlab.data.sources import npz
 
@@ -192,7 +192,7 @@ def test_members_of_gzip_may_follow_each_other_with_zeros_between(tmp_path):
 def test_a_gzip_file_is_unpacked_in_pieces_as_at_once(seed):
     random = np.random.default_rng(seed)
     content = random.integers(0, 4, 300_000, dtype=np.uint8).tobytes()
-    unpacked = Gunzipped(io.BytesIO(gzip.compress(content)))
+    unpacked = GzipStream(io.BytesIO(gzip.compress(content)))
     pieces = []
     while piece := unpacked.read(int(random.integers(1, 50_000))):
         pieces.append(piece)
