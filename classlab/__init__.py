@@ -11,11 +11,13 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from classlab.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from classlab.errors import Refused, UserError
     from classlab.experiment import Experiment
     from classlab.experiment import load as load_experiment
-    from classlab.report.reproduce import reproduce
+    from classlab.reproduction.reproduce import reproduce
     from classlab.runs.execute import train
     from classlab.runs.finished import Run
     from classlab.runs.finished import load as load_run
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from classlab.study.declaration import Study
     from classlab.study.result import StudyResult
     from classlab.study.result import load as load_study
-
-__version__ = "0.1.0"
 
 # OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
 # threads ten times slower than one. So they sleep, but only after some microseconds: to be woken takes longer than a
@@ -44,7 +44,7 @@ _PLACES = {
     "compare": "classlab.study.compare:compare",
     "load_run": "classlab.runs.finished:load",
     "load_study": "classlab.study.result:load",
-    "reproduce": "classlab.report.reproduce:reproduce",
+    "reproduce": "classlab.reproduction.reproduce:reproduce",
     "study": "classlab.study.conduct:study",
     "train": "classlab.runs.execute:train",
 }

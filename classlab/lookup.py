@@ -37,7 +37,7 @@ FILE_PREFIX = "classlab_file_"  # of the names of modules made from a reader's f
 FOLDERS = {
     "dataset": ("load", "data/sources"),
     "model": ("build", "models"),
-    "picture": ("blocks", "report/shown"),
+    "block": ("blocks", "report/blocks"),
 }
 # kind -> the module whose public functions are the things
 MODULES = {
@@ -52,6 +52,7 @@ FILES = {
     "assignment": "course/assignments",
     "contract": "contracts",
     "experiment": "experiments",
+    "report": "reports",
     "study": "studies",
 }
 
@@ -63,7 +64,7 @@ HANDED_OVER = {
     "initialisation": ("module", "generator"),
     "loss": ("outputs", "targets", "inputs", "clean"),
     "optimizer": ("parameters",),
-    "picture": ("part", "runs"),
+    "block": ("material",),
     "schedule": ("step", "steps", "steps_per_epoch", "losses"),
 }
 
@@ -302,8 +303,8 @@ def _public_functions(file: Path) -> tuple[str, ...]:
 
 
 def _spelled(kind: str, stem: str) -> str:
-    """Datasets are spelled as their authors spell them (fashion-mnist), pictures as words; models as Python does."""
-    return stem.replace("_", "-") if kind in ("dataset", "picture") else stem
+    """Datasets are spelled as their authors spell them (fashion-mnist), blocks as words; models as Python does."""
+    return stem.replace("_", "-") if kind in ("dataset", "block") else stem
 
 
 def _module_name(file: str) -> str:

@@ -60,7 +60,7 @@ class Outcome:
         return sorted(turned, key=lambda pair: -pair.both)
 
 
-def of(run: Run) -> Outcome | None:
+def of_run(run: Run) -> Outcome | None:
     """Return the outcome, or None where there is none: an unfinished run, outputs that are no classes or not finite."""
     try:
         logits, labels = run.predictions()

@@ -1,4 +1,4 @@
-"""What a network that draws images again was given and could reach: what two sections of its report tell of."""
+"""What a network that reconstructs images was given, what it makes of them, and what it could reach."""
 
 import functools
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from classlab.runs.finished import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from classlab.training.evaluate import Images
 
@@ -43,16 +43,32 @@ def split_images(run: Run, name: str) -> "Images":
     from classlab.data.expansion import expansion
     from classlab.training.evaluate import Images
 
-    dataset, plan, normalise = run.dataset(), run.experiment.data, run.environment["normalise"]
+    dataset, plan = run.dataset(), run.experiment.data
     images, labels = (
         (dataset.test_images, dataset.test_labels)
         if name == "test"
         else (dataset.images[run.split()[name]], dataset.labels[run.split()[name]])
     )
-    mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+    mean, std = normalisation(run)
     classes = torch.from_numpy(labels)
     copies = expansion(plan.expansion, plan.expansion_seed) if name == "train" else None
     return Images(torch.from_numpy(images), copies.labels(classes) if copies else classes, mean, std, copies)
+
+
+def normalisation(run: Run) -> "tuple[Tensor, Tensor]":
+    """Return mean and standard deviation of each channel, on the 0 … 1 scale, (1, channels, 1, 1)."""
+    import torch
+
+    mean, std = (torch.tensor(run.environment["normalise"][key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+    return mean, std
+
+
+def reconstruct(model: "nn.Module", images: "Tensor") -> "Tensor":
+    """Return what the network makes of normalised images, float32, of the same shape."""
+    import torch
+
+    with torch.no_grad():
+        return torch.cat([model(part).float() for part in images.split(PART)])
 
 
 @functools.lru_cache(maxsize=1)
@@ -96,7 +112,7 @@ def _floor(run: Run, name: str, low: float, high: float) -> tuple[float, float |
 
 
 def batches(run: Run, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tensor, Tensor]]":
-    """Yield, a few images at a time, what the network was given, what it should have drawn, and the image itself.
+    """Yield, a few images at a time, what the network was given, what it should have given back, and the image itself.
 
     All are normalised, float32 (batch, channels, height, width). A batch lies within one copy of the training set.
     every: 2 takes every second image of each copy, and so on.
