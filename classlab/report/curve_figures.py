@@ -59,12 +59,12 @@ def figure(material: Material, metric: str, names: list[str] | None = None, suff
     metric: loss or accuracy. names: all of the part, so that every chart gives a name one colour. suffix: of the
     figure's name, where the part has several.
     """
-    runs, names = material.every, names or list(material.runs)
-    if len(runs) == len(names) == 1 and not _has_published(material.part, metric):
-        if not any(measured(runs[0], f"{split}_{metric}") for split in NAMES):
-            return None
-        return of_run(runs[0], runs[0].history, metric, metric + suffix, f"{words.capital(metric)} over the epochs.")
-    return _of_several(material, metric, names, suffix)
+    if material.part.runs or len(material.every) != 1:  # a course's report has its charts alike, whatever is in them
+        return _of_several(material, metric, names or list(material.runs), suffix)
+    (run,) = material.every
+    if not any(measured(run, f"{split}_{metric}") for split in NAMES):
+        return None
+    return of_run(run, run.history, metric, metric + suffix, f"{words.capital(metric)} over the epochs.")
 
 
 def measured(run: Run, column: str) -> bool:
@@ -159,10 +159,6 @@ def _broken(runs: Runs, keys: dict[tuple[str, str], str], histories: Lines) -> d
         if bad:
             found[key] = bad
     return found
-
-
-def _has_published(part: Part, metric: str) -> bool:
-    return any(_epoch(value, 1) is not None for value in _values(part, metric))
 
 
 def _values(part: Part, metric: str) -> list[Value]:

@@ -3,7 +3,7 @@
 from functools import partial
 
 from classlab.drawing import seeds
-from classlab.drawing.blocks import Block, Figure, Figures
+from classlab.drawing.blocks import Block, Figure, Figures, Heading
 from classlab.report import words
 from classlab.report.blocks.bands import named, test_note
 from classlab.report.material import Material
@@ -20,8 +20,9 @@ def blocks(material: Material) -> list[Block]:
     if not 1 < len(result.variants) <= MOST or not result.histories(metric):
         return []
     caption = (
-        f"{words.capital(named(metric))} of each variant by itself, every seed a thin line, all on the same axes."
+        f"{words.capital(named(metric))} of each variant, every seed a thin line, all on the same axes."
         f"{test_note(result, metric)}"
     )
     draw = partial(seeds.multiples, result.histories(metric), metric, result.diverged)
-    return [Figures((Figure("multiples", caption, caption, draw),))]
+    # The heading also keeps this wide chart from standing beside another one.
+    return [Heading("Each variant by itself"), Figures((Figure("multiples", caption, caption, draw),))]
