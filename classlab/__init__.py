@@ -11,16 +11,16 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from classlab.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from classlab.errors import Refused, UserError
     from classlab.experiment import Experiment
     from classlab.experiment import load as load_experiment
     from classlab.lab import Run, StudyResult, load_run, load_study, study, train
-    from classlab.report.reproduce import reproduce
+    from classlab.reproduction.reproduce import reproduce
     from classlab.study.compare import compare
     from classlab.study.declaration import Study
-
-__version__ = "0.1.0"
 
 # OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
 # threads ten times slower than one. So they sleep, but only after some microseconds: to be woken takes longer than a
@@ -39,7 +39,7 @@ _PLACES = {
     "compare": "classlab.study.compare:compare",
     "load_run": "classlab.lab:load_run",
     "load_study": "classlab.lab:load_study",
-    "reproduce": "classlab.report.reproduce:reproduce",
+    "reproduce": "classlab.reproduction.reproduce:reproduce",
     "study": "classlab.lab:study",
     "train": "classlab.lab:train",
 }

@@ -55,9 +55,9 @@ class StudyResult(result.StudyResult):
 
     def report(self, out: str | Path | None = None, **options: Any) -> Path:
         """Write the report of the study and return its path; options as for Run.report."""
-        from classlab.report import study
+        from classlab.report import document
 
-        return study.write(self, out=out, **options)
+        return document.write(self, out=out, **options)
 
 
 def _as_run(function: Callable[P, FinishedRun]) -> Callable[P, Run]:

@@ -37,7 +37,7 @@ FILE_PREFIX = "classlab_file_"  # of the names of modules made from a reader's f
 FOLDERS = {
     "dataset": ("load", "data/sources"),
     "model": ("build", "models"),
-    "picture": ("blocks", "report/shown"),
+    "block": ("blocks", "report/blocks"),
     "place": ("train", "study/places"),
 }
 # kind -> the module whose public functions are the things
@@ -53,6 +53,7 @@ FILES = {
     "assignment": "course/assignments",
     "contract": "contracts",
     "experiment": "experiments",
+    "report": "reports",
     "study": "studies",
 }
 
@@ -64,7 +65,7 @@ HANDED_OVER = {
     "initialisation": ("module", "generator"),
     "loss": ("outputs", "targets", "inputs", "clean"),
     "optimizer": ("parameters",),
-    "picture": ("part", "runs"),
+    "block": ("material",),
     "schedule": ("step", "steps", "steps_per_epoch", "losses"),
 }
 
@@ -306,8 +307,8 @@ def _public_functions(file: Path) -> tuple[str, ...]:
 
 
 def _spelled(kind: str, stem: str) -> str:
-    """Datasets are spelled as their authors do (fashion-mnist), pictures and places as words, models as in Python."""
-    signs = {"dataset": "-", "picture": "-", "place": " "}
+    """Datasets are spelled as their authors do (fashion-mnist), blocks and places as words, models as in Python."""
+    signs = {"dataset": "-", "block": "-", "place": " "}
     return stem.replace("_", signs.get(kind, "_"))
 
 

@@ -6,6 +6,7 @@ a later version may have written them.
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import (
     Annotated,
@@ -149,6 +150,12 @@ class Split(TypedDict):
     train: list[Count]
     val: list[Count]
     test: Count
+
+
+def figure(summary: Mapping[str, Any], name: str) -> float | None:
+    """Return the number that a summary has under a name: test_accuracy, val_loss; None where it has none."""
+    value = summary.get(name)
+    return value if isinstance(value, int | float) else None
 
 
 def read_summary(file: Path) -> Summary:
