@@ -232,7 +232,7 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     from torch import nn
 
     from classlab.runs.preparation import place_model, place_splits
-    from classlab.training.metrics import evaluate_split
+    from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import Settings
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())

@@ -15,10 +15,10 @@ from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.runs import records, recount, store
+from classlab.runs.epoch_table import screen
 from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
-from classlab.runs.screen import screen
 from classlab.terminal import errors
 from classlab.yaml_text import echoed, read_yaml, value_text
 
@@ -340,7 +340,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.calibration import calibrate_network
-    from classlab.training.metrics import evaluate_split
+    from classlab.training.epoch_metrics import evaluate_split
 
     experiment = prepared.experiment
     rows = store.read_metrics(path / store.METRICS)

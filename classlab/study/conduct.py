@@ -13,7 +13,7 @@ from classlab.lookup import Untrusted
 from classlab.runs import store
 from classlab.runs.events import Ended, Event, Failed
 from classlab.study import declaration as studies
-from classlab.study import forecast, plan, results, screen
+from classlab.study import forecast, live_table, plan, results
 from classlab.study.declaration import Study
 from classlab.study.jobs import Job, Place
 from classlab.study.plan import Plan, Planned, population_state
@@ -138,7 +138,7 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
     rows = {run: row for run, row in rows.items() if row["status"] in (*results.ENDED, "failed")}
     happening = _kept(_events(folder, planned, experiments, failures, jobs), folder, failures, rows)
     try:
-        for _ in screen.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
+        for _ in live_table.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
             pass
     except KeyboardInterrupt:
         done = sum((folder / run.run / store.SUMMARY).is_file() for run in planned.runs)

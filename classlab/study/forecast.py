@@ -183,7 +183,7 @@ def _measured(
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.preparation import place_model, place_splits
-    from classlab.training.metrics import evaluate_split
+    from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import choose
     from classlab.training.train import Epoch, train_network
 

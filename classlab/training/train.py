@@ -12,9 +12,9 @@ from classlab.data.augment import bind
 from classlab.experiment import Experiment
 from classlab.training import choices
 from classlab.training.batches import Images
+from classlab.training.epoch_metrics import evaluate_splits, judge, training_row
 from classlab.training.fast.cores import has_idle_core
 from classlab.training.fast.step import compile_step
-from classlab.training.metrics import evaluate_splits, judge, training_row
 from classlab.training.random import generator, number
 from classlab.training.settings import Settings, isolated, sums
 from classlab.training.state import Past, State, capture, restore

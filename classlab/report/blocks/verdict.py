@@ -132,8 +132,10 @@ def _row(check: records.CheckRecord) -> tuple[Any, ...]:
         return what, f"{bound}{limit}", "none" if measured is None else str(measured), None, check["passed"]
     what, unit = RULES[rule]
     bound = "at least" if rule.startswith("min_") else "at most"
+    limit = float(limit)  # of these rules both are numbers
     if measured is None:
         return what, f"{bound} {words.number(limit)}{unit}", "not measured", None, check["passed"]
+    measured = float(measured)
     margin = measured - limit if rule.startswith("min_") else limit - measured
     unit_of_margin = " points" if unit == " %" else unit
     sign = "−" if margin < 0 else ""
