@@ -218,7 +218,10 @@ def rows_drawn(figure):
         *spec.get("datasets", {}).values(),
         *(one.get("data", {}).get("values", []) for one in (spec, *spec["layer"])),
     ]
-    return list({json.dumps(row, sort_keys=True): row for of in sets for row in of}.values())
+    rows = {json.dumps(row, sort_keys=True): row for of in sets for row in of}.values()
+    # Rows hold a short key for each curve; the tooltip says whose it is.
+    names = {tip["field"]: tip["title"] for tip in spec["layer"][-1]["encoding"]["tooltip"] if "title" in tip}
+    return [{**row, "variant": names[row["curve"]]} if "curve" in row else row for row in rows]
 
 
 def test_curves_are_the_mean_of_the_seeds_with_the_published_figures_as_diamonds(made):

@@ -128,8 +128,8 @@ def test_the_floor_stands_in_the_chart_in_a_sentence_and_beside_the_losses(publi
     assert [figure.name for figure in block.figures] == ["loss"]
     assert f"{floor:.4f}" in block.figures[0].description
     drawn = block.figures[0].draw(LIGHT).to_dict()
-    lines = [layer["data"]["values"] for layer in drawn["layer"] if layer["mark"].get("type") == "rule"]
-    assert [{"floor": floor}] in lines
+    rules = [layer["data"]["values"] for layer in drawn["layer"] if "data" in layer and layer["mark"]["type"] == "rule"]
+    assert [{"curve": "c0", "value": floor}] in [rows[:1] for rows in rules]
     rows = {row[0]: row[1:] for row in table(published, "Reconstruction", "floors").rows}
     assert rows["training"][0] == floor
     assert rows["test"][1] == published.summary["test_loss"]
