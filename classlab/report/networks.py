@@ -1,5 +1,6 @@
 """The networks of runs: the layers of one, and the different ones among several, each once."""
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def of_each_network(material: Material, draw: Callable[[Network], list[Block]]) 
     return [*blocks, *material.missing()]
 
 
+@functools.lru_cache(maxsize=16)  # several blocks of a part ask for the same few networks
 def table_of(run: Run) -> "LayerTable":
     """Return the layers of the run's network. Raises UserError where it cannot be built again."""
     from classlab.network.layer_table import layer_table
