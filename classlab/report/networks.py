@@ -40,7 +40,7 @@ def of_each_network(material: Material, draw: Callable[[Network], list[Block]]) 
     blocks: list[Block] = []
 
     def look(name: str, run: FinishedRun) -> list[Block]:
-        table = table_of(run)
+        table = run.layer_table
         key = tuple(layer_columns.cells(layer) for layer in table.layers)
         found.setdefault(key, (run, table))
         names.setdefault(key, []).append(name)
@@ -51,14 +51,6 @@ def of_each_network(material: Material, draw: Callable[[Network], list[Block]]) 
     for key, (run, table) in found.items():
         blocks += draw(Network(tuple(names[key]), run, table, len(found) == 1))
     return [*blocks, *material.missing()]
-
-
-def table_of(run: FinishedRun) -> "LayerTable":
-    """Return the layers of the run's network. Raises UserError where it cannot be built again."""
-    from classlab.network.layer_table import layer_table
-
-    channels, height, width = run.environment["input_shape"]
-    return layer_table(run.model(), (channels, height, width))
 
 
 def size(network: Network) -> str:

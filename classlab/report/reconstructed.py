@@ -57,14 +57,12 @@ def floors(run: FinishedRun) -> Floors | None:
 
     All images are looked at; those for training in every copy, with their noise, and as augmented in the first epoch.
     """
-    from classlab.network.layer_table import layer_table
     from classlab.network.reconstruction import reachable
 
     if run.experiment.training.loss.name != "reconstruction":
         return None
     try:
-        channels, height, width = run.environment["input_shape"]
-        low, high = reachable(layer_table(run.model(), (channels, height, width)))
+        low, high = reachable(run.layer_table)
         names = [name for name in ("train", "val", "test") if name != "val" or run.split()["val"]]
         found = {name: _floor(run, name, low, high) for name in names}
     except UserError:

@@ -3,19 +3,13 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from statistics import fmean
-from typing import TYPE_CHECKING
 
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.report.networks import table_of
 from classlab.report.spec import Part, Value
 from classlab.runs import records, store
 from classlab.runs.finished import FinishedRun
-
-if TYPE_CHECKING:
-    from classlab.network.layer_table import LayerTable
 
 LAST = 5  # epochs that lowest_last_five and spread_last_five look at
 SPLITS, ENDINGS = ("train", "val", "test"), ("_loss", "_accuracy")
@@ -146,14 +140,9 @@ def _spread(run: FinishedRun) -> float:
     return max(last) - min(last)
 
 
-@lru_cache(maxsize=4)
-def _table(run: FinishedRun) -> "LayerTable":
-    return table_of(run)
-
-
 def _field_after_pool(run: FinishedRun) -> float:
     """Return the receptive field of the first pool's outputs, in pixels."""
-    for layer in _table(run).layers:
+    for layer in run.layer_table.layers:
         if "pool" in layer.kind.lower() and layer.receptive_field:
             return layer.receptive_field["size"]
     raise NotMeasured("the network has no pool")
@@ -172,10 +161,10 @@ RUN: dict[str, Callable[[FinishedRun], float]] = {
     "val_images": lambda run: len(run.split()["val"]),
     "test_images": lambda run: run.split()["test"],
     "steps": lambda run: math.ceil(_copies(run) / run.experiment.training.batch_size),
-    "memory_input": lambda run: _table(run).memory["input"],
-    "memory_forward_backward": lambda run: _table(run).memory["forward_backward"],
-    "memory_parameters": lambda run: _table(run).memory["parameters"],
-    "memory_total": lambda run: _table(run).memory["total"],
+    "memory_input": lambda run: run.layer_table.memory["input"],
+    "memory_forward_backward": lambda run: run.layer_table.memory["forward_backward"],
+    "memory_parameters": lambda run: run.layer_table.memory["parameters"],
+    "memory_total": lambda run: run.layer_table.memory["total"],
     "field_after_pool": _field_after_pool,
     "lowest_last_five": lambda run: min(_last_five(run)),
     "spread_last_five": _spread,

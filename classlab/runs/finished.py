@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
+    from classlab.network.layer_table import LayerTable
     from classlab.training.batches import Images
 
 T = TypeVar("T")
@@ -105,11 +106,9 @@ class FinishedRun:
     def _fixed_checks(self, summary: dict[str, Any], differences: list[str]) -> list[Check]:
         """Return the rules on data and layers, judged by the network; as the summary has them where it is gone."""
         from classlab.network.contents import contents
-        from classlab.network.layer_table import layer_table
 
-        channels, height, width = self.environment["input_shape"]
         try:
-            table = layer_table(self.network, (channels, height, width))
+            table = self.layer_table
         except UserError:
             held = (check for check in summary["contract"]["checks"] if is_fixed(check["rule"]))
             return [Check(**{name: check.get(name) for name in Check.__annotations__}) for check in held]
@@ -217,6 +216,14 @@ class FinishedRun:
     def network(self) -> "nn.Module":
         """The network with the selected weights, built once. It is shared: to change one, take `model()`."""
         return self.model()
+
+    @cached_property
+    def layer_table(self) -> "LayerTable":
+        """The layers of the network. Raises UserError where it cannot be built again."""
+        from classlab.network.layer_table import layer_table
+
+        channels, height, width = self.environment["input_shape"]
+        return layer_table(self.network, (channels, height, width))
 
     def images(self, name: str, copies: bool = False) -> "Images":
         """Return the images of a split on the cpu, with their labels and the normalisation, in the split's order.
