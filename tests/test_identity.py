@@ -12,7 +12,7 @@ from classlab import experiment as experiments
 from classlab import lookup
 from classlab.course.check import check
 from classlab.experiment import Contract, Experiment, Section, digest, load
-from classlab.report import study as study_report
+from classlab.report import document
 from classlab.runs import store
 
 EARLIER = Path(__file__).parent / "runs" / "earlier"  # made by classlab before format 2: a run, one cut off, a study
@@ -44,7 +44,8 @@ def defaults() -> dict:
     for kind in sorted(set(experiments.KINDS.values())):
         for name in lookup.names(kind):
             fields = lookup.options_model(kind, lookup.find(kind, name)).model_fields.items()
-            found[f"{kind} {name}"] = {key: _plain(field) for key, field in fields if not field.is_required()}
+            options = {key: _plain(field) for key, field in fields if not field.is_required()}
+            found |= {f"{kind} {name}": options} if options else {}  # what has no option has nothing to pin
     return found
 
 
@@ -160,7 +161,7 @@ def test_a_population_that_the_version_before_left_half_trained_is_opened_and_go
             (cut / file).unlink()
     opened = cl.load_study(folder)
     assert [row["status"] for row in opened.rows].count("waiting") == 3 and opened.sentences()
-    assert study_report.write(opened, out=earlier / "report.html").is_file()
+    assert document.write(opened, out=earlier / "report.html").is_file()
     with pytest.raises(cl.UserError, match=r"1 of 4 runs are done\); go on with --resume"):
         cl.study({**STUDY, "place": "population"}, out=folder.parent, verbose=False)
     assert "population" not in capsys.readouterr().err

@@ -21,6 +21,7 @@ from classlab.drawing.blocks import (
 )
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.report import protocol_notes, words
+from classlab.report.blocks.rerun import how_alike
 from classlab.report.document import byline, footer
 from classlab.report.material import Material
 from classlab.report.sections import section
@@ -172,7 +173,8 @@ def _kept_its_seeds(reproduced: Reproduced, name: str) -> bool:
 
 def _rerun(reproduced: Reproduced) -> Section:
     """Return the command for the report, and one for each of its runs by itself."""
-    same = "On the same machine it gives the same numbers, bit for bit; finished runs are not trained again."
+    alike = how_alike([run for runs in reproduced.runs.values() for run in runs])
+    same = f"On the same machine it gives {alike}; finished runs are not trained again."
     chosen = "Each run by itself, with the threads and the precision that suit it alone; --seed for another one"
     alone = "\n".join(_command(reproduced, name) for name in reproduced.report.runs)
     return Section("Reproduce it", (Code(reproduced.command, same), Code(alone, chosen)))

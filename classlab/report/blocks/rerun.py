@@ -1,5 +1,7 @@
 """Rerun: the command that gives the same numbers again, and the experiment or the study, every default spelled out."""
 
+from collections.abc import Sequence
+
 from classlab import experiment as experiments
 from classlab import lookup
 from classlab.drawing.blocks import Block, Code, Words
@@ -21,9 +23,17 @@ def _of_run(run: FinishedRun) -> list[Block]:
     if given:
         sentence = f"This run cannot be reproduced from its file: its {words.listed(given)} came from Python."
         return [Words(sentence), experiment]
-    same = "On the same machine, with the device and the arithmetic above, it gives the same numbers, bit for bit."
+    same = f"On the same machine, with the device and the arithmetic above, it gives {how_alike([run])}."
     saved = f"Save the experiment below as {name}.yaml; it is experiment.yaml in the run's folder. "
     return [Code(command(run), same if _is_shipped(run) else saved + same), experiment]
+
+
+def how_alike(runs: Sequence[FinishedRun]) -> str:
+    """Say how alike the numbers of runs are when they are trained again: it depends on the device that did the sums."""
+    devices = sorted({run.environment["settings"]["device"].partition(":")[0] for run in runs} - {"cpu"})
+    if not devices:
+        return "the same numbers, bit for bit"
+    return f"the same numbers up to rounding, for {words.listed(devices)} may add in another order each time"
 
 
 def command(run: FinishedRun) -> str:
@@ -41,7 +51,8 @@ def _is_shipped(run: FinishedRun) -> bool:
 def _of_study(result: StudyResult) -> list[Block]:
     study, shipped = result.study, _is_shipped_study(result)
     saved = f"Save the study below as {study.name}.yaml; it is study.yaml in the study's folder. "
-    same = "On the same machine each run gives the same numbers, bit for bit."
+    runs = [run for seeds in result.runs.values() for run in seeds.values()]
+    same = f"On the same machine each run gives {how_alike(runs)}."
     line = f"classlab study {study.name if shipped else study.name + '.yaml'}"
     if shipped and studies.load(study.name).seeds != study.seeds and isinstance(study.seeds, int):
         line += f" --seeds {study.seeds}"
