@@ -36,7 +36,7 @@ class Material:
         """The names that have a run."""
         return {name: runs for name, runs in self.runs.items() if runs}
 
-    def of(self, names: Sequence[str]) -> "Material":
+    def only(self, names: Sequence[str]) -> "Material":
         """Return the same of some of the names."""
         return replace(self, runs={name: self.runs[name] for name in names})
 
@@ -61,7 +61,7 @@ class Material:
         for name, runs in self.runs.items():
             if len(self.runs) > 1:
                 blocks.append(Heading(name))
-            blocks += draw(runs[0]) if runs else self.of([name]).missing()
+            blocks += draw(runs[0]) if runs else self.only([name]).missing()
         return blocks
 
     def which(self, run: FinishedRun) -> str:

@@ -9,8 +9,8 @@ __all__ = ["capital", "count", "duration", "listed", "number", "percent", "point
 def spelled(choice: Choice) -> str:
     """Return a choice with those of its options that are not off: "sgd (learning rate 0.1, nesterov)"."""
     options = (_option(key.replace("_", " "), value) for key, value in choice.options.items())
-    told = ", ".join(option for option in options if option)
-    return f"{choice.name} ({told})" if told else choice.name
+    text = ", ".join(option for option in options if option)
+    return f"{choice.name} ({text})" if text else choice.name
 
 
 def _option(name: str, value: object) -> str:

@@ -156,13 +156,13 @@ def _given_digests(given: dict[str, Any], model: "nn.Module", dataset: "Dataset"
 
 def _normalise(plan: Data, dataset: "Dataset") -> tuple[list[float], list[float]]:
     """Return mean and std per channel: the experiment's own, or the dataset's."""
-    own, channels = plan.normalise, dataset.input_shape[0]
-    if own is None:
+    normalise, channels = plan.normalise, dataset.input_shape[0]
+    if normalise is None:
         return list(dataset.mean), list(dataset.std)
-    for name, values in (("mean", own.mean), ("std", own.std)):
+    for name, values in (("mean", normalise.mean), ("std", normalise.std)):
         if len(values) != channels:
             raise UserError(f"data.normalise.{name} needs one number per channel: {channels}, got {len(values)}")
-    return own.mean, own.std
+    return normalise.mean, normalise.std
 
 
 def refuse(prepared: Prepared) -> None:

@@ -56,13 +56,13 @@ def selected(path: Path, select: str) -> Path:
 
 def unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3, … that does not exist."""
-    return next(one for one in _numbered(path) if not one.exists())
+    return next(candidate for candidate in _numbered(path) if not candidate.exists())
 
 
 def cut_off(path: Path) -> Path | None:
     """Return the last of path, path-2, path-3, … that was cut off before its end, None where there is none."""
     there = itertools.takewhile(Path.exists, _numbered(path))
-    open_ = [one for one in there if (one / LAST).exists() and not (one / SUMMARY).exists()]
+    open_ = [candidate for candidate in there if (candidate / LAST).exists() and not (candidate / SUMMARY).exists()]
     return open_[-1] if open_ else None
 
 

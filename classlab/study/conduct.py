@@ -84,10 +84,10 @@ def merged(asked: Study, folder: Path) -> Study:
     """
     if not (folder / STUDY).is_file():
         return asked
-    ours = {one.name: one.experiment.digest() for one in variants(asked)}
+    ours = {variant.name: variant.experiment.digest() for variant in variants(asked)}
     try:
         held = studies.load(folder / STUDY)
-        theirs = {one.name: one.experiment.digest() for one in variants(held)}
+        theirs = {variant.name: variant.experiment.digest() for variant in variants(held)}
     except Untrusted as error:
         raise UserError(f"{folder} holds another study, which {error.what}; give another folder with --out") from None
     changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
@@ -106,8 +106,8 @@ def merged(asked: Study, folder: Path) -> Study:
 
 def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> list[Variant]:
     """Return the variants of which a run is not in the plan."""
-    held = {(one.variant, one.seed) for one in planned.runs}
-    return [one for one in made if any((one.name, seed) not in held for seed in seeds)]
+    held = {(run.variant, run.seed) for run in planned.runs}
+    return [variant for variant in made if any((variant.name, seed) not in held for seed in seeds)]
 
 
 def _say_what_begins_anew(folder: Path, planned: Plan, missing: Sequence[Planned]) -> None:

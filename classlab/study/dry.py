@@ -71,27 +71,27 @@ def dry_run(
     made = variants(whole)
     works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
-    by_variant = {one.name: [run for run in planned.runs if run.variant == one.name] for one in made}
+    by_variant = {variant.name: [run for run in planned.runs if run.variant == variant.name] for variant in made}
     folders = {name: [folder / run.run for run in runs] for name, runs in by_variant.items()}
     times = forecast.times(made, device, folders, fetch=False)
     done = {run.run for run in planned.runs if results.row(folder / run.run)["status"] in results.ENDED}
     expected = [
         Expected(
-            variant=one.name,
-            seeds=sorted(run.seed for run in by_variant[one.name]),
-            done=sum(run.run in done for run in by_variant[one.name]),
-            parameters=works[one.name].parameters,
-            steps=works[one.name].steps,
+            variant=variant.name,
+            seeds=sorted(run.seed for run in by_variant[variant.name]),
+            done=sum(run.run in done for run in by_variant[variant.name]),
+            parameters=works[variant.name].parameters,
+            steps=works[variant.name].steps,
             places=list(
                 dict.fromkeys(
-                    entry.place for entry in planned.entries if any(run.variant == one.name for run in entry.runs)
+                    entry.place for entry in planned.entries if any(run.variant == variant.name for run in entry.runs)
                 )
             ),
-            seconds=times[one.name].seconds,
-            known_from=times[one.name].known_from,
-            disk=works[one.name].disk,
+            seconds=times[variant.name].seconds,
+            known_from=times[variant.name].known_from,
+            disk=works[variant.name].disk,
         )
-        for one in made
+        for variant in made
     ]
     waiting = [run for run in planned.runs if run.run not in done]
     return DryRun(

@@ -63,7 +63,7 @@ def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -
     fetch: whether the network may be asked for data; else others of the same sizes stand in, see data.prepare.
     Raises UserError or Refused for the first variant that cannot be trained, naming it.
     """
-    return {one.name: _work(one, device, fetch) for one in variants}
+    return {variant.name: _work(variant, device, fetch) for variant in variants}
 
 
 def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
@@ -137,27 +137,27 @@ def times(
     fetch: whether the network may be asked for data, as for `check`.
     """
     known: dict[str, Seconds] = {}
-    for one in variants:
-        found = _from_runs(folders.get(one.name, ()))
+    for variant in variants:
+        found = _from_runs(folders.get(variant.name, ()))
         if found is not None:
-            known[_kind(one.experiment)] = Seconds(found, "finished runs")
-    for one in variants:
-        if _kind(one.experiment) not in known:
-            prepared = _prepared(one, fetch)
-            seconds = _measured(one.experiment, prepared, device, threads, compiled)
+            known[_kind(variant.experiment)] = Seconds(found, "finished runs")
+    for variant in variants:
+        if _kind(variant.experiment) not in known:
+            prepared = _prepared(variant, fetch)
+            seconds = _measured(variant.experiment, prepared, device, threads, compiled)
             stood_in = prepared.dataset.source == NOT_FETCHED
             known_from = (
                 f"a short measurement without {prepared.dataset.name}, which is not fetched yet"
                 if stood_in
                 else MEASURED
             )
-            known[_kind(one.experiment)] = Seconds(seconds, known_from)
+            known[_kind(variant.experiment)] = Seconds(seconds, known_from)
     return {
-        one.name: Seconds(
-            known[_kind(one.experiment)].seconds * one.experiment.training.epochs,
-            known[_kind(one.experiment)].known_from,
+        variant.name: Seconds(
+            known[_kind(variant.experiment)].seconds * variant.experiment.training.epochs,
+            known[_kind(variant.experiment)].known_from,
         )
-        for one in variants
+        for variant in variants
     }
 
 
@@ -165,7 +165,7 @@ def _from_runs(folders: Sequence[Path]) -> float | None:
     """Return the seconds of an epoch in the runs that are finished."""
     files_ = [folder / store.SUMMARY for folder in folders if (folder / store.SUMMARY).exists()]
     summaries = [records.read_summary(file) for file in files_]
-    seconds = [one["seconds"] / one["epochs"] for one in summaries if one.get("epochs")]
+    seconds = [summary["seconds"] / summary["epochs"] for summary in summaries if summary.get("epochs")]
     return median(seconds) if seconds else None
 
 
@@ -174,8 +174,8 @@ def _kind(experiment: Experiment) -> str:
     document: dict[str, Any] = experiment.model_dump(mode="json")
     plan = document["training"]
     kept = {key: plan[key] for key in ("batch_size", "loss", "precision", "compile")}
-    told = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
-    return json.dumps(told, sort_keys=True)
+    decisive = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
+    return json.dumps(decisive, sort_keys=True)
 
 
 def _measured(
@@ -216,5 +216,5 @@ def _measured(
     )
     started = time.perf_counter()
     evaluate_split(model, "test", some, experiment, 0, 1, settings)
-    one = (time.perf_counter() - started) / len(some)
-    return seconds + one * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)
+    seconds_per_image = (time.perf_counter() - started) / len(some)
+    return seconds + seconds_per_image * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)

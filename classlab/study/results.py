@@ -93,7 +93,7 @@ CURVE = (
 def columns(rows: Sequence[Row], changed: Sequence[str]) -> list[str]:
     """Return the columns of results.csv: of the curves those that any run has."""
     curve = [pattern.format(split) for split in ("val", "test") for pattern in CURVE]
-    measured = [name for name in curve if any(one.get(name) is not None for one in rows)]
+    measured = [name for name in curve if any(row.get(name) is not None for row in rows)]
     return ["variant", *changed, *OUTCOME, *measured, "run", "sentence"]
 
 
@@ -105,8 +105,8 @@ def to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(spreadsheet_safe, names))
-    for one in rows:
-        writer.writerow([_cell(one.get(name)) for name in names])
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
     return text.getvalue()
 
 

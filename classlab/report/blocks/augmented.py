@@ -17,7 +17,7 @@ def blocks(material: Material) -> list[Block]:
     names = [name for name, runs in material.runs.items() if not runs or runs[0].experiment.data.augmentations]
     if not names:
         return material.lacking("No run of this part augments its images.")
-    return material.of(names).first_of_each(excused(_augmented))
+    return material.only(names).first_of_each(excused(_augmented))
 
 
 def _augmented(run: FinishedRun) -> list[Block]:

@@ -10,7 +10,7 @@ from classlab.report import protocol_notes, words
 from classlab.report.material import Material, Runs
 from classlab.statistics import Comparison
 from classlab.study import results
-from classlab.study.answer import Answer, Told, answer, watched
+from classlab.study.answer import Answer, VariantAnswer, answer, watched
 from classlab.study.result import StudyResult
 
 Rows = dict[str, list[results.Row]]
@@ -27,7 +27,7 @@ def blocks(material: Material) -> list[Block]:
     rows = rows_of(runs)
     split = watched([row for several in rows.values() for row in several], metric)
     note = protocol_notes.notes_of_runs(runs)
-    return [*_told(compared(runs, rows, metric), rows, split, note), *material.missing()]
+    return [*_answer_blocks(compared(runs, rows, metric), rows, split, note), *material.missing()]
 
 
 def _of_study(result: StudyResult) -> list[Block]:
@@ -35,10 +35,10 @@ def _of_study(result: StudyResult) -> list[Block]:
     for row in result.rows:
         rows[row["variant"]].append(row)
     note = protocol_notes.notes({variant.name: variant.experiment for variant in result.variants})
-    return _told(result.answer, rows, result.watched, note)
+    return _answer_blocks(result.answer, rows, result.watched, note)
 
 
-def _told(found: Answer, rows: Rows, split: str | None, note: str) -> list[Block]:
+def _answer_blocks(found: Answer, rows: Rows, split: str | None, note: str) -> list[Block]:
     tables = [_means(found, split, note), *([_comparisons(found)] if found.comparisons else [])]
     alone = _alone(found, rows)
     sentences = [*(f"{sentence}." for sentence in (*found.tested(), *found.notes)), *([alone] if alone else [])]
@@ -94,7 +94,7 @@ def _means(answer: Answer, split: str | None, note: str) -> Table:
     return Table("variants", caption + protocol_notes.clause(note), tuple(columns), rows)
 
 
-def _variant(answer: Answer, variant: Told, with_epochs: bool) -> tuple[Any, ...]:
+def _variant(answer: Answer, variant: VariantAnswer, with_epochs: bool) -> tuple[Any, ...]:
     estimate, scale = variant.estimate, answer.scale
     sd = interval = None
     if estimate is not None and estimate.sd is not None:

@@ -24,7 +24,7 @@ def blocks(material: Material) -> list[Block]:
     sentence = ended_badly(material.present) if len(material.every) > 1 else ""
     found += [Words(sentence)] if sentence else []
     charts = [
-        curve_figures.figure(material.of(names), "loss", list(material.runs), f"-{kind}" if len(kinds) > 1 else "")
+        curve_figures.figure(material.only(names), "loss", list(material.runs), f"-{kind}" if len(kinds) > 1 else "")
         for kind, names in kinds.items()
     ]
     found += [Figures(tuple(chart for chart in charts if chart))] if any(charts) else []
