@@ -74,7 +74,7 @@ def line_chart(
     colour, dashes = _legend(keys, width)
     layers = [
         *_curves(bands, x, y, colour, dashes, last <= POINTS_UP_TO and last * len(curves) <= POINTS_IN_ALL),
-        *_ring(selected, keys, x, y, colour),
+        *_ring(selected, keys, bands, x, y, colour),
         *_lost(lines, ends, x, y, colour),
         *_published(published, x, y, colour),
         *_floors(floors, y, colour),
@@ -152,12 +152,22 @@ def _legend(keys: Mapping[str, Curve], width: Width) -> tuple[Any, Any]:
     return colour, alt.StrokeDash("curve:N", sort=[*keys], scale=strokes, legend=legend)
 
 
-def _ring(selected: tuple[str, int] | None, keys: Mapping[str, Curve], x: Any, y: Any, colour: Any) -> list[Any]:
+def _ring(
+    selected: tuple[str, int] | None,
+    keys: Mapping[str, Curve],
+    bands: Sequence[Mapping[str, Any]],
+    x: Any,
+    y: Any,
+    colour: Any,
+) -> list[Any]:
+    """A ring at the selected epoch, where the chart has it: a mark without a point would spoil the axis."""
     import altair as alt
 
     if selected is None:
         return []
     key = next(key for key, curve in keys.items() if curve.name == selected[0])
+    if not any(row["curve"] == key and row["epoch"] == selected[1] for row in bands):
+        return []
     ring = alt.Chart().transform_filter(f"datum.epoch == {selected[1]} && datum.curve == '{key}'")
     return [ring.mark_point(size=130, filled=False, strokeWidth=2).encode(x=x, y=y("mean"), color=colour)]
 

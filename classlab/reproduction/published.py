@@ -36,7 +36,12 @@ class Trained(Strict):
     _trust: bool = False  # whether code of the reader's own that the experiment names may run
 
     def resolve(self, quick: bool = False, **more: Any) -> Experiment:
-        """Return the experiment. more: further changes, dotted keys with __ for the dots."""
+        """Return the experiment; one that starts from another run does so where `more` names that run's folder.
+
+        more: further changes, dotted keys with __ for the dots.
+        """
+        if self.starts_from and "training__start_from__run" not in more:
+            more = {**more, "training__start_from": None}
         changes = {
             **self.set,
             **(self.quick if quick else {}),

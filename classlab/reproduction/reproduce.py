@@ -207,7 +207,7 @@ def _needed(report: Published, name: str, trained: Trained, seed: int, out: Path
         first = report.runs[trained.starts_from]
         # One run to start from for all seeds where the report trains one: what varies is what is built on it.
         after = _needed(report, trained.starts_from, first, min(seed, first.seeds - 1), out, quick).folder
-        fresh = trained.resolve(quick, training__start_from=None)
+        fresh = trained.resolve(quick)
         experiment = trained.resolve(quick, training__start_from__run=str(after.resolve()))  # found from any folder
     folder, _ = store.found(out / RUNS, experiment.name, seed, (experiment.digest(), *experiment.earlier_digests()))
     return Needed(report.name, name, experiment, seed, folder, fresh, after)

@@ -220,7 +220,7 @@ def rows_drawn(figure):
     ]
     rows = {json.dumps(row, sort_keys=True): row for of in sets for row in of}.values()
     # Rows hold a short key for each curve; the tooltip says whose it is.
-    names = {tip["field"]: tip["title"] for tip in spec["layer"][-1]["encoding"]["tooltip"] if "title" in tip}
+    names = {tip["field"]: tip["title"] for tip in spec["layer"][-1]["encoding"].get("tooltip", []) if "title" in tip}
     return [{**row, "variant": names[row["curve"]]} if "curve" in row else row for row in rows]
 
 

@@ -249,7 +249,7 @@ def test_the_copies_shown_are_the_ones_that_were_trained_on(out):
     fields = {**PUBLISHED, "name": "held-out", "data": {**PUBLISHED["data"], "val_size": 50}}
     run = cl.train({**fields, "training": {**PUBLISHED["training"], "epochs": 1}}, out=out, verbose=False)
     (strips,) = blocks(run, "Data", Strips)
-    images = reconstructed.split_images(run, "train")
+    images = run.images("train", copies=True)
     count = len(run.split()["train"])
     first = np.flatnonzero(images.labels[:count].numpy() == 1)[:6]
     met = images.batch(torch.from_numpy(first + 2 * count), [], None)[0].numpy() * 0.5 + 0.5

@@ -123,6 +123,7 @@ def test_finished_runs_are_not_trained_again_and_one_cut_off_goes_on(own, monkey
 
     def train(order, *_):
         asked.extend(order)
+        return ()
 
     monkeypatch.setattr(reproduce, "_train", train)
     assert reproduce.train(needed, out, verbose=False) == {} and asked == []
