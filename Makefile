@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lint types imports tests long bench schema clean
+.PHONY: setup demo test lint types imports tests long bench clean
 
 setup: .venv/.ready
 demo: .venv/.ready
@@ -37,10 +37,6 @@ long: .venv/.ready-dev
 # A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
 bench: benchmarks/.venv/.ready
 	benchmarks/.venv/bin/python -m benchmarks $(BENCH)
-
-schema: .venv/.ready-dev
-	$(BIN)/python -m classlab.experiment > classlab/experiment.schema.json
-	$(BIN)/python -m classlab.study.study > classlab/study.schema.json
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "classlab needs Python 3.11 or newer; name one: make PYTHON=python3.12"; exit 1; }

@@ -12,30 +12,21 @@ from torch.utils.data import DataLoader
 
 from benchmarks.session import Tick
 from benchmarks.vision import dataset
-from benchmarks.workloads import Task, variants
-from classlab.data.augment import augment, bind
-from classlab.runs.preparation import place_model, prepare
-from classlab.training.fast.step import make_step
-from classlab.training.population import Member, train_population
+from benchmarks.workloads import Task
+from classlab.data.augment import Augmentation, augment, bind
+from classlab.runs.preparation import place_model
+from classlab.training.batches import Batch, Images
 from classlab.training.random import generator
 from classlab.training.settings import isolated
-from classlab.training.train import train
+from classlab.training.train import Step, train_network
 
 
 def classlab(task: Task, tick: Tick) -> None:
-    """classlab's own loop as `classlab run` calls it; for a study, its population."""
-    splits = {"train": task.train}
-    if task.place == "population":
-        members = [
-            Member(one, seed, place_model(prepare(one, seed, {}, None, task.prepared.dataset).model, task.settings))
-            for one, seed in variants(task.experiment, task.workload.variants)
-        ]
-        for _ in train_population(members, splits, task.settings, on_batch=tick):
-            pass
-    else:
-        model = place_model(task.model(), task.settings)
-        for _ in train(model, splits, task.experiment, 0, task.settings, on_batch=tick):
-            pass
+    """classlab's own loop as `classlab run` calls it."""
+    model = place_model(task.model(), task.settings)
+    for happened in train_network(model, {"train": task.train}, task.experiment, 0, task.settings):
+        if isinstance(happened, Step):
+            tick(happened.images)
 
 
 def reports(task: Task, tick: Tick, workers: int = 0) -> None:
@@ -144,16 +135,27 @@ def loader_alone(task: Task, tick: Tick) -> None:
 
 def step_alone(task: Task, tick: Tick) -> None:
     """classlab's step on one and the same batch."""
-    layout = torch.channels_last if task.settings.channels_last else torch.contiguous_format
-    model = place_model(task.model(), task.settings)
-    optimizer = task.experiment.training.optimizer.call("optimizer", parameters=list(model.parameters()))
-    inputs, labels = task.train.first(task.batch_size, layout), task.train.labels[: task.batch_size]
-    totals = torch.zeros(2, device=task.device, dtype=torch.float64)
-    with isolated(task.settings):
-        step, _ = make_step(model, optimizer, task.experiment, task.settings, inputs)
-        while True:
-            step(inputs, inputs, labels, totals)
-            tick(len(inputs))
+    train, model = SameBatch(**vars(task.train)), place_model(task.model(), task.settings)
+    for happened in train_network(model, {"train": train}, task.experiment, 0, task.settings):
+        if isinstance(happened, Step):
+            tick(happened.images)
+
+
+class SameBatch(Images):
+    """Training images of which the first batch comes again and again: an epoch without end."""
+
+    def batches(
+        self,
+        order: Tensor,
+        batch_size: int,
+        augmentations: list[Augmentation],
+        random: torch.Generator,
+        layout: torch.memory_format,
+        ahead: bool = False,
+    ) -> Iterator[Batch]:
+        """Yield the first batch, not augmented, for ever."""
+        inputs = self.first(batch_size, layout)
+        yield from itertools.repeat((inputs, inputs, self.labels[:batch_size]))
 
 
 def reports_loader_alone(task: Task, tick: Tick, workers: int = 0) -> None:

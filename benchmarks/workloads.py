@@ -3,19 +3,17 @@
 import copy
 import functools
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment, load
-from classlab.runs import together
 from classlab.runs.preparation import Prepared, place_splits, prepare
 from classlab.study.forecast import check
 from classlab.study.plan import choose_path
 from classlab.study.sweep import Variant
-from classlab.training.evaluate import Images
+from classlab.training.batches import Images
 from classlab.training.settings import Settings, choose
 
 WITHOUT_END = 100_000  # epochs
@@ -65,7 +63,7 @@ class Task:
     """A workload made ready.
 
     experiment: with as many epochs as a session may need; settings: chosen for the real ones. place: alone, or where a
-    study trains its runs: population, processes or one by one.
+    study trains its runs: processes or one by one.
     """
 
     workload: Workload
@@ -111,8 +109,6 @@ def make(workload: Workload, device: str, threads: int | None = None) -> Task:
     images = len(prepared.train) * max(1, len(planned.data.expansion))
     settings = choose(device, planned.training, prepared.model, images, prepared.multiply_adds, threads)
     place = _place(planned, workload.variants, device)
-    if place == "population":
-        settings = together.choose_settings(prepared, Path("nowhere"), device, threads)
     return Task(workload, prepared.experiment, prepared, settings, place, place_splits(prepared, settings)["train"])
 
 
@@ -123,15 +119,6 @@ def find(name: str) -> Workload:
             return workload
     known = [workload.name for workload in WORKLOADS]
     raise UserError(f"there is no workload {name!r}{did_you_mean(name, known) or ';'} known: {listing(known)}")
-
-
-def variants(experiment: Experiment, count: int) -> list[tuple[Experiment, int]]:
-    """Return experiments and seeds of a study: several learning rates, two seeds each."""
-    rate, fields = experiment.training.optimizer.options["learning_rate"], experiment.model_dump(mode="json")
-    rates = [rate * 0.8 ** (number // 2) for number in range(count)]
-    return [
-        (load(fields, [f"training.optimizer.learning_rate={rate}"]), number % 2) for number, rate in enumerate(rates)
-    ]
 
 
 def _place(planned: Experiment, count: int, device: str) -> str:

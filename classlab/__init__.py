@@ -11,21 +11,16 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from classlab.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from classlab.errors import Refused, UserError
     from classlab.experiment import Experiment
     from classlab.experiment import load as load_experiment
-    from classlab.report.reproduce import reproduce
-    from classlab.runs.execute import train
-    from classlab.runs.finished import Run
-    from classlab.runs.finished import load as load_run
+    from classlab.lab import Run, StudyResult, load_run, load_study, study, train
+    from classlab.reproduction.reproduce import reproduce
     from classlab.study.compare import compare
-    from classlab.study.conduct import study
     from classlab.study.declaration import Study
-    from classlab.study.result import StudyResult
-    from classlab.study.result import load as load_study
-
-__version__ = "0.1.0"
 
 # OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
 # threads ten times slower than one. So they sleep, but only after some microseconds: to be woken takes longer than a
@@ -36,17 +31,17 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 _PLACES = {
     "Experiment": "classlab.experiment:Experiment",
     "Refused": "classlab.errors:Refused",
-    "Run": "classlab.runs.finished:Run",
+    "Run": "classlab.lab:Run",
     "UserError": "classlab.errors:UserError",
     "load_experiment": "classlab.experiment:load",
     "Study": "classlab.study.declaration:Study",
-    "StudyResult": "classlab.study.result:StudyResult",
+    "StudyResult": "classlab.lab:StudyResult",
     "compare": "classlab.study.compare:compare",
-    "load_run": "classlab.runs.finished:load",
-    "load_study": "classlab.study.result:load",
-    "reproduce": "classlab.report.reproduce:reproduce",
-    "study": "classlab.study.conduct:study",
-    "train": "classlab.runs.execute:train",
+    "load_run": "classlab.lab:load_run",
+    "load_study": "classlab.lab:load_study",
+    "reproduce": "classlab.reproduction.reproduce:reproduce",
+    "study": "classlab.lab:study",
+    "train": "classlab.lab:train",
 }
 __all__ = [
     "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "load_experiment", "load_run",

@@ -138,20 +138,20 @@ def open_rules(contract: Contract) -> list[str]:
 
 def in_words(contract: Contract) -> list[str]:
     """Return every limit in a few words: "at most 19,999 parameters"."""
-    told = [] if contract.dataset is None else [f"on {_dataset(contract.dataset.name, contract.classes, None)}"]
+    phrases = [] if contract.dataset is None else [f"on {_dataset(contract.dataset.name, contract.classes, None)}"]
     limits = ((split, _limit(contract, split)) for split in reversed(SPLITS))
-    told += [_accuracy_in_words(contract, split, limit) for split, limit in limits if limit is not None]
+    phrases += [_accuracy_in_words(contract, split, limit) for split, limit in limits if limit is not None]
     for limit, unit in (
         (contract.max_parameters, "parameters"),
         (contract.max_epochs, "epochs"),
         (contract.max_seconds, "seconds of training"),
     ):
-        told += [] if limit is None else [f"at most {_number(limit)} {unit}"]
-    told += [f"at least one {name.replace('_', ' ')} layer" for name in contract.must_contain]
-    told += [f"no {name.replace('_', ' ')} layers" for name in contract.must_not_contain]
-    told += [_layers(name, count) for name, count in contract.layers.items()]
+        phrases += [] if limit is None else [f"at most {_number(limit)} {unit}"]
+    phrases += [f"at least one {name.replace('_', ' ')} layer" for name in contract.must_contain]
+    phrases += [f"no {name.replace('_', ' ')} layers" for name in contract.must_not_contain]
+    phrases += [_layers(name, count) for name, count in contract.layers.items()]
     filters = contract.first_layer_filters
-    return told + ([] if filters is None else [f"{filters} filters in the first convolution"])
+    return phrases + ([] if filters is None else [f"{filters} filters in the first convolution"])
 
 
 def verdict(checks: Sequence[Check]) -> bool:
@@ -202,24 +202,24 @@ def _accuracy(contract: Contract, split: str, summary: Mapping[str, Any]) -> lis
     return [Check(rule, limit, percent, passed, f"{figure}, {wanted}: {_word(passed)}", percent - limit)]
 
 
-def _seeds(wanted: int | list[int], given: Sequence[int]) -> Check:
+def _seeds(wanted: int | list[int], seeds: Sequence[int]) -> Check:
     """Check that the seeds asked for are there, each once: a lucky one given again would lift the mean."""
-    distinct = sorted(set(given))
-    shown = ", ".join(map(str, distinct)) or "none"
+    distinct = sorted(set(seeds))
+    listed = ", ".join(map(str, distinct)) or "none"
     if isinstance(wanted, int):
         passed, limit = len(distinct) >= wanted, wanted
         sentence = (
-            f"{len(distinct)} {'seed' if len(distinct) == 1 else 'seeds'} ({shown}), {wanted} wanted: {_word(passed)}"
+            f"{len(distinct)} {'seed' if len(distinct) == 1 else 'seeds'} ({listed}), {wanted} wanted: {_word(passed)}"
         )
     else:
         passed, limit = set(wanted) <= set(distinct), len(wanted)
-        sentence = f"seeds {shown}; wanted {', '.join(map(str, wanted))}: {_word(passed)}"
+        sentence = f"seeds {listed}; wanted {', '.join(map(str, wanted))}: {_word(passed)}"
     counted = [seed for seed in distinct if isinstance(wanted, int) or seed in wanted]
-    found, again = len(counted), [seed for seed in counted if given.count(seed) > 1]
+    count, again = len(counted), [seed for seed in counted if seeds.count(seed) > 1]
     if again:
-        sentence = f"{given.count(again[0])} runs with seed {again[0]}, and a seed counts once: not kept"
-        return Check("seeds", limit, found, False, sentence)
-    return Check("seeds", limit, found, passed, sentence, found - limit)
+        sentence = f"{seeds.count(again[0])} runs with seed {again[0]}, and a seed counts once: not kept"
+        return Check("seeds", limit, count, False, sentence)
+    return Check("seeds", limit, count, passed, sentence, count - limit)
 
 
 def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Mapping[str, Any]]) -> list[Check]:
@@ -232,18 +232,20 @@ def _accuracy_over_seeds(contract: Contract, split: str, summaries: Sequence[Map
         sentence = f"{SPLITS[split]} accuracy not measured with every seed, {wanted}: not shown"
         return [Check(rule, limit, None, False, sentence)]
     exact = [Fraction(int(correct), int(total)) for correct, total in counts if correct is not None and total]
-    told = statistics.over_seeds([float(value) for value in exact], images=min(total for _, total in counts if total))
+    estimate = statistics.over_seeds(
+        [float(value) for value in exact], images=min(total for _, total in counts if total)
+    )
     if contract.judged_by == "mean":
         percent = sum(exact, Fraction(0)) / len(exact) * 100
         passed = percent >= Fraction(str(limit))
         figure, measured = "mean", float(percent)
-    elif told.low is None:
+    elif estimate.low is None:
         sentence = (
             f"{SPLITS[split]} accuracy with one seed, whose interval over seeds is not known, {wanted}: not shown"
         )
         return [Check(rule, limit, None, False, sentence)]
     else:
-        figure, measured = "lower bound of the 95 % interval of the mean", 100 * told.low
+        figure, measured = "lower bound of the 95 % interval of the mean", 100 * estimate.low
         passed = measured >= limit
     sentence = (
         f"{SPLITS[split]} accuracy over {len(exact)} seeds: {figure} {_percent(measured, limit, passed)}, {wanted}: "

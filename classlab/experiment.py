@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, is_typeddict
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.yaml_text import echoed, read_yaml, set_all, set_value, shown, to_yaml
+from classlab.yaml_text import echoed, read_yaml, set_all, set_value, to_yaml, value_text
 
 
 class Choice(pydantic.BaseModel):
@@ -37,14 +37,14 @@ class Choice(pydantic.BaseModel):
         return self.bind(kind)(**handed_over)
 
     def __str__(self) -> str:
-        given = {key: value for key, value in self.options.items() if value is not None}
+        set_options = {key: value for key, value in self.options.items() if value is not None}
         options = ", ".join(
-            f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in given.items()
+            f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in set_options.items()
         )
         return f"{self.name} ({options})" if options else self.name
 
 
-class _Of:
+class _ChoiceOf:
     """Marks a Choice with the kind of thing it names; checks the name and its options and fills in the defaults."""
 
     def __init__(self, kind: str) -> None:
@@ -58,8 +58,8 @@ class _Of:
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """A name, or an object with the name and that name's own options."""
-        own_code = {"type": "string", "pattern": ".+:.+"}
-        forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, own_code]
+        code_name = {"type": "string", "pattern": ".+:.+"}
+        forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, code_name]
         for name in lookup.names(self.kind):
             options = lookup.options_model(self.kind, lookup.find(self.kind, name)).model_json_schema()
             forms.append(
@@ -70,7 +70,7 @@ class _Of:
                     "additionalProperties": False,
                 }
             )
-        forms.append({"type": "object", "properties": {"name": own_code}, "required": ["name"]})
+        forms.append({"type": "object", "properties": {"name": code_name}, "required": ["name"]})
         return {"anyOf": forms}
 
     def resolve(self, choice: Choice) -> Choice:
@@ -113,13 +113,13 @@ class Normalise(Section):
     std: list[Annotated[float, Field(gt=0)]]
 
 
-Augmentations = Annotated[list[Annotated[Choice, _Of("augmentation")]], Field(max_length=limits.AUGMENTATIONS)]
+Augmentations = Annotated[list[Annotated[Choice, _ChoiceOf("augmentation")]], Field(max_length=limits.AUGMENTATIONS)]
 
 
 class Data(Section):
     """What to train on."""
 
-    dataset: Annotated[Choice, _Of("dataset")]
+    dataset: Annotated[Choice, _ChoiceOf("dataset")]
     val_size: Annotated[int, Field(ge=0)] | Fraction = Field(
         default=0, description="images held out of the training set for validation: a number, or a fraction of it"
     )
@@ -149,15 +149,30 @@ class EarlyStopping(Section):
     patience: Annotated[int, Field(ge=1)]
 
 
+def _spell_out_start(value: Any) -> Any:
+    return {"run": value} if isinstance(value, str) else value
+
+
+class Start(Section):
+    """Weights that training starts from: those that a finished run selected. A bare string is short for its folder."""
+
+    run: Annotated[str, Field(min_length=1, max_length=limits.PATH)] = Field(description="the run's folder")
+    layers: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]{1,200}$")] | None = Field(
+        default=None, description="the part of the network that is taken over, by its name; null: the whole network"
+    )
+    freeze: bool = Field(default=False, description="leave what is taken over as it is, and train the rest")
+
+
 class Training(Section):
     """How to train."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)]
     batch_size: Annotated[int, Field(ge=1, le=limits.BATCH)]
-    loss: Annotated[Choice, _Of("loss")] = Choice(name="cross_entropy")
-    optimizer: Annotated[Choice, _Of("optimizer")]
-    schedule: Annotated[Choice, _Of("schedule")] = Choice(name="constant")
-    initialise: Annotated[Choice, _Of("initialisation")] = Choice(name="default")
+    loss: Annotated[Choice, _ChoiceOf("loss")] = Choice(name="cross_entropy")
+    optimizer: Annotated[Choice, _ChoiceOf("optimizer")]
+    schedule: Annotated[Choice, _ChoiceOf("schedule")] = Choice(name="constant")
+    initialise: Annotated[Choice, _ChoiceOf("initialisation")] = Choice(name="default")
+    start_from: Annotated[Start, BeforeValidator(_spell_out_start, json_schema_input_type=str | Start)] | None = None
     early_stopping: EarlyStopping | None = None
     precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
         default="auto", description="auto: bf16 where the processor computes in it and it pays, else fp32"
@@ -203,7 +218,7 @@ class Contract(Section):
         default="mean", description="the accuracy, over seeds its mean; or the lower bound of its 95 % interval"
     )
     max_seconds: Annotated[float, Field(gt=0)] | None = None
-    dataset: Annotated[Choice, _Of("dataset")] | None = Field(
+    dataset: Annotated[Choice, _ChoiceOf("dataset")] | None = Field(
         default=None, description="what is classified: this dataset's whole test set, of the classes below"
     )
     classes: list[int | str] | None = Field(default=None, description="of the dataset; null: every class")
@@ -234,7 +249,7 @@ def load_contract(source: str | Path, folder: Path | None = None, trust: bool = 
     file = find_file("contract", source, folder)
     fields = read_yaml(file)
     if not isinstance(fields, dict):
-        raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {shown(fields)}")
+        raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {value_text(fields)}")
     try:
         with lookup.trusting(trust):
             return Contract(**{str(key): value for key, value in fields.items()})
@@ -264,10 +279,15 @@ class Experiment(Section):
     name: Annotated[str, Field(pattern=NAME)]
     description: str = ""
     data: Data
-    model: Annotated[Choice, _Of("model")]
+    model: Annotated[Choice, _ChoiceOf("model")]
     training: Training
     protocol: Protocol = Protocol()
     contract: Annotated[Contract, BeforeValidator(_contract, json_schema_input_type=str | Contract)] = Contract()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_earlier_spelling(cls, fields: Any) -> Any:
+        return with_start(fields) if isinstance(fields, Mapping) else fields
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -315,7 +335,9 @@ class Experiment(Section):
 
     def earlier_digests(self, *more: str) -> list[str]:
         """Return the digests that earlier versions of classlab gave the same experiment, the newest first."""
-        return [digest_of_format_1(self.model_dump(mode="json"), *more)]
+        fields = self.model_dump(mode="json")
+        digests = [_hash({"format": FORMAT, **stated(without_start(fields))}, *more), digest_of_format_1(fields, *more)]
+        return [found for found in digests if found != self.digest(*more)]
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -334,7 +356,7 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ()
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from",)
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:
@@ -343,12 +365,12 @@ def digest(fields: Mapping[str, Any], *more: str) -> str:
     It covers what differs from the defaults. So a setting that a later version adds changes no digest, and finished
     runs are found by the same name as long as nothing that they state has changed.
     """
-    return _hash({"format": FORMAT, **stated(fields)}, *more)
+    return _hash({"format": FORMAT, **stated(with_start(fields))}, *more)
 
 
 def digest_of_format_1(fields: Mapping[str, Any], *more: str) -> str:
     """Return the digest as the first format had it: of every field, with its default. fields: resolved."""
-    kept: dict[str, Any] = json.loads(json.dumps(fields))
+    kept: dict[str, Any] = json.loads(json.dumps(without_start(with_start(fields), spelled_out=True)))
     for key in ADDED_SINCE_FORMAT_1:
         *above, last = key.split(".")
         place: Any = kept
@@ -357,6 +379,47 @@ def digest_of_format_1(fields: Mapping[str, Any], *more: str) -> str:
         place.pop(last, None)
     kept.pop("description", None)
     return _hash(kept, *more)
+
+
+def with_start(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an experiment's fields with what an earlier version wrote as options of one model as `start_from`.
+
+    The encoder of a run stood as model.encoder and model.freeze; now any part of any network can be taken over.
+    Raises ValueError for freezing what is taken from nowhere.
+    """
+    model, training = fields.get("model"), fields.get("training")
+    earlier = ("encoder", "freeze")
+    if not isinstance(model, Mapping) or model.get("name") != "encoder_classifier":
+        return fields
+    if not isinstance(training, Mapping) or not any(key in model for key in earlier):
+        return fields
+    run, freeze = model.get("encoder"), model.get("freeze", False)
+    kept = {key: value for key, value in model.items() if key not in earlier}
+    start = training.get("start_from")
+    if run is not None:
+        training = {**training, "start_from": {"run": run, "layers": "encoder", "freeze": freeze}}
+    elif freeze and isinstance(start, Mapping):
+        training = {**training, "start_from": {**start, "freeze": freeze}}
+    elif freeze:
+        raise ValueError("model encoder_classifier: freeze needs training.start_from, the run of a trained autoencoder")
+    return {**fields, "model": kept, "training": training}
+
+
+def without_start(fields: Mapping[str, Any], spelled_out: bool = False) -> Mapping[str, Any]:
+    """Return what `with_start` read, as the earlier version wrote it; only digests ask for it.
+
+    spelled_out: with the two options also where they hold their defaults.
+    """
+    model, training = fields.get("model"), fields.get("training")
+    if not isinstance(model, Mapping) or model.get("name") != "encoder_classifier" or not isinstance(training, Mapping):
+        return fields
+    start = training.get("start_from")
+    if start is not None and (not isinstance(start, Mapping) or start.get("layers") != "encoder"):
+        return fields
+    options = {"encoder": start["run"] if start else None, "freeze": bool(start and start.get("freeze"))}
+    kept = options if spelled_out else {key: value for key, value in options.items() if value}
+    rest = {key: value for key, value in training.items() if key != "start_from"}
+    return {**fields, "model": {**model, **kept}, "training": rest}
 
 
 def _hash(fields: Mapping[str, Any], *more: str) -> str:
@@ -370,17 +433,27 @@ def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differing(fields: Mapping[str, Any], section: type[pydantic.BaseModel]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    differing: dict[str, Any] = {}
     for key, value in fields.items():
         field = section.model_fields.get(key)
         inner = _section_of(field)
         if key in KINDS:
             value = _differing_choice(KINDS[key], value)
+        elif key == "start_from" and value is not None:
+            value = _differing_start(_spell_out_start(value))
         elif inner is not None and isinstance(value, Mapping):
             value = _differing(value, inner)
         if field is None or field.is_required() or value != _default(key, field, inner):
-            found[key] = value
-    return found
+            differing[key] = value
+    return differing
+
+
+def _differing_start(start: Any) -> Any:
+    """Return where training starts from, its run by experiment and folder name: elsewhere the same run is the same."""
+    if not isinstance(start, Mapping) or not isinstance(start.get("run"), str):
+        return start
+    run = "/".join(Path(start["run"]).parts[-2:])
+    return {**_differing(start, Start), "run": run}
 
 
 def _default(key: str, field: Any, inner: type[pydantic.BaseModel] | None) -> Any:
@@ -439,7 +512,7 @@ def load(
         file = find_file("experiment", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{file} must hold an experiment (name, data, model, training), got {shown(fields)}")
+        raise UserError(f"{file} must hold an experiment (name, data, model, training), got {value_text(fields)}")
     try:
         with lookup.trusting(trust):
             _read_contract(fields, folder)  # a file's contents, so that a change can reach into them
@@ -490,8 +563,11 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], whole: str) -> str:
-    """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed."""
+def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
+    """Return one sentence for the first thing that is wrong: the rule, what was given, what is allowed.
+
+    model: what was validated, a pydantic model or a TypedDict.
+    """
     problems = error.errors(include_url=False)
     problem = problems[0]
     if problem["type"] == "missing":  # a misspelt key is missing too; the misspelling says more
@@ -500,7 +576,7 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
     place = [str(step) for step in outer if _is_key(step)]
     place += [str(last)] if kind == "extra_forbidden" or _is_key(last) else []  # whatever the unknown key is
     where = ".".join(place)
-    given = problem.get("input")
+    value = problem.get("input")
     limits = problem.get("ctx", {})
     if kind == "extra_forbidden":
         parent = ".".join(place[:-1])
@@ -513,14 +589,14 @@ def sentence(error: pydantic.ValidationError, model: type[pydantic.BaseModel], w
     if kind == "value_error":
         return f"{where}: {limits['error']}" if where else str(limits["error"])
     if kind == "string_pattern_mismatch":
-        return f"{where} {_PATTERNS.get(limits['pattern'], 'is spelt in another way')}; got {shown(given)}"
+        return f"{where} {_PATTERNS.get(limits['pattern'], 'is spelt in another way')}; got {value_text(value)}"
     here = [other for other in problems if [str(step) for step in other["loc"] if _is_key(step)] == place]
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", limits["expected"])
         allowed += ["true", "false"] if any(other["type"].startswith("bool_") for other in here) else []
-        return f"{where} must be one of {listing(allowed)}; got {shown(given)}{did_you_mean(str(given), allowed)}"
+        return f"{where} must be one of {listing(allowed)}; got {value_text(value)}{did_you_mean(str(value), allowed)}"
     rules = [_rule(other["type"], other.get("ctx", {}), other["msg"]) for other in here]
-    return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {shown(given)}"
+    return f"{where or whole} {' or '.join(dict.fromkeys(rules))}; got {value_text(value)}"
 
 
 def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
@@ -558,21 +634,24 @@ def _is_key(step: int | str) -> bool:
 _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}
 
 
-def _settings(model: type[pydantic.BaseModel], place: Sequence[str]) -> list[str]:
+def _settings(model: Any, place: Sequence[str]) -> list[str]:
     """Return the settings known in the section at `place`."""
     for step in place:
-        annotation = model.model_fields[step].annotation if step in model.model_fields else None
+        annotation = _annotations(model).get(step)
         for part in (annotation, *get_args(annotation)):
-            if isinstance(part, type) and issubclass(part, Section):
+            if is_typeddict(part) or (isinstance(part, type) and issubclass(part, Section)):
                 model = part
-    return list(model.model_fields)
+    return list(_annotations(model))
+
+
+def _annotations(model: Any) -> dict[str, Any]:
+    """Return the type of each field of a pydantic model or a TypedDict."""
+    if issubclass(model, pydantic.BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return get_type_hints(model)
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of an experiment file, for editors."""
     fields = Experiment.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab experiment"}
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))

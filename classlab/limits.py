@@ -10,6 +10,7 @@ YAML_BYTES = 1 * MB
 YAML_VALUES = 20_000
 YAML_DEPTH = 40
 DIGITS = 30  # of a whole number
+PATH = 4096  # characters of a path in a file
 
 # The files of a run folder. split.json holds an index of every training image, metrics.csv a line of every epoch.
 RECORD_BYTES = 1 * MB  # summary.json, environment.json and their like

@@ -37,7 +37,8 @@ FILE_PREFIX = "classlab_file_"  # of the names of modules made from a reader's f
 FOLDERS = {
     "dataset": ("load", "data/sources"),
     "model": ("build", "models"),
-    "picture": ("blocks", "report/shown"),
+    "block": ("blocks", "report/blocks"),
+    "place": ("train", "study/places"),
 }
 # kind -> the module whose public functions are the things
 MODULES = {
@@ -52,6 +53,7 @@ FILES = {
     "assignment": "course/assignments",
     "contract": "contracts",
     "experiment": "experiments",
+    "report": "reports",
     "study": "studies",
 }
 
@@ -63,7 +65,7 @@ HANDED_OVER = {
     "initialisation": ("module", "generator"),
     "loss": ("outputs", "targets", "inputs", "clean"),
     "optimizer": ("parameters",),
-    "picture": ("part", "runs"),
+    "block": ("material",),
     "schedule": ("step", "steps", "steps_per_epoch", "losses"),
 }
 
@@ -128,7 +130,7 @@ def find(kind: str, name: str) -> Callable[..., Any]:
             f"there is no {kind} named {echoed(name)!r}{did_you_mean(name, names(kind)) or ';'} "
             f"known: {listing(names(kind))}; or package.module:name, file.py:name"
         )
-    stem = name.replace("-", "_")
+    stem = name.replace("-", "_").replace(" ", "_")
     if kind in FOLDERS:
         function, folder = FOLDERS[kind]
         return getattr(importlib.import_module(_module_name(f"{folder}/{stem}.py")), function)
@@ -145,13 +147,13 @@ def path(kind: str, name: str) -> Path:
     return HOME / FILES[kind] / f"{name}.yaml"
 
 
-def check_options(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def check_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Check `given` against the signature of what `name` means and return it with every default filled in.
 
     Raises pydantic.ValidationError with the option's own name as the location.
     """
     function = find(kind, name)
-    return options_model(kind, function, strict=True)(**given).model_dump()
+    return options_model(kind, function, strict=True)(**options).model_dump()
 
 
 def options_model(kind: str, function: Callable[..., Any], *, strict: bool = False) -> type[pydantic.BaseModel]:
@@ -193,14 +195,14 @@ def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     file = Path(source).resolve() if source.endswith(".py") else None
     _refuse_untrusted(name, str(file or source))
     module = _import_file(file, source) if file else _import_module(source)
-    found = getattr(module, attribute, None)
-    if not callable(found):
+    thing = getattr(module, attribute, None)
+    if not callable(thing):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UserError(
             f"{source} defines no function or class {attribute!r} to use as {kind}"
             f"{did_you_mean(attribute, public) or ';'} it has: {listing(public) or 'none'}"
         )
-    return found
+    return thing
 
 
 def untrusted(where: str, what: str) -> Untrusted:
@@ -228,12 +230,13 @@ def _refuse_untrusted(name: str, source: str) -> None:
 _neighbours: set[str] = set()
 
 
-def _import_file(file: Path, given: str) -> ModuleType:
+def _import_file(file: Path, source: str) -> ModuleType:
     """Import a reader's file, once for each content: a file that was edited since is another module."""
     try:
         code = files.read(file, limits.CODE_BYTES)
     except files.MissingFile:
-        raise UserError(f"there is no file {given} to take code from") from None
+        raise UserError(f"there is no file {source} to take code from") from None
+    # The name holds the digest of place and content, so that a file which was edited is read again in the same session.
     name = f"{FILE_PREFIX}{file.stem}_{hashlib.sha256(str(file).encode() + code).hexdigest()[:12]}"
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, file)
@@ -246,7 +249,7 @@ def _import_file(file: Path, given: str) -> ModuleType:
                 exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
             del sys.modules[name]
-            _raise_as_it_is(error, given)
+            _raise_as_it_is(error, source)
     return sys.modules[name]
 
 
@@ -258,6 +261,7 @@ def _beside(folder: Path) -> Iterator[None]:
     _neighbours.clear()
     importlib.invalidate_caches()
     before = set(sys.modules)
+    # Last, so that a reader's json.py cannot take the place of Python's for everything that is imported afterwards.
     sys.path.append(str(folder))
     try:
         yield
@@ -297,13 +301,15 @@ def _raise_as_it_is(error: BaseException, source: str) -> typing.NoReturn:
 
 @functools.cache
 def _public_functions(file: Path) -> tuple[str, ...]:
+    # The file is read, not imported: a list of names, as in --help or a suggestion, shall not wait for torch.
     tree = ast.parse(file.read_text(encoding="utf-8"))
     return tuple(node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"))
 
 
 def _spelled(kind: str, stem: str) -> str:
-    """Datasets are spelled as their authors spell them (fashion-mnist), pictures as words; models as Python does."""
-    return stem.replace("_", "-") if kind in ("dataset", "picture") else stem
+    """Datasets are spelled as their authors do (fashion-mnist), blocks and places as words, models as in Python."""
+    signs = {"dataset": "-", "block": "-", "place": " "}
+    return stem.replace("_", signs.get(kind, "_"))
 
 
 def _module_name(file: str) -> str:

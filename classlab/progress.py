@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from classlab.formats import megabytes
 from classlab.terminal import errors
 
 # A bar that is drawn after every small step would cost more than the step.
@@ -26,15 +27,15 @@ def progress(description: str, total: float | None, unit: str) -> Iterator[Calla
     with Progress(*columns, console=errors, transient=True) as bars:
         task = bars.add_task(description, total=total, rate="")
 
-        waiting, shown = 0.0, time.monotonic()
+        waiting, drawn_at = 0.0, time.monotonic()
 
         def advance(amount: float) -> None:
-            nonlocal waiting, shown
+            nonlocal waiting, drawn_at
             waiting += amount
-            if time.monotonic() - shown < SECONDS_BETWEEN_UPDATES:
+            if time.monotonic() - drawn_at < SECONDS_BETWEEN_UPDATES:
                 return
             bars.advance(task, waiting)
-            waiting, shown = 0.0, time.monotonic()
+            waiting, drawn_at = 0.0, time.monotonic()
             speed = bars.tasks[0].speed
             bars.update(task, rate=_rate(speed, unit) if speed else "")
 
@@ -63,4 +64,4 @@ def followed(look: Callable[[], None], seconds_between: float) -> Iterator[None]
 
 
 def _rate(speed: float, unit: str) -> str:
-    return f"{speed / 1e6:.1f} MB/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"
+    return f"{megabytes(speed)}/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s"

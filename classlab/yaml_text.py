@@ -106,7 +106,7 @@ class _Constructor(SafeConstructor):
     def construct_yaml_str(self, node: Any) -> str:
         value = self.construct_scalar(node)
         if printable(value) != value:
-            raise UserError(f"{_place(node)}: a text holds the control character in {shown(value)}")
+            raise UserError(f"{_place(node)}: a text holds the control character in {value_text(value)}")
         return value
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -138,7 +138,7 @@ def set_value(fields: dict[str, Any], override: str) -> None:
     """Set one `key=value` in place. The key is dotted and reaches into lists by number; the value is read as YAML."""
     key, equals, text = override.partition("=")
     if not equals:
-        raise UserError(f"--set takes key=value, for example training.epochs=3; got {shown(override)}")
+        raise UserError(f"--set takes key=value, for example training.epochs=3; got {value_text(override)}")
     set_at(fields, key.strip(), parse_yaml(text, f"--set {echoed(key)}"))
 
 
@@ -161,10 +161,10 @@ def set_at(fields: dict[str, Any], key: str, value: Any) -> None:
         above = ".".join(steps[:depth])
         if isinstance(place, list):
             if not re.fullmatch("[0-9]{1,9}", step) or int(step) >= len(place):
-                raise UserError(f"{where}: {above} is a list of {len(place)}; count from 0, got {shown(step)}")
+                raise UserError(f"{where}: {above} is a list of {len(place)}; count from 0, got {value_text(step)}")
             step = int(step)
         elif not isinstance(place, dict):
-            raise UserError(f"{where}: {above} is {shown(place)} and has nothing inside it")
+            raise UserError(f"{where}: {above} is {value_text(place)} and has nothing inside it")
         if depth == len(steps) - 1:
             place[step] = value
             return
@@ -185,7 +185,7 @@ def to_yaml(document: Any) -> str:
     return stream.getvalue()
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as a sentence shows it: short, text in quotes."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)

@@ -1,7 +1,6 @@
 """The experiment file and the Python object are one thing; what is wrong in it is said in one sentence."""
 
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -14,6 +13,7 @@ from classlab.experiment import Experiment, load, schema
 from classlab.yaml_text import parse_yaml
 
 SHIPPED = lookup.names("experiment")
+SCHEMA = schema()
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -35,18 +35,16 @@ def test_every_shipped_experiment_says_its_command_in_its_head_comment(name):
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_the_shipped_schema_is_fresh_and_takes_every_shipped_experiment(name):
-    shipped = json.loads((Path(cl.__file__).parent / "experiment.schema.json").read_text(encoding="utf-8"))
-    assert shipped == schema(), "run: make schema"
-    jsonschema.validate(json.loads(load(name).model_dump_json()), shipped)
-    jsonschema.validate(parse_yaml(lookup.path("experiment", name).read_text(encoding="utf-8"), name), shipped)
+def test_the_schema_takes_every_shipped_experiment(name):
+    jsonschema.validate(json.loads(load(name).model_dump_json()), SCHEMA)
+    jsonschema.validate(parse_yaml(lookup.path("experiment", name).read_text(encoding="utf-8"), name), SCHEMA)
 
 
 def test_the_schema_refuses_what_the_experiment_refuses():
     fields = json.loads(load("digits-quick").model_dump_json())
     fields["training"]["optimizer"]["momentun"] = 0.9
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(fields, schema())
+        jsonschema.validate(fields, SCHEMA)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from classlab import experiment as experiments
 from classlab import lookup
 from classlab.course.check import check
 from classlab.experiment import Contract, Experiment, Section, digest, load
+from classlab.report import document
 from classlab.runs import store
 
 EARLIER = Path(__file__).parent / "runs" / "earlier"  # made by classlab before format 2: a run, one cut off, a study
@@ -43,7 +44,8 @@ def defaults() -> dict:
     for kind in sorted(set(experiments.KINDS.values())):
         for name in lookup.names(kind):
             fields = lookup.options_model(kind, lookup.find(kind, name)).model_fields.items()
-            found[f"{kind} {name}"] = {key: _plain(field) for key, field in fields if not field.is_required()}
+            options = {key: _plain(field) for key, field in fields if not field.is_required()}
+            found |= {f"{kind} {name}": options} if options else {}  # what has no option has nothing to pin
     return found
 
 
@@ -142,6 +144,35 @@ def test_a_study_of_the_version_before_is_answered_compared_and_grows(earlier):
     assert (folder / "small-study" / "results.csv").read_text() == before
     grown = cl.study({**STUDY, "seeds": 3}, out=folder, verbose=False)
     assert len(grown.rows) == 6 and all(row["status"] != "waiting" for row in grown.rows)
+
+
+def test_a_population_that_the_version_before_left_half_trained_is_opened_and_goes_on(earlier, capsys):
+    folder = earlier / "studies" / "small-study"
+    whole = {file: file.read_bytes() for file in folder.glob("runs/*/*/last.safetensors")}
+    table = (folder / "results.csv").read_text()
+    plan = folder / "plan.json"
+    plan.write_text(plan.read_text().replace('"processes"', '"population"'))
+    (folder / "study.yaml").write_text((folder / "study.yaml").read_text().replace("place: auto", "place: population"))
+    state = folder / "populations" / "s0-c835e8f1" / "population.safetensors"
+    state.parent.mkdir(parents=True)
+    state.write_bytes(b"what only the version before can read")
+    for cut in sorted(folder.glob("runs/small/s*"))[:3]:
+        for file in (store.SUMMARY, store.PREDICTIONS, store.LAST, "calibration.safetensors"):
+            (cut / file).unlink()
+    opened = cl.load_study(folder)
+    assert [row["status"] for row in opened.rows].count("waiting") == 3 and opened.sentences()
+    assert document.write(opened, out=earlier / "report.html").is_file()
+    with pytest.raises(cl.UserError, match=r"1 of 4 runs are done\); go on with --resume"):
+        cl.study({**STUDY, "place": "population"}, out=folder.parent, verbose=False)
+    assert "population" not in capsys.readouterr().err
+    result = cl.study({**STUDY, "place": "population"}, out=folder.parent, resume=True, verbose=False)
+    said = capsys.readouterr().err
+    assert said.count("3 runs in") == 1 and "were half-trained as a population" in said
+    assert {file: file.read_bytes() for file in whole} == whole
+    assert (folder / "results.csv").read_text() == table and len(result.rows) == 4
+    assert '"population"' not in plan.read_text() and state.exists()
+    cl.study(STUDY, out=folder.parent, resume=True, verbose=False)
+    assert "population" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("file", ["plan.json"])

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from classlab.cli.options import Json
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.formats import percent
 
 if TYPE_CHECKING:
     from classlab.course.assign import Spread, Written
@@ -33,7 +35,7 @@ def assign(
     trust: Annotated[
         bool, typer.Option("--trust", help="run the code that the rules' experiments name, to check them")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    json: Json = False,
 ) -> None:
     """Derive a student's task: experiments, contracts and a one-page sheet with the derivation.
 
@@ -96,7 +98,7 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
                 "distinct_tasks": different,
                 "table": str(out / TABLE),
                 "tasks": [{"line": student.line, "roll": student.roll, **student.to_json()} for student in written],
-                "spread": [_spread_json(one, len(written)) for one in spreads],
+                "spread": [_spread_json(part, len(written)) for part in spreads],
             }
         )
         return
@@ -114,9 +116,9 @@ def _same(first: Path, second: Path) -> bool:
         return False
 
 
-def _spread_json(one: "Spread", students: int) -> dict[str, Any]:
-    branches = [{"means": way, "count": count, "share": count / students} for way, count in one.counts.items()]
-    return {"decision": one.decision, "about": one.about, "branches": branches, "p": one.p}
+def _spread_json(spread: "Spread", students: int) -> dict[str, Any]:
+    branches = [{"means": way, "count": count, "share": count / students} for way, count in spread.counts.items()]
+    return {"decision": spread.decision, "about": spread.about, "branches": branches, "p": spread.p}
 
 
 def _table(rules: "Rules", spreads: "list[Spread]", students: int) -> None:
@@ -128,12 +130,12 @@ def _table(rules: "Rules", spreads: "list[Spread]", students: int) -> None:
     for name in ("students", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("even?", no_wrap=True)
-    for one in spreads:
-        for number, (way, count) in enumerate(one.counts.items()):
+    for spread in spreads:
+        for number, (way, count) in enumerate(spread.counts.items()):
             even = ""
-            if number == 0 and one.p is not None:
-                even = f"p = {one.p:.2g}" + (" [yellow]uneven[/yellow]" if one.p < UNEVEN else "")
-            about = escape(one.about) if number == 0 else ""
-            table.add_row(about, escape(way), str(count), f"{100 * count / students:.0f} %", even)
+            if number == 0 and spread.p is not None:
+                even = f"p = {spread.p:.2g}" + (" [yellow]uneven[/yellow]" if spread.p < UNEVEN else "")
+            about = escape(spread.about) if number == 0 else ""
+            table.add_row(about, escape(way), str(count), percent(count / students, 0), even)
     console.print(table)
     console.print("[dim]p: a chi-square test that all branches are equally likely; uneven below 0.01[/dim]")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab.cli.options import Json, RunFolders, Trust
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
 
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
 
 
 def check(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or a folder that holds some")],
+    runs: RunFolders,
     contract: Annotated[
         str, typer.Option(metavar="FILE", help="a shipped contract (under-20k), or a file; code that it names is run")
     ],
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Hold runs against a contract, rule by rule.
 
@@ -41,14 +40,14 @@ def check(
     folders = list({folder.resolve(): folder for folder in folders}.values())
     checked = [_checked(folder, read, trust, alone=len(folders) == 1) for folder in folders]
     together = check_together(read, checked)
-    passed = all(one.passed for one in [*checked, *together])
+    passed = all(part.passed for part in [*checked, *together])
     if json:
         print_json(
             {
                 "contract": contract,
                 "passed": passed,
-                "runs": [one.to_json() for one in checked],
-                "together": [one.to_json() for one in together],
+                "runs": [run.to_json() for run in checked],
+                "together": [group.to_json() for group in together],
             }
         )
     else:
@@ -74,10 +73,10 @@ def _checked(folder: Path, contract: "Contract", trust: bool, alone: bool) -> "C
 def _say_all(checked: "list[Checked]", together: "list[Together]") -> None:
     from rich.markup import escape
 
-    for one in checked:
-        console.print(f"[bold]{escape(one.run)}[/bold], seed {one.seed}", soft_wrap=True)
-        _say(one.checks)
-        for note in one.notes:
+    for run in checked:
+        console.print(f"[bold]{escape(run.run)}[/bold], seed {run.seed}", soft_wrap=True)
+        _say(run.checks)
+        for note in run.notes:
             console.print(f" [yellow]![/yellow] {escape(note)}", soft_wrap=True)
     for group in together:
         console.print(f"[bold]{escape(group.experiment)}[/bold], {len(group.runs)} runs together", soft_wrap=True)
@@ -87,17 +86,17 @@ def _say_all(checked: "list[Checked]", together: "list[Together]") -> None:
 def _say(checks: "list[Check]") -> None:
     from rich.markup import escape
 
-    for one in checks:
-        mark = "[green]✓[/green]" if one.passed else "[red]✗[/red]"
-        console.print(f" {mark} {escape(one.sentence)}{_margin(one)}", soft_wrap=True)
+    for check in checks:
+        mark = "[green]✓[/green]" if check.passed else "[red]✗[/red]"
+        console.print(f" {mark} {escape(check.sentence)}{_margin(check)}", soft_wrap=True)
 
 
-def _margin(one: "Check") -> str:
-    if one.margin is None or not one.rule.startswith(("max_", "min_")):
+def _margin(check: "Check") -> str:
+    if check.margin is None or not check.rule.startswith(("max_", "min_")):
         return ""
-    unit = {"min": " points", "max": ""}[one.rule[:3]]
-    unit = " s" if one.rule == "max_seconds" else unit
-    figure = f"{one.margin:+,.2f}" if isinstance(one.margin, float) else f"{one.margin:+,}"
+    unit = {"min": " points", "max": ""}[check.rule[:3]]
+    unit = " s" if check.rule == "max_seconds" else unit
+    figure = f"{check.margin:+,.2f}" if isinstance(check.margin, float) else f"{check.margin:+,}"
     return f" [dim](margin {figure.replace('-', '−')}{unit})[/dim]"
 
 
@@ -105,5 +104,5 @@ def _verdict(contract: str, checked: "list[Checked]", passed: bool) -> str:
     from rich.markup import escape
 
     word, colour = ("CONTRACT KEPT", "green") if passed else ("CONTRACT NOT KEPT", "red")
-    runs = f"by {sum(one.passed for one in checked)} of {len(checked)} runs" if len(checked) > 1 else "by the run"
+    runs = f"by {sum(run.passed for run in checked)} of {len(checked)} runs" if len(checked) > 1 else "by the run"
     return f"[bold {colour}]{word}[/bold {colour}]: {escape(contract)}, {runs}, measured again"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from classlab import files
+from classlab.cli.options import Json, RunFolders, Trust
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.formats import listed
 
 if TYPE_CHECKING:
     from classlab.study.compare import Compared
@@ -17,17 +19,15 @@ MOST_PICTURES = 48
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")],
+    runs: RunFolders,
     metric: Annotated[
         str | None, typer.Option(help="test_accuracy, val_loss, best_val_accuracy, …; by default test_accuracy")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="draw the test images on which two variants disagree")
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiments name in their folders")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Put runs side by side: what differs in their experiments, and whether their results do.
 
@@ -84,16 +84,16 @@ def _say(compared: "Compared", images: Path | None) -> None:
     say_answer(compared.answer, compared.watched, differences(compared.rows))
     if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
-        names = " and ".join(map(escape, compared.folders))
-        shown = "" if images is None else f"; the surest are in {escape(str(images))}"
-        console.print(f"• {names} give different answers on {len(found):,} test images{shown}", soft_wrap=False)
+        names = listed([*map(escape, compared.folders)])
+        where = "" if images is None else f"; the surest are in {escape(str(images))}"
+        console.print(f"• {names} give different answers on {len(found):,} test images{where}", soft_wrap=False)
 
 
 def _say_differences(compared: "Compared") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    differing = {("experiment" if key == "name" else key): of for key, of in compared.differences.items()}
+    differing = {("experiment" if key == "name" else key): values for key, values in compared.differences.items()}
     if not differing:
         console.print("The experiments are the same; only the seeds differ.\n")
         return
@@ -102,29 +102,35 @@ def _say_differences(compared: "Compared") -> None:
         table.add_column("what differs", no_wrap=True)
         for heading in compared.folders:
             table.add_column(escape(heading), overflow="fold")
-        for key, of in differing.items():
-            table.add_row(escape(key), *(escape(of[name]) for name in compared.folders))
+        for key, values in differing.items():
+            table.add_row(escape(key), *(escape(values[name]) for name in compared.folders))
     else:
         table.add_column("what differs", no_wrap=True)
         table.add_column("values, of the variants in order", overflow="fold")
-        for key, of in differing.items():
-            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(of.values()))))
+        for key, values in differing.items():
+            table.add_row(escape(key), escape(" · ".join(dict.fromkeys(values.values()))))
     console.print(table)
     console.print()
 
 
 def _draw(compared: "Compared", file: Path, trust: bool) -> None:
     """Write the images on which the two variants disagree, with the true class and both answers."""
-    from classlab.drawing.answers import answers_sheet
-    from classlab.runs.finished import Run
+    from classlab.drawing import grids, render
+    from classlab.drawing.blocks import Picture, Pictures
+    from classlab.runs.finished import FinishedRun
 
     found = compared.disagreements()
-    first, second = compared.folders
-    run = Run(next(iter(compared.folders[first].values())), trust=trust)
+    run = FinishedRun(next(iter(next(iter(compared.folders.values())).values())), trust=trust)
     dataset, names = run.dataset(), run.environment["class_names"]
-    shown = found[:MOST_PICTURES]
-    pictures = [dataset.test_images[one["index"]] for one in shown]
-    words = [(names[one["true"]], names[one["first"]], names[one["second"]]) for one in shown]
-    more = f", the surest {len(shown)} of them" if len(shown) < len(found) else ""
+    pictures = []
+    for row in found[:MOST_PICTURES]:
+        true, *answers = (names[row[key]] for key in ("true", "first", "second"))
+        lines = (f"true {true}", *(f"{key} {answer}" for key, answer in zip("AB", answers, strict=True)))
+        tones = ("plain", *("good" if answer == true else "bad" for answer in answers))
+        image = grids.eight_bit(dataset.test_images[row["index"]])
+        pictures.append(Picture(image, ", ".join(lines), lines, line_tones=tones))
+    more = f", the surest {len(pictures)} of them" if len(pictures) < len(found) else ""
     title = f"{len(found):,} test images on which the answers differ{more}"
-    files.write(file, answers_sheet(title, pictures, words, (first, second)))
+    notes = [f"{key}: {name}" for key, name in zip("AB", compared.folders, strict=True)]
+    drawing = grids.gallery(Pictures(title, tuple(pictures)), title=title, notes=notes)
+    files.write(file, render.svg_to_png(drawing, scale=1.5))

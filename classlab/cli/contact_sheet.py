@@ -21,10 +21,10 @@ def write(file: Path, dataset: "Dataset", plan: "Data", per_class: int, seed: in
     if file.suffix.lower() == ".html":
         files.write(file, _page(title, dataset, strips, notes))
         return
+    from classlab.drawing import grids
     from classlab.drawing.render import svg_to_png
-    from classlab.drawing.sheet import sheet
 
-    picture = sheet(title, strips, notes)
+    picture = grids.strips(strips, title=title, notes=notes)
     files.write(file, picture if file.suffix.lower() == ".svg" else svg_to_png(picture, scale=1))
 
 

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classlab.cli.options import Json, Set
 from classlab.errors import Refused, UserError
+from classlab.formats import megabytes
 
 if TYPE_CHECKING:
     from classlab.experiment import Data
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
 app = typer.Typer(name="data", help="Datasets: list, fetch, verify, show.", no_args_is_help=True, rich_markup_mode=None)
 
 NAME = 100  # characters of a dataset's name in that of a file
-
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
 @app.command("list")
@@ -135,7 +135,7 @@ def where(json: Json = False) -> None:
     for place in places:
         console.print(f"{place['folder']}{'' if place['writable'] else ' (read-only)'}", soft_wrap=True, markup=False)
         for name, size in place["datasets"].items():
-            console.print(f"  {name}: {size / 1e6:.1f} MB", soft_wrap=True, markup=False)
+            console.print(f"  {name}: {megabytes(size)}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -171,7 +171,6 @@ Like = Annotated[
         help="with the data section of this experiment: classes, copies …; code that it names is run",
     ),
 ]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
 
 
 @app.command()

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from classlab.cli.options import Json
 from classlab.errors import Refused, UserError
+from classlab.formats import listed
 
 if TYPE_CHECKING:
     from classlab.training.fast.machine import Machine
@@ -38,7 +40,10 @@ class Line:
 
 def doctor(
     measure: Annotated[bool, typer.Option("--measure", help="measure the machine's speed again, in 3 seconds")] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False,
+    schemas: Annotated[
+        Path | None, typer.Option(help="only write JSON Schemas there, for an editor that completes keys")
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Say what this machine is and what classlab makes of it; each line is ok, a note or a problem, with what to do.
 
@@ -48,6 +53,9 @@ def doctor(
     """
     from classlab.cli.output import console, print_json
 
+    if schemas is not None:
+        _write_schemas(schemas, json)
+        return
     lines = [_python(), _torch()]
     machine = None
     if lines[-1].status != "problem":
@@ -72,6 +80,27 @@ def doctor(
     problems = [line.name for line in lines if line.status == "problem"]
     if problems:
         raise Refused(f"not as it should be: {', '.join(problems)}")
+
+
+def _write_schemas(folder: Path, json: bool) -> None:
+    """Write what an experiment and a study may hold, as the classlab that is installed has it."""
+    from json import dumps
+
+    from classlab import experiment, files
+    from classlab.cli.output import print_json
+    from classlab.study import declaration
+    from classlab.terminal import say
+
+    files.make_folder(folder)
+    schemas = {"experiment.schema.json": experiment.schema(), "study.schema.json": declaration.schema()}
+    paths = [folder / name for name in schemas]
+    for path, schema in zip(paths, schemas.values(), strict=True):
+        files.write(path, dumps(schema, indent=2) + "\n")
+    if json:
+        print_json({"schemas": [str(path) for path in paths]})
+    else:
+        line = "# yaml-language-server: $schema=FILE"
+        say(f"{' and '.join(map(str, paths))} are written; a YAML file names its schema in its first line, `{line}`")
 
 
 def _python() -> Line:
@@ -122,8 +151,8 @@ def _threads(machine: "Machine") -> Line:
         return Line("threads", "ok", "one")
     least, linear = (least_work_for_threads(machine.device, convolutions) / 1e6 for convolutions in (True, False))
     other = f" ({linear:.0f} without convolutions)" if linear > least else ""
-    told = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
-    return Line("threads", "ok", told)
+    text = f"{machine.threads} from {least:.0f} million multiply-adds a step{other}, below that one"
+    return Line("threads", "ok", text)
 
 
 def _flags(device: str) -> str:
@@ -227,7 +256,7 @@ def _datasets() -> Line:
 def _fetchers() -> Line:
     there = [name for name in FETCHERS if shutil.which(name)]
     if there:
-        return Line("fetching", "ok", f"from the official addresses, else with {' and '.join(there)}")
+        return Line("fetching", "ok", f"from the official addresses, else with {listed(there)}")
     return Line("fetching", "ok", "from the official addresses alone: npm and apt-get, the other ways, are not here")
 
 

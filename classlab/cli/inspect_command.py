@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from classlab.cli.options import ExperimentName, Json, Set
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -14,13 +15,8 @@ if TYPE_CHECKING:
 
 
 def inspect(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run"),
-    ],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")
-    ] = None,
+    name: ExperimentName,
+    set_: Set = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -32,7 +28,7 @@ def inspect(
         bool,
         typer.Option("--sanity", help="also ask: is the first loss right, do gradients arrive, can it learn a batch"),
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of a table")] = False,
+    json: Json = False,
 ) -> None:
     """Show an experiment's network: its layers, their sizes, parameters, work and receptive fields.
 
@@ -47,6 +43,7 @@ def inspect(
     from classlab.models.make import make
     from classlab.network.contents import contents
     from classlab.network.layer_table import check_shapes, layer_table
+    from classlab.runs.start import freeze
     from classlab.training.sanity import sanity as ask
     from classlab.training.task import reconstructs
 
@@ -55,6 +52,7 @@ def inspect(
     experiment = load(name, set_ or [], trust=True)  # what is named on the command line is the reader's own
     input_shape, classes = _shape_and_classes(experiment)
     model = make(experiment.model, experiment.training.initialise, input_shape, classes, seed=0)
+    freeze(model, experiment.training.start_from)
     table = layer_table(model, input_shape)
     check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
     checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
@@ -140,20 +138,20 @@ def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     dataset, images = experiment.data.dataset.name, layer_columns.sides(table.input_shape)
     model, narrow = escape(str(experiment.model)), console.width < 100
     console.print(f"[bold]{escape(experiment.name)}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
-    shown = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
+    layers = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layer_columns.HEADINGS, layer_columns.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}
         short = {"multiply-adds": "mult-adds", "receptive field": "sees", "parameters": "params"}
         heading = short.get(heading, heading) if narrow else heading
-        shown.add_column(
+        layers.add_column(
             heading, total, justify="right" if number else "left", overflow="fold", no_wrap=heading != "layer"
         )
     for layer in table.layers:
         name, kind, *figures = layer_columns.cells(layer)
         kind = kind.removesuffix("2d") if narrow else kind
         style = None if layer.parameters or layer.multiply_adds else "dim"
-        shown.add_row(escape(name), escape(kind), *figures, style=style)
-    console.print(shown)
+        layers.add_row(escape(name), escape(kind), *figures, style=style)
+    console.print(layers)
     console.print(
         f"[dim]kernel, {'sees (the receptive field)' if narrow else 'receptive field'}: size in pixels, s stride, "
         "p padding;\nall: every output depends on the whole image[/dim]"

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from classlab import limits
+from classlab.cli.options import Json
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
 from classlab.plain_text import on_a_line
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Back-propagation by hand: workbook, walk, page, check, compare.")
 
 MOST_PARTS = 2_000  # of a list in an option
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Rates = Annotated[
     str | None, typer.Option("--learning-rates", metavar="A,B,…", help="default: those of the report that --like names")
 ]
@@ -68,8 +68,10 @@ def _takes_network(command: Callable[..., None]) -> Callable[..., None]:
     So the options stand once, and every command of the lesson has them all.
     """
     options = inspect.signature(_network).parameters
-    own = {
-        name: one for name, one in inspect.signature(command).parameters.items() if name not in ("network", "settings")
+    kept = {
+        name: parameter
+        for name, parameter in inspect.signature(command).parameters.items()
+        if name not in ("network", "settings")
     }
 
     @functools.wraps(command)
@@ -80,9 +82,9 @@ def _takes_network(command: Callable[..., None]) -> Callable[..., None]:
         known = settings(chosen["like"])
         command(network=_network(**chosen), settings=known, **given)
 
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own.values(), *options.values())]
+    parameters = [part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in (*kept.values(), *options.values())]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {one.name: one.annotation for one in parameters}
+    wrapped.__annotations__ = {part.name: part.annotation for part in parameters}
     return wrapped
 
 

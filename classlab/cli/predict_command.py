@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab.cli.options import Json, Trust
 from classlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ def predict(
         Path | None, typer.Option(metavar="OUT.png", help="draw what was shown, what the network saw, its answer")
     ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="OUT.csv", help="write the answers as a table")] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiment names in its folder")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Name the class of pictures: PNG, JPEG, WebP, BMP, TIFF, GIF, or all of a folder.
 

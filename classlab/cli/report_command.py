@@ -8,7 +8,8 @@ import typer
 from classlab.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from classlab.runs.finished import FinishedRun
+    from classlab.study.result import StudyResult
 
 
 def report(
@@ -37,33 +38,29 @@ def report(
     Example: classlab report studies/cifar-batch-size --pdf --figures figures
     """
     from classlab.cli.output import console, print_json
+    from classlab.report.document import write
 
-    write = _writer(run, trust)
-    path = write(out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course)
+    path = write(_subject(run, trust), out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course)
     printed = path.with_suffix(".pdf") if pdf or path.suffix.lower() == ".pdf" else None
     if json:
         written = {"report": str(path), "pdf": str(printed) if printed else None}
         print_json({"run": str(run), **written, "figures": str(figures) if figures else None})
     else:
-        for one in dict.fromkeys(one for one in (path, printed, figures) if one):
-            console.print(str(one), soft_wrap=True, markup=False)
+        for file in dict.fromkeys(file for file in (path, printed, figures) if file):
+            console.print(str(file), soft_wrap=True, markup=False)
     if open_:
         typer.launch(path.resolve().as_uri())
 
 
-def _writer(folder: Path, trust: bool) -> "Callable[..., Path]":
-    """Return what writes the report of the run or the study in a folder."""
-    from functools import partial
-
+def _subject(folder: Path, trust: bool) -> "FinishedRun | StudyResult":
+    """Return the run or the study in a folder."""
     if (folder / "study.yaml").is_file():
-        from classlab.report import study
         from classlab.study.result import load as load_study
 
-        return partial(study.write, load_study(folder, trust))
-    from classlab.report import document
+        return load_study(folder, trust)
     from classlab.runs.finished import load
 
     try:
-        return partial(document.write, load(folder, trust))
+        return load(folder, trust)
     except UserError as error:
         raise UserError(f"{error}; a study's folder would have study.yaml") from None

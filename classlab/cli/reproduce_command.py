@@ -8,13 +8,14 @@ import typer
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
-    from classlab.report.reproduce import Needed
-    from classlab.report.reproduced import Made
+    from classlab.reproduction.reproduce import Needed
+    from classlab.reproduction.reproduced import Reproduced
 
 
 def reproduce(
-    name: Annotated[
-        str, typer.Argument(metavar="REPORT", help="era-s6, eva7-s4, prml-pa6, dl-minor-1, cifar-hw3 or all")
+    report: Annotated[
+        str,
+        typer.Argument(metavar="REPORT", help="a shipped report, the YAML file of your own, or all: every shipped one"),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="true but shortened runs; every page says so")] = False,
     seeds: Annotated[
@@ -38,70 +39,75 @@ def reproduce(
     course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
 ) -> None:
-    """Make a report again: HTML and PDF with every published figure beside the measured one.
+    """Reproduce a report: HTML and PDF with every published figure beside the measured one.
 
     Finished runs are never trained again; what was cut off goes on where it stopped.
 
     Example: classlab reproduce prml-pa6 --quick
 
-    Example: classlab reproduce all --author "Ada Lovelace" --roll 052
+    Example: classlab reproduce my-report.yaml --author "Ada Lovelace" --roll 052
+
+    Example: classlab reproduce all --dry-run, which also names every shipped report
 
     Exit 0: done. 1: a run could not be trained. 2: bad input.
     """
-    from classlab.report import reproduce as reports
+    from classlab.reproduction import reproduce as reports
 
     if dry_run:
         folder = out or reports.default_out(quick)
-        expected = _expected(reports.wanted(name, folder, quick, seeds, device), jobs, device)
+        expected = _expected(reports.wanted(report, folder, quick, seeds, device), jobs, device)
         print_json(expected) if json else _say_expected(expected)
         return
-    made = reports.reproduce(
-        name, quick=quick, seeds=seeds, out=out, jobs=jobs, device=device, notebook=notebook,
+    found = reports.reproduce(
+        report, quick=quick, seeds=seeds, out=out, jobs=jobs, device=device, notebook=notebook,
         author=author, roll=roll, course=course,
     )  # fmt: skip
     if json:
-        print_json({"reports": [_told(one) for one in made], "tables": str(made[0].out / "tables.md")})
+        print_json(
+            {"reports": [_to_json(reproduced) for reproduced in found], "tables": str(found[0].out / "tables.md")}
+        )
     else:
-        _say(made)
-    if any(one.failures for one in made):
+        _say(found)
+    if any(reproduced.failures for reproduced in found):
         raise typer.Exit(1)
 
 
-def _told(one: "Made") -> dict[str, Any]:
+def _to_json(reproduced: "Reproduced") -> dict[str, Any]:
     """Return a report as a program reads it: its figures, and where its files are."""
-    from classlab.report.reproduced_files import to_json
+    from classlab.reproduction.reproduced_files import to_json
 
-    return {**to_json(one), **{path.suffix[1:]: str(path) for path in one.files}}
+    return {**to_json(reproduced), **{path.suffix[1:]: str(path) for path in reproduced.files}}
 
 
-def _say(made: "list[Made]") -> None:
-    from classlab.report.reproduced import held, missed, tally
+def _say(found: "list[Reproduced]") -> None:
+    from classlab.reproduction.findings import held, misses, tally
 
-    for one in made:
-        console.print(f"{one.report.name}: {one.report.title}", style="bold", markup=False)
-        console.print(f"{held(one)}. {tally(one)}", markup=False)
-        for sentence in missed(one):
-            console.print(f"• {sentence}", markup=False)
-        for run, why in one.failures.items():
+    for reproduced in found:
+        figures = reproduced.figures
+        console.print(f"{reproduced.report.name}: {reproduced.report.title}", style="bold", markup=False)
+        console.print(f"{held(figures)}. {tally(figures)}", markup=False)
+        for line in misses(figures):
+            console.print(f"• {line}", markup=False)
+        for run, why in reproduced.failures.items():
             console.print(f"✗ {run} could not be trained: {why}", markup=False)
-        console.print("\n".join(map(str, one.files)) + "\n", style="dim", markup=False, soft_wrap=True)
-    if made[0].quick:
+        console.print("\n".join(map(str, reproduced.files)) + "\n", style="dim", markup=False, soft_wrap=True)
+    if found[0].quick:
         console.print("Shortened runs: no figure here is a report's result.")
 
 
 def _expected(wanted: "list[Needed]", jobs: int | None, device: str | None) -> dict[str, Any]:
     """Return what would be trained, as a program reads it."""
-    from classlab.report import reproduce as reports
+    from classlab.reproduction import reproduce as reports
 
     jobs = reports.processes(jobs, device)
     times = reports.times(wanted, device, fetch=False)
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in wanted:
-        row = rows.setdefault((one.report, one.run), {"report": one.report, "run": one.run, "seeds": 0, "done": 0})
+    for run in wanted:
+        row = rows.setdefault((run.report, run.run), {"report": run.report, "run": run.run, "seeds": 0, "done": 0})
         row["seeds"] += 1
-        row["done"] += reports.finished(one)
-        row["seconds"], row["known_from"] = times[one.folder].seconds, times[one.folder].known_from
-    waiting = {one.folder for one in wanted if not reports.finished(one)}
+        row["done"] += reports.finished(run)
+        row["seconds"], row["known_from"] = times[run.folder].seconds, times[run.folder].known_from
+    waiting = {run.folder for run in wanted if not reports.finished(run)}
     seconds = reports.by_the_clock([times[folder].seconds for folder in waiting], jobs)
     return {"runs": list(rows.values()), "waiting": len(waiting), "jobs": jobs, "seconds": seconds}
 
@@ -120,5 +126,5 @@ def _say_expected(expected: dict[str, Any]) -> None:
     known = " and ".join(sorted({row["known_from"] for row in expected["runs"]}))
     several = expected["jobs"] > 1
     processes = f"{expected['jobs']} processes at a time, of one thread each" if several else "one after the other"
-    told = f"about {duration(expected['seconds'])} by the clock, by {known} on the machine as busy as it is"
-    console.print(f"{expected['waiting']} runs to train, {processes}: {told}")
+    time = f"about {duration(expected['seconds'])} by the clock, by {known} on the machine as busy as it is"
+    console.print(f"{expected['waiting']} runs to train, {processes}: {time}")

@@ -1,33 +1,28 @@
 """`classlab run` and `classlab runs`: train an experiment, list what was trained."""
 
-import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from classlab.cli.options import Device, ExperimentName, Json, Set
 from classlab.cli.output import console, print_json
+from classlab.formats import count, duration, interval, loss, percent
 
 if TYPE_CHECKING:
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
-Name = Annotated[
-    str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
-]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
 Out = Annotated[Path, typer.Option(help="the folder that run folders live in")]
-Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
 
 
 def run(
-    name: Name,
+    name: ExperimentName,
     seed: Annotated[int, typer.Option(help="decides initial weights, shuffles and augmentation")] = 0,
     set_: Set = None,
     out: Out = Path("runs"),
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
-    ] = None,
+    device: Device = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
@@ -40,7 +35,7 @@ def run(
     Exit 0: done. 1: the contract is not kept, or cannot be. 2: bad input.
     """
     from classlab.experiment import load
-    from classlab.runs.execute import train
+    from classlab.lab import train
     from classlab.runs.preparation import ContractRefused
 
     experiment = load(name, set_ or [], trust=True)
@@ -59,7 +54,7 @@ def run(
         raise typer.Exit(1)
 
 
-def _say(run: "Run", report: Path | None) -> None:
+def _say(run: "FinishedRun", report: Path | None) -> None:
     summary = run.summary
     for check in summary["contract"]["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
@@ -72,7 +67,7 @@ def _say(run: "Run", report: Path | None) -> None:
         console.print(f"[dim]report: [/dim] {escape(str(report))}", soft_wrap=True)
 
 
-def verdict_line(summary: dict[str, Any]) -> str:
+def verdict_line(summary: Mapping[str, Any]) -> str:
     """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval or test loss, time."""
     if summary["status"] != "finished":
         word, colour = summary["status"].upper().replace("_", " "), "yellow"
@@ -84,21 +79,17 @@ def verdict_line(summary: dict[str, Any]) -> str:
         word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
     return (
         f"[bold {colour}]{word}[/bold {colour}]: {escape(summary['experiment'])}, seed {summary['seed']}: "
-        f"{summary['parameters']:,} parameters, {summary['epochs']} epoch{'' if summary['epochs'] == 1 else 's'}, "
-        f"{_measured(summary)}, {_time(summary['seconds'])}"
+        f"{summary['parameters']:,} parameters, {count(summary['epochs'], 'epoch')}, "
+        f"{_measured(summary)}, {duration(summary['seconds'])}"
     )
 
 
-def _measured(summary: dict[str, Any]) -> str:
-    """Return what the test came to: the accuracy, or for a network that draws images again the loss."""
+def _measured(summary: Mapping[str, Any]) -> str:
+    """Return what the test came to: the accuracy, or the loss of a network that reconstructs."""
     if summary["test_accuracy"] is None:
-        return f"test loss {_loss(summary['test_loss'])}"
+        return f"test loss {loss(summary['test_loss'])}"
     low, high = summary["test_interval"]
-    return f"test accuracy {100 * summary['test_accuracy']:.2f} % (95 % interval {100 * low:.2f} to {100 * high:.2f})"
-
-
-def _loss(loss: float | None) -> str:
-    return "not finite" if loss is None or not math.isfinite(loss) else f"{loss:.4f}"
+    return f"test accuracy {percent(summary['test_accuracy'])} (95 % interval {interval(low, high)})"
 
 
 def runs(
@@ -106,7 +97,7 @@ def runs(
 ) -> None:
     """List the runs in a folder.
 
-    Accuracies are those at the selected epoch; a network that draws images again has a test loss instead.
+    Accuracies are those at the selected epoch; a network that reconstructs has a test loss instead.
 
     Example: classlab runs --json
     """
@@ -124,12 +115,12 @@ def runs(
         _table(rows)
 
 
-def _row(path: Path) -> dict[str, Any]:
+def _row(path: Path) -> Mapping[str, Any]:
     from classlab.errors import UserError
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
     try:
-        return Run(path).summary
+        return FinishedRun(path).summary
     except UserError as error:
         return {
             "run": str(path),
@@ -140,7 +131,7 @@ def _row(path: Path) -> dict[str, Any]:
         }
 
 
-def _table(rows: list[dict[str, Any]]) -> None:
+def _table(rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -155,10 +146,10 @@ def _table(rows: list[dict[str, Any]]) -> None:
             verdict = "kept so far"
         table.add_row(
             _test(row),
-            _percent(row.get("val_accuracy")),
+            _accuracy(row.get("val_accuracy")),
             str(row["epochs"]),
             f"{row['parameters']:,}" if "parameters" in row else "",
-            _time(row["seconds"]) if "seconds" in row else "",
+            duration(row["seconds"]) if "seconds" in row else "",
             verdict if row["status"] == "finished" else row["status"].partition(":")[0].replace("_", " "),
             escape("/".join(Path(row["run"]).parts[-2:])),
         )
@@ -168,15 +159,11 @@ def _table(rows: list[dict[str, Any]]) -> None:
             console.print(f"[yellow]![/yellow] {escape(row['status'])}", soft_wrap=True)
 
 
-def _test(row: dict[str, Any]) -> str:
+def _test(row: Mapping[str, Any]) -> str:
     if row.get("test_accuracy") is None and "test_loss" in row:
-        return f"loss {_loss(row['test_loss'])}"
-    return _percent(row.get("test_accuracy"))
+        return f"loss {loss(row['test_loss'])}"
+    return _accuracy(row.get("test_accuracy"))
 
 
-def _percent(fraction: float | None) -> str:
-    return "" if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+def _accuracy(fraction: float | None) -> str:
+    return "" if fraction is None else percent(fraction)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab.cli.options import Device, Jobs, Json
 from classlab.cli.output import console, print_json
+from classlab.formats import duration, listed, megabytes
 
 if TYPE_CHECKING:
     from classlab.statistics import Estimate
@@ -28,18 +30,16 @@ def study(
             "--set", metavar="KEY=VALUE", help="change a setting of every variant, or of the study; repeatable"
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="processes at a time; by default one a core")] = None,
+    jobs: Jobs = None,
     out: Annotated[Path, typer.Option(help="the folder that study folders live in")] = Path("studies"),
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
-    ] = None,
+    device: Device = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="go on with a study that was cut off; failed runs are tried again")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only say what would be trained, where, and what it would take")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    json: Json = False,
 ) -> None:
     """Train every variant with every seed, and answer the study's question.
 
@@ -88,29 +88,32 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
     from rich.markup import escape
     from rich.table import Table
 
-    scale = answer.scale
+    from classlab import metrics
+
+    scale, metric = answer.scale, metrics.short(answer.metric)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("variant", overflow="fold", min_width=12)
     table.add_column("n", justify="right", no_wrap=True)
-    table.add_column(
-        f"{answer.metric.replace('_', ' ')}{scale.unit and f',{scale.unit}'}", justify="right", no_wrap=True
-    )
+    table.add_column(f"{metric}{scale.unit and f',{scale.unit}'}", justify="right", no_wrap=True)
     table.add_column("95 % interval", justify="right", no_wrap=True)
     if watched:
         table.add_column(f"best {watched}", justify="right", no_wrap=True)
         table.add_column(f"last {watched}", justify="right", no_wrap=True)
-    for one in answer.variants:
-        cells = [escape(one.name), f"{one.n}" if one.n == one.runs else f"{one.n} of {one.runs}"]
-        cells += [_mean(answer, one.estimate), _interval(answer, one.estimate)]
-        cells += [_bare(answer, one.best), _bare(answer, one.last)] if watched else []
-        table.add_row(*cells, style="bold" if one.name == answer.baseline and len(answer.variants) > 1 else None)
+    for variant in answer.variants:
+        cells = [
+            escape(variant.name),
+            f"{variant.n}" if variant.n == variant.runs else f"{variant.n} of {variant.runs}",
+        ]
+        cells += [_mean(answer, variant.estimate), _interval(answer, variant.estimate)]
+        cells += [_bare(answer, variant.best), _bare(answer, variant.last)] if watched else []
+        table.add_row(*cells, style="bold" if variant.name == answer.baseline and len(answer.variants) > 1 else None)
     console.print(table)
     if watched:
         console.print(
             f"[dim]best, last: the mean over seeds of the best and of the last epoch on the {watched} split[/dim]"
         )
     console.print()
-    wrong = [f"{one.name}: {one.note}" for one in answer.variants if one.note]
+    wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
     for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
         for sentence in sentences:
             point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
@@ -150,31 +153,25 @@ def _say_expected(expected: "DryRun") -> None:
     table.add_column("variant", overflow="fold", min_width=12)
     for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):
         table.add_column(heading, justify="left" if heading == "trained" else "right", no_wrap=True)
-    for one in expected.variants:
-        runs = f"{one.done}/{len(one.seeds)}" if one.done else f"{len(one.seeds)}"
+    for variant in expected.variants:
+        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds)}"
         table.add_row(
-            escape(one.variant),
+            escape(variant.variant),
             runs,
-            f"{one.parameters:,}",
-            f"{one.steps:,}",
-            ", ".join(one.places),
-            spelled(one.seconds),
+            f"{variant.parameters:,}",
+            f"{variant.steps:,}",
+            ", ".join(variant.places),
+            duration(variant.seconds),
         )
     console.print(table)
-    known = sorted({one.known_from for one in expected.variants})
+    known = sorted({variant.known_from for variant in expected.variants})
     left = expected.runs - expected.done
     done = f"{expected.done} of {expected.runs} runs are finished; " if expected.done else ""
-    bound = "at most about" if expected.at_most else "about"
     processes = (
-        f", {expected.jobs} processes at a time" if any("processes" in one.places for one in expected.variants) else ""
+        f", {expected.jobs} processes at a time"
+        if any("processes" in variant.places for variant in expected.variants)
+        else ""
     )
-    told = f"{bound} {spelled(expected.seconds)} of training, by {' and '.join(known)}"
-    disk = f"{expected.disk / 1e6:,.1f} MB in {escape(expected.folder)}"
-    console.print(f"{done}{left} runs to train{processes}: {told}; {disk}")
-
-
-def spelled(seconds: float) -> str:
-    """Return seconds as a reader judges them: 4.2 s, 12 min, 3.5 h."""
-    if seconds < 100:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    work = f"about {duration(expected.seconds)} of training, by {listed(known)}"
+    disk = f"{megabytes(expected.disk)} in {escape(expected.folder)}"
+    console.print(f"{done}{left} runs to train{processes}: {work}; {disk}")

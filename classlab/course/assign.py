@@ -109,8 +109,8 @@ def assign_class(
     """Write every student's task and OUT/tasks.csv, which says whose is which. Nothing is written for a bad row.
 
     A table that stands there is written anew where this class has all its students, under the same codes; else it is
-    kept and the class refused. students: (line, details), see details.read_class_list. on_student: told 1 after each.
-    Raises UserError.
+    kept and the class refused. students: (line, details), see details.read_class_list. on_student: called with 1 after
+    each. Raises UserError.
     """
     problems = []
     for line, student in students:
@@ -141,10 +141,10 @@ def _elsewhere() -> Iterator[None]:
 
 
 def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
-    """Return how often each branch was taken, for every decision that the sheet tells."""
+    """Return how often each branch was taken, for every decision that the sheet shows."""
     from scipy.stats import chisquare
 
-    found = []
+    spreads = []
     for name, decision in rules.decisions.items():
         if not decision.about:
             continue
@@ -152,8 +152,8 @@ def spread(rules: Rules, tasks: Sequence[Task]) -> list[Spread]:
         ways = [branch.means or str(branch.value) for branch in decision.ways]
         counts = {way: taken[way] for way in dict.fromkeys(ways)}
         p = float(chisquare(list(counts.values())).pvalue) if len(counts) > 1 and tasks else None
-        found.append(Spread(name, decision.about, counts, p))
-    return found
+        spreads.append(Spread(name, decision.about, counts, p))
+    return spreads
 
 
 def distinct(tasks: Sequence[Task]) -> int:

@@ -52,8 +52,8 @@ class Checked:
     def to_json(self) -> dict[str, Any]:
         """Return what a program reads."""
         checks = [vars(check) for check in self.checks]
-        told = {"run": self.run, "experiment": self.experiment, "seed": self.seed, "passed": self.passed}
-        return {**told, "checks": checks, "measured": self.measured, "notes": self.notes}
+        head = {"run": self.run, "experiment": self.experiment, "seed": self.seed, "passed": self.passed}
+        return {**head, "checks": checks, "measured": self.measured, "notes": self.notes}
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,11 @@ def find_runs(path: Path) -> list[Path]:
     """Return the run that a folder is, or every run folder below it. Raises UserError where there is none."""
     if (path / store.EXPERIMENT).is_file():
         return [path]
-    found = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
-    if not found:
+    folders = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
+    if not folders:
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
-    return found
+    return folders
 
 
 def unreadable(path: Path, error: UserError) -> Checked:
@@ -100,9 +100,11 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     experiment = experiments.load(path / store.EXPERIMENT, trust=trust)
     environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
     if environment.get("given_in_python"):
-        given = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
-        raise UserError(f"{path} was given its {echoed(given)} in Python, so nobody can measure it from its folder")
-    about = store.read_about(path / _selected(path, experiment))
+        handed_over = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
+        raise UserError(
+            f"{path} was given its {echoed(handed_over)} in Python, so nobody can measure it from its folder"
+        )
+    about = store.read_about(store.selected(path, experiment.protocol.select))
     digest = _digest(path, about.get("experiment"))
     seed = about["seed"] if isinstance(about.get("seed"), int) and 0 <= about["seed"] < 2**63 else None
     checks = [_same_experiment(about, digest), *_same_seed(seed, environment.get("seed"))]
@@ -112,14 +114,14 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     prepared = _prepared(experiment, contract, on_data, seed or 0)
     states = _states(path, experiment, prepared)
     selected = states[-1]
-    checks += [one for one in prepared.fixed_checks if one.rule != "dataset"]
+    checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
     measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states)}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract)
     measured |= _seconds(path)
-    checks += [_own_word(one) for one in contracts.check_after(contract, measured)]
+    checks += [_with_source(rule_check) for rule_check in contracts.check_after(contract, measured)]
     notes = [*_cautions(experiment, contract, measured), *_notes(path, measured)]
     weights = _weights_digest(selected)
     return Checked(str(path), experiment.name, seed, digest, weights, measured, checks, notes)
@@ -133,17 +135,17 @@ def check_together(contract: Contract, runs: Sequence[Checked]) -> list[Together
     if contract.seeds == 1:
         return []
     held = []
-    runs = [one for one in runs if one.measured]
-    for digest in dict.fromkeys(one.digest for one in runs):
-        group = [one for one in runs if one.digest == digest]
-        same = [one for number, one in enumerate(group) if one.weights in [other.weights for other in group[:number]]]
+    runs = [run for run in runs if run.measured]
+    for digest in dict.fromkeys(run.digest for run in runs):
+        group = [run for run in runs if run.digest == digest]
+        same = [run for number, run in enumerate(group) if run.weights in [other.weights for other in group[:number]]]
         sentence = "no two runs have the same weights: kept"
         if same:
             sentence = f"{same[0].run} has the same weights as another run: not kept"
         distinct = Check("different_weights", len(group), len(group) - len(same), not same, sentence)
-        summaries = [{"seed": one.seed, **one.measured} for one in group]
+        summaries = [{"seed": run.seed, **run.measured} for run in group]
         checks = [distinct, *contracts.check_seeds(contract, summaries)]
-        held.append(Together(group[0].experiment, [one.run for one in group], checks))
+        held.append(Together(group[0].experiment, [run.run for run in group], checks))
     return held
 
 
@@ -157,17 +159,11 @@ def _digest(path: Path, trained: Any) -> str:
 
 def _states(path: Path, experiment: Experiment, prepared: "Prepared") -> "list[dict[str, Tensor]]":
     """Return the last checkpoint's tensors, and after them those of the best one where the protocol selects it."""
-    files = list(dict.fromkeys([store.LAST, _selected(path, experiment)]))
-    states = [store.read_weights(path / file, prepared.model) for file in files]
+    files = list(dict.fromkeys([path / store.LAST, store.selected(path, experiment.protocol.select)]))
+    states = [store.read_weights(file, prepared.model) for file in files]
     for file, state in zip(files, states, strict=True):
-        store.epochs_counted(state, path / file)
+        store.epochs_counted(state, file)
     return states
-
-
-def _selected(path: Path, experiment: Experiment) -> str:
-    """Return the file whose weights are the result, as the run itself chose: one that never improved has no best."""
-    best = experiment.protocol.select == "best" and (path / store.BEST).exists()
-    return store.BEST if best else store.LAST
 
 
 def _same_experiment(about: dict[str, Any], digest: str) -> Check:
@@ -177,11 +173,11 @@ def _same_experiment(about: dict[str, Any], digest: str) -> Check:
     return Check("same_experiment", str(trained), digest, passed, f"{sentence}: {'kept' if passed else 'not kept'}")
 
 
-def _same_seed(seed: Any, noted: Any) -> list[Check]:
-    if seed == noted:
+def _same_seed(seed: Any, in_environment: Any) -> list[Check]:
+    if seed == in_environment:
         return []
-    sentence = f"the checkpoint's seed is {seed}, {store.ENVIRONMENT} says {noted}: not kept"
-    return [Check("same_seed", str(seed), str(noted), False, sentence)]
+    sentence = f"the checkpoint's seed is {seed}, {store.ENVIRONMENT} says {in_environment}: not kept"
+    return [Check("same_seed", str(seed), str(in_environment), False, sentence)]
 
 
 def _prepared(experiment: Experiment, contract: Contract, on_data: bool, seed: int) -> "Prepared":
@@ -236,8 +232,8 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     from torch import nn
 
     from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import Settings
-    from classlab.training.train import evaluate_split
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())
     settings = Settings("cpu", "fp32", channels_last=convolutions, threads=torch.get_num_threads())
@@ -247,10 +243,10 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     for split, limit in limits.items():
         if limit is not None and len(splits[split]):
-            found = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
-            if found.correct is not None:
-                counts = {"correct": found.correct, "total": len(splits[split])}
-                counts |= {"accuracy": found.correct / len(splits[split])}
+            evaluation = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
+            if evaluation.correct is not None:
+                counts = {"correct": evaluation.correct, "total": len(splits[split])}
+                counts |= {"accuracy": evaluation.correct / len(splits[split])}
                 measured |= {f"{split}_{key}": value for key, value in counts.items()}
     return measured
 
@@ -264,7 +260,7 @@ def _seconds(path: Path) -> dict[str, float]:
         return {}
 
 
-def _own_word(check: Check) -> Check:
+def _with_source(check: Check) -> Check:
     """Say of the time what it rests on."""
     if check.rule != "max_seconds" or check.measured is None:
         return check
@@ -296,11 +292,11 @@ def _notes(path: Path, measured: dict[str, Any]) -> list[str]:
         return notes
     correct, total = measured["test_correct"], measured["test_total"]
     gives = f"the weights give {correct:,} of {total:,} right"
-    # These files are not believed, so whatever is wrong with them is told and changes no verdict.
+    # These files are not believed, so whatever is wrong with them is noted and changes no verdict.
     try:
-        said = records.read_object(path / store.SUMMARY).get("test_accuracy")
-        if not isinstance(said, int | float) or not 0 <= said <= 1 or abs(said * total - correct) >= 0.5:
-            notes.append(f"{store.SUMMARY} says test accuracy {echoed(str(said))}, {gives}")
+        noted = records.read_object(path / store.SUMMARY).get("test_accuracy")
+        if not isinstance(noted, int | float) or not 0 <= noted <= 1 or abs(noted * total - correct) >= 0.5:
+            notes.append(f"{store.SUMMARY} says test accuracy {echoed(str(noted))}, {gives}")
     except UserError as error:
         notes.append(str(error))
     try:

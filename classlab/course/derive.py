@@ -1,7 +1,7 @@
 """Derive a task: quantities from a student's details, decisions from the quantities, files from the decisions.
 
-A part of the birth date is never told, and neither is what follows from one or two of its parts; the sheet says no more
-of them than the rule needs ("MM odd"). A sum over day, month and year is told with its value.
+A part of the birth date is never shown, and neither is what follows from one or two of its parts; the sheet says no
+more of them than the rule needs ("MM odd"). A sum over day, month and year is shown with its value.
 """
 
 import unicodedata
@@ -20,12 +20,15 @@ MOST_BITS = 100  # of a product, before it is taken: products of products grow p
 
 @dataclass(frozen=True)
 class Quantity:
-    """A whole number from the details. parts: of the birth date that it rests on. told: whether its value may be."""
+    """A whole number from the details.
+
+    parts: those of the birth date that it rests on. public: whether its value may be shown.
+    """
 
     value: int
     text: str
     parts: frozenset[str]
-    told: bool
+    public: bool
 
 
 @dataclass(frozen=True)
@@ -87,11 +90,13 @@ def _quantity(name: str, form: Mapping[str, Any], student: Details, known: Mappi
     operands = value if isinstance(value, list) else [value]
     numbers = [known[part].value if isinstance(part, str) else part for part in operands]
     used = [known[part] for part in operands if isinstance(part, str)]
-    parts = frozenset[str]().union(*(one.parts for one in used))
+    parts = frozenset[str]().union(*(quantity.parts for quantity in used))
     if kind == "sum":
-        told = len(parts) in (0, len(PARTS))
-    else:  # a product or a difference may give a date away, a digit of a told number does not
-        told = not parts or (kind in ("digit_sum", "last_digit", "remainder") and all(one.told for one in used))
+        public = len(parts) in (0, len(PARTS))
+    else:  # a product or a difference may give a date away, a digit of a public number does not
+        public = not parts or (
+            kind in ("digit_sum", "last_digit", "remainder") and all(quantity.public for quantity in used)
+        )
     if kind == "product" and sum(abs(number).bit_length() for number in numbers) > MOST_BITS:
         raise UserError(f"{name} is a product of more than {limits.DIGITS} digits, which no task needs")
     result = {
@@ -99,10 +104,10 @@ def _quantity(name: str, form: Mapping[str, Any], student: Details, known: Mappi
         "product": prod,
         "difference": lambda pair: pair[0] - pair[1],
         "remainder": lambda pair: pair[0] % pair[1],
-        "last_digit": lambda one: abs(one[0]) % 10,
-        "digit_sum": lambda one: sum(int(digit) for digit in str(abs(one[0]))),
+        "last_digit": lambda numbers: abs(numbers[0]) % 10,
+        "digit_sum": lambda numbers: sum(int(digit) for digit in str(abs(numbers[0]))),
     }[kind](numbers)
-    return Quantity(result, str(result), parts, told)
+    return Quantity(result, str(result), parts, public)
 
 
 def _letters(name: str, which: str, text: str, first: bool) -> int:
@@ -127,7 +132,7 @@ def _decide(
         quantity = quantities[decision.of]
         if quantity.value not in decision.table:
             raise UserError(f"decisions.{name}: the table has no row for {decision.of} = {quantity.value}")
-        return decision.table[quantity.value], f"{decision.of} = {quantity.text}" if quantity.told else decision.of
+        return decision.table[quantity.value], f"{decision.of} = {quantity.text}" if quantity.public else decision.of
     facts: list[str] = []
     for branch in decision.branches:
         if branch.when is None:
@@ -146,9 +151,10 @@ def _judge(
     kind, value = only(form)
     if kind in ("all", "any"):
         judged = [_judge(part, student, quantities, decisions) for part in value]
-        holds = all(one for one, _ in judged) if kind == "all" else any(one for one, _ in judged)
+        results = [result for result, _ in judged]
+        holds = all(results) if kind == "all" else any(results)
         # All of them made it so, or the first that did: one false among all, one true among any.
-        enough = [why for one, why in judged if one == holds]
+        enough = [why for result, why in judged if result == holds]
         return holds, _flat(enough) if (kind == "all") == holds else enough[0]
     if kind == "not":
         holds, why = _judge(value, student, quantities, decisions)
@@ -171,7 +177,7 @@ def _compare(
     kind: str, left: str | int, right: str | int, quantities: Mapping[str, Quantity]
 ) -> tuple[bool, list[str]]:
     a, b = (quantities[side].value if isinstance(side, str) else side for side in (left, right))
-    # How it is told where it holds, and where it does not.
+    # The words where it holds, and where it does not.
     holds, words = {
         "equal": (a == b, ("equal to", "not equal to")),
         "less_than": (a < b, ("less than", "not less than")),
@@ -181,7 +187,7 @@ def _compare(
         "divisible": (b != 0 and a % b == 0, ("divisible by", "not divisible by")),
     }[kind]
     other = str(right)
-    if isinstance(right, str) and quantities[right].told:
+    if isinstance(right, str) and quantities[right].public:
         other = f"{right} = {quantities[right].text}"
     relation = f"{words[0] if holds else words[1]} {other}"
     return holds, [_fact(left, quantities, relation)]
@@ -191,7 +197,7 @@ def _fact(name: str | int, quantities: Mapping[str, Quantity], what: str) -> str
     if isinstance(name, int):
         return f"{name} {what}"
     quantity = quantities[name]
-    return f"{name} = {quantity.text}, {what}" if quantity.told else f"{name} {what}"
+    return f"{name} = {quantity.text}, {what}" if quantity.public else f"{name} {what}"
 
 
 def _joined(facts: list[str]) -> str:

@@ -47,10 +47,10 @@ def details(born: str, roll: str, first: str = "", last: str = "", programme: st
 def read_born(text: str) -> tuple[int, int, int]:
     """Return (day, month, year's last two digits) of a date DD/MM/YY. Raises UserError."""
     text = text.strip()
-    found = re.fullmatch(r"([0-9]{2})/([0-9]{2})/([0-9]{2})", text)
-    if not found:
+    match = re.fullmatch(r"([0-9]{2})/([0-9]{2})/([0-9]{2})", text)
+    if not match:
         raise UserError(f"a birth date is written DD/MM/YY, for example 18/03/02; got {text!r}{_why(text)}")
-    day, month, year = (int(part) for part in found.groups())
+    day, month, year = (int(part) for part in match.groups())
     if not 1 <= month <= 12:
         raise UserError(
             f"a birth date is written DD/MM/YY, the month second, 01 to 12; got month {month:02d} in {text!r}"
@@ -118,8 +118,8 @@ def read_class_list(file: Path) -> list[tuple[int, Details]]:
             problems.append(f"line {line}: {error}")
     if problems:
         more = f"{'at least ' if len(problems) == MOST_PROBLEMS else ''}{len(problems) - 5}"
-        shown = "; ".join(problems[:5]) + (f"; and {more} more bad lines" if len(problems) > 5 else "")
-        raise UserError(f"{file}, {shown}")
+        listed = "; ".join(problems[:5]) + (f"; and {more} more bad lines" if len(problems) > 5 else "")
+        raise UserError(f"{file}, {listed}")
     if not students:
         raise UserError(f"{file} names no student: below the line of column names there is nothing")
     return students

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import SHORT_NAME, Section, find_file, sentence
-from classlab.yaml_text import read_yaml, shown
+from classlab.yaml_text import read_yaml, value_text
 
 PARTS = ("day", "month", "year")
 NAMES = ("first", "last", "programme")
@@ -42,7 +42,7 @@ class Branch(Section):
 class Decision(Section):
     """Something that the details decide: by the first branch whose condition holds, or by a table over a quantity."""
 
-    about: str = Field(default="", description="what the sheet calls it; empty: it is not told on the sheet")
+    about: str = Field(default="", description="what the sheet calls it; empty: it does not stand on the sheet")
     branches: list[Branch] = Field(default=[])
     of: str | None = Field(default=None, description="the quantity that the table is over")
     table: dict[int, Branch] = Field(default={})
@@ -105,7 +105,7 @@ def load(source: str | Path) -> tuple[str, Rules]:
     file = find_file("assignment", source)
     fields = read_yaml(file)
     if not isinstance(fields, dict):
-        raise UserError(f"{file} must hold rules (title, quantities, decisions, experiments), got {shown(fields)}")
+        raise UserError(f"{file} must hold rules (title, quantities, decisions, experiments), got {value_text(fields)}")
     try:
         rules = Rules(**{str(key): value for key, value in fields.items()})
     except pydantic.ValidationError as error:
@@ -134,7 +134,7 @@ def only(form: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _one_key(where: str, form: Any, known: Mapping[str, str], word: str) -> tuple[str, Any]:
     if not isinstance(form, dict) or len(form) != 1:
-        raise ValueError(f"{where} must hold one of {listing(known)}; got {shown(form)}")
+        raise ValueError(f"{where} must hold one of {listing(known)}; got {value_text(form)}")
     key, value = only(form)
     if key not in known:
         raise ValueError(
@@ -152,13 +152,13 @@ def _check_quantity(where: str, form: Any, known: list[str]) -> None:
         _among(place, value, NAMES)
     elif takes == "count":
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 9:
-            raise ValueError(f"{place} must be how many digits of the roll number, 1 to 9; got {shown(value)}")
+            raise ValueError(f"{place} must be how many digits of the roll number, 1 to 9; got {value_text(value)}")
     elif takes == "one":
         _known_quantity(place, value, known)
     else:
         _operands(place, value, known, None if takes == "several" else 2)
     if kind == "remainder" and (not isinstance(value[1], int) or value[1] < 1):
-        raise ValueError(f"{place} must be a quantity and a whole number from 1; got {shown(value)}")
+        raise ValueError(f"{place} must be a quantity and a whole number from 1; got {value_text(value)}")
 
 
 def _check_condition(where: str, form: Any, known: list[str], decided: list[str]) -> None:
@@ -169,27 +169,27 @@ def _check_condition(where: str, form: Any, known: list[str], decided: list[str]
     elif takes == "two":
         _operands(place, value, known, 2)
         if kind == "divisible" and (not isinstance(value[1], int) or value[1] < 1):
-            raise ValueError(f"{place} must be a quantity and a whole number from 1; got {shown(value)}")
+            raise ValueError(f"{place} must be a quantity and a whole number from 1; got {value_text(value)}")
     elif takes == "condition":
         _check_condition(place, value, known, decided)
     elif takes == "conditions":
         if not isinstance(value, list) or not value:
-            raise ValueError(f"{place} must be a list of conditions; got {shown(value)}")
+            raise ValueError(f"{place} must be a list of conditions; got {value_text(value)}")
         for number, part in enumerate(value):
             _check_condition(f"{place}.{number}", part, known, decided)
     elif takes == "spelled":
         if not isinstance(value, list) or len(value) != 2 or not isinstance(value[1], str):
-            raise ValueError(f"{place} must be a list of a name and a text, [programme, AI]; got {shown(value)}")
+            raise ValueError(f"{place} must be a list of a name and a text, [programme, AI]; got {value_text(value)}")
         _among(place, value[0], NAMES)
     else:
         if not isinstance(value, list) or len(value) != 2:
-            raise ValueError(f"{place} must be a list of an earlier decision and its value; got {shown(value)}")
+            raise ValueError(f"{place} must be a list of an earlier decision and its value; got {value_text(value)}")
         _among(place, value[0], decided)
 
 
 def _operands(where: str, values: Any, known: list[str], count: int | None) -> None:
     if not isinstance(values, list) or (len(values) != count if count else len(values) < 2):
-        raise ValueError(f"{where} must be a list of {count or 'at least two'} quantities; got {shown(values)}")
+        raise ValueError(f"{where} must be a list of {count or 'at least two'} quantities; got {value_text(values)}")
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int):
             _known_quantity(where, value, known)
@@ -204,4 +204,4 @@ def _known_quantity(where: str, name: Any, known: list[str]) -> None:
 def _among(where: str, value: Any, allowed: Iterable[str]) -> None:
     if value not in allowed:
         meant = did_you_mean(str(value), allowed) if isinstance(value, str) else ""
-        raise ValueError(f"{where} must be one of {listing(allowed) or 'none'}; got {shown(value)}{meant}")
+        raise ValueError(f"{where} must be one of {listing(allowed) or 'none'}; got {value_text(value)}{meant}")

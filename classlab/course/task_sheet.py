@@ -1,4 +1,4 @@
-"""The task sheet: one page that tells a student the task and its derivation, as Markdown and as PDF."""
+"""The task sheet: one page with a student's task and its derivation, as Markdown and as PDF."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,10 @@ def content(name: str, rules: Rules, task: Task, code: str, limits: dict[str, Co
         "about": rules.about,
         "rules": name,
         "code": code,
-        "lines": [{"about": one.about, "why": one.why, "means": one.means, "ours": one.ours} for one in task.lines],
-        "ours": OURS if any(one.ours for one in task.lines) else "",
+        "lines": [
+            {"about": line.about, "why": line.why, "means": line.means, "ours": line.ours} for line in task.lines
+        ],
+        "ours": OURS if any(line.ours for line in task.lines) else "",
         "experiments": [
             {
                 "file": f"{experiment}.yaml",
@@ -49,12 +51,12 @@ def markdown(sheet: dict[str, Any]) -> str:
     lines += [sheet["about"], ""] if sheet["about"] else []
     lines += ["## Your task, and why", ""]
     star = {True: " \\*", False: ""}
-    lines += [f"- {one['why']} → **{one['means']}**{star[one['ours']]}" for one in sheet["lines"]]
+    lines += [f"- {entry['why']} → **{entry['means']}**{star[entry['ours']]}" for entry in sheet["lines"]]
     lines += ["", f"\\* {sheet['ours']}"] if sheet["ours"] else []
     lines += ["", "## Your experiments", ""]
-    for one in sheet["experiments"]:
-        held = f" Contract `{one['contract']}`: {one['limits']}." if one["contract"] else ""
-        lines.append(f"- `{one['file']}`: {one['description']}{held}")
+    for entry in sheet["experiments"]:
+        held = f" Contract `{entry['contract']}`: {entry['limits']}." if entry["contract"] else ""
+        lines.append(f"- `{entry['file']}`: {entry['description']}{held}")
     lines += ["", "## Train, check, report", "", *(f"    {command}" for command in sheet["commands"])]
     if sheet["hand_in"]:
         lines += ["", "## Hand in", "", *(f"- {item}" for item in sheet["hand_in"])]

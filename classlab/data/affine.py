@@ -11,8 +11,8 @@ from torch import Tensor
 Interpolation = Literal["bilinear", "nearest"]
 
 
-class Asks(Flag):
-    """What a map asks for; a composition asks for what its parts do. Less than RESAMPLE is done exactly."""
+class Sampling(Flag):
+    """How a map reads an image; a composition needs what its parts need. What is less than RESAMPLE is exact."""
 
     MIRROR_ACROSS = auto()
     MIRROR_DOWN = auto()
@@ -30,19 +30,21 @@ class AffineMaps:
 
     matrices: Tensor
     interpolation: Interpolation = "bilinear"
-    asks: Asks = Asks.RESAMPLE
+    sampling: Sampling = Sampling.RESAMPLE
     inside: bool = False
 
     def then(self, later: "AffineMaps") -> "AffineMaps":
         """Return the maps that apply these to the image first and `later` to the result."""
         linear, shift = self.matrices[:, :, :2], self.matrices[:, :, 2:]
+        # input = linear @ (later_linear @ output + later_shift) + shift. Two columns of 0 before it let the shift be
+        # added to the last column of the product alone, so that one call does both.
         composed = torch.baddbmm(F.pad(shift, (2, 0)), linear, later.matrices)
-        interpolation = self.interpolation if Asks.RESAMPLE in self.asks else later.interpolation
-        return AffineMaps(composed, interpolation, self.asks | later.asks, self.inside and later.inside)
+        interpolation = self.interpolation if Sampling.RESAMPLE in self.sampling else later.interpolation
+        return AffineMaps(composed, interpolation, self.sampling | later.sampling, self.inside and later.inside)
 
     def composes_with(self, later: "AffineMaps") -> bool:
         """Whether one resampling can do both: neither interpolates, or both do so in the same way."""
-        both_resample = Asks.RESAMPLE in self.asks & later.asks
+        both_resample = Sampling.RESAMPLE in self.sampling & later.sampling
         return not both_resample or self.interpolation == later.interpolation
 
 
@@ -55,9 +57,12 @@ def resample(images: Tensor, maps: AffineMaps | None) -> Tensor:
     """
     if maps is None:
         return images
-    if Asks.RESAMPLE not in maps.asks:
-        exactly = _gather if Asks.WHOLE_PIXELS in maps.asks else _mirror
+    # Mirrors and shifts by whole pixels only move pixels: done so, they are exact and cost no interpolation.
+    if Sampling.RESAMPLE not in maps.sampling:
+        exactly = _gather if Sampling.WHOLE_PIXELS in maps.sampling else _mirror
         return exactly(images, maps)
+    # With align_corners=False −1 and 1 are the outer edges of the image, as in `_grid`, not the centres of its
+    # outermost pixels.
     around = "border" if maps.inside else "zeros"
     grid = _grid(images, maps.matrices)
     return F.grid_sample(images, grid, mode=maps.interpolation, padding_mode=around, align_corners=False)
@@ -80,8 +85,8 @@ def _grid(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def _mirror(images: Tensor, maps: AffineMaps) -> Tensor:
-    for asked, axis, dimension in ((Asks.MIRROR_ACROSS, 0, 3), (Asks.MIRROR_DOWN, 1, 2)):
-        if asked in maps.asks:
+    for mirror, axis, dimension in ((Sampling.MIRROR_ACROSS, 0, 3), (Sampling.MIRROR_DOWN, 1, 2)):
+        if mirror in maps.sampling:
             turned = (maps.matrices[:, axis, axis] < 0).view(-1, 1, 1, 1)
             images = torch.where(turned, images.flip(dimension), images)
     return images

@@ -54,11 +54,11 @@ def from_arrays(
     )
 
 
-def _pair(given: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(f"{where} must be a pair (images, labels), got {type(given).__name__}")
-    images = _images(_array(given[0], f"{where}'s images"), where)
-    labels = _array(given[1], f"{where}'s labels")
+def _pair(pair: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise UserError(f"{where} must be a pair (images, labels), got {type(pair).__name__}")
+    images = _images(_array(pair[0], f"{where}'s images"), where)
+    labels = _array(pair[1], f"{where}'s labels")
     if labels.ndim != 1 or not (np.issubdtype(labels.dtype, np.integer) or labels.dtype == bool):
         raise UserError(f"{where}'s labels must be whole numbers of shape (count,), got {labels.shape} {labels.dtype}")
     if len(images) != len(labels):
@@ -68,9 +68,9 @@ def _pair(given: Any, where: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels.astype(np.int64)
 
 
-def _array(given: Any, where: str) -> np.ndarray:
+def _array(values: Any, where: str) -> np.ndarray:
     try:
-        return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+        return np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
     except (ValueError, TypeError) as error:  # lists of several lengths, tensors of a type that NumPy has not
         raise UserError(f"{where} cannot be made an array: {reason(error)}") from None
 
@@ -94,7 +94,7 @@ def _images(images: np.ndarray, where: str) -> np.ndarray:
     if images.dtype == np.uint8:
         return np.ascontiguousarray(images)
     if np.issubdtype(images.dtype, np.floating):
-        with np.errstate(over="ignore"):  # too large for float32 is told as not finite
+        with np.errstate(over="ignore"):  # what is too large for float32 is reported as not finite
             images = np.ascontiguousarray(images, dtype=np.float32)
         if not np.isfinite(images).all():
             raise UserError(f"{where}'s images hold values that are not finite")

@@ -33,13 +33,15 @@ def _bind_one(choice: Choice) -> Augmentation:
     return reader_functions.bind("augmentation", choice, _are_like_the_images, wanted), False
 
 
-def _are_maps(given: Any, handed_over: Mapping[str, Any]) -> bool:
-    return given is None or isinstance(given, AffineMaps)
+def _are_maps(result: Any, handed_over: Mapping[str, Any]) -> bool:
+    return result is None or isinstance(result, AffineMaps)
 
 
-def _are_like_the_images(given: Any, handed_over: Mapping[str, Any]) -> bool:
+def _are_like_the_images(result: Any, handed_over: Mapping[str, Any]) -> bool:
     images = handed_over["images"]
-    return given is None or (isinstance(given, Tensor) and given.shape == images.shape and given.dtype == images.dtype)
+    return result is None or (
+        isinstance(result, Tensor) and result.shape == images.shape and result.dtype == images.dtype
+    )
 
 
 def augment(images: Tensor, augmentations: Sequence[Augmentation], generator: Draws) -> Tensor:

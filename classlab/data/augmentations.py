@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from classlab.data.affine import AffineMaps, Asks, Interpolation
+from classlab.data.affine import AffineMaps, Interpolation, Sampling
 from classlab.data.draws import Draws, normal, uniform
 from classlab.errors import UserError
 
@@ -44,8 +44,8 @@ def shift(images: Tensor, generator: Draws, pixels: Pixels) -> AffineMaps | None
         return None
     across = _between(images, generator, -pixels, pixels)
     down = _between(images, generator, -pixels, pixels)
-    one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return AffineMaps(_matrices(one, zero, across, zero, one, down))
+    ones, zero = torch.ones_like(across), torch.zeros_like(across)
+    return AffineMaps(_matrices(ones, zero, across, zero, ones, down))
 
 
 def zoom(images: Tensor, generator: Draws, percent: Percent) -> AffineMaps | None:
@@ -61,16 +61,16 @@ def horizontal_flip(images: Tensor, generator: Draws, probability: Probability =
     """With `probability`, exchange left and right."""
     if probability == 0:
         return None
-    turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(turned, zero, zero, zero, one, zero), asks=Asks.MIRROR_ACROSS, inside=True)
+    turned, ones, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(turned, zero, zero, zero, ones, zero), sampling=Sampling.MIRROR_ACROSS, inside=True)
 
 
 def vertical_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
     """With `probability`, exchange top and bottom."""
     if probability == 0:
         return None
-    turned, one, zero = _flips(images, generator, probability)
-    return AffineMaps(_matrices(one, zero, zero, zero, turned, zero), asks=Asks.MIRROR_DOWN, inside=True)
+    turned, ones, zero = _flips(images, generator, probability)
+    return AffineMaps(_matrices(ones, zero, zero, zero, turned, zero), sampling=Sampling.MIRROR_DOWN, inside=True)
 
 
 def crop(images: Tensor, generator: Draws, size: Side, interpolation: Interpolation = "bilinear") -> AffineMaps | None:
@@ -105,8 +105,8 @@ def pad_and_crop(images: Tensor, generator: Draws, pixels: Annotated[int, Field(
     if pixels == 0:
         return None
     across, down = (_whole_numbers(images, generator, 2 * pixels) - pixels for _ in range(2))
-    one, zero = torch.ones_like(across), torch.zeros_like(across)
-    return AffineMaps(_matrices(one, zero, across, zero, one, down), asks=Asks.WHOLE_PIXELS)
+    ones, zero = torch.ones_like(across), torch.zeros_like(across)
+    return AffineMaps(_matrices(ones, zero, across, zero, ones, down), sampling=Sampling.WHOLE_PIXELS)
 
 
 def random_resized_crop(
@@ -126,14 +126,14 @@ def random_resized_crop(
     _in_order("random_resized_crop", min_area, max_area, min_ratio, max_ratio)
     if min_area == max_area == min_ratio == max_ratio == 1 and images.shape[2] == images.shape[3]:
         return None
-    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    width, height, fits = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
     full_height, full_width = images.shape[2:]
     ratio = min(max(full_width / full_height, min_ratio), max_ratio)
-    width = torch.where(found, width, float(round(min(full_width, full_height * ratio))))
-    height = torch.where(found, height, float(round(min(full_height, full_width / ratio))))
+    width = torch.where(fits, width, float(round(min(full_width, full_height * ratio))))
+    height = torch.where(fits, height, float(round(min(full_height, full_width / ratio))))
     left, top = _place(width, full_width, generator), _place(height, full_height, generator)
-    left = torch.where(found, left, (full_width - width).div(2).floor())
-    top = torch.where(found, top, (full_height - height).div(2).floor())
+    left = torch.where(fits, left, (full_width - width).div(2).floor())
+    top = torch.where(fits, top, (full_height - height).div(2).floor())
     return _window_maps(images, left, top, width, height, interpolation)
 
 
@@ -155,9 +155,9 @@ def erase(
     if probability == 0:
         return None
     chosen = _chosen(images, generator, probability)
-    width, height, found = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
+    width, height, fits = _window_sizes(images, generator, (min_area, max_area), (min_ratio, max_ratio))
     left, top = _place(width, images.shape[3], generator), _place(height, images.shape[2], generator)
-    hit = (chosen & found)[:, None]
+    hit = (chosen & fits)[:, None]
     columns, rows = (torch.arange(size, device=images.device) for size in (images.shape[3], images.shape[2]))
     in_columns = ((columns >= left[:, None]) & (columns < (left + width)[:, None]) & hit).float()
     in_rows = ((rows >= top[:, None]) & (rows < (top + height)[:, None])).float()
@@ -223,8 +223,8 @@ def _whole_numbers(images: Tensor, generator: Draws, most: int) -> Tensor:
 
 
 def _flips(images: Tensor, generator: Draws, probability: float) -> tuple[Tensor, Tensor, Tensor]:
-    one = torch.ones(len(images), device=images.device)
-    return torch.where(_chosen(images, generator, probability), -one, one), one, torch.zeros_like(one)
+    ones = torch.ones(len(images), device=images.device)
+    return torch.where(_chosen(images, generator, probability), -ones, ones), ones, torch.zeros_like(ones)
 
 
 def _window_sizes(

@@ -79,7 +79,7 @@ def _as_bad_file() -> Iterator[None]:
         raise BadFile(str(error)) from None
 
 
-class Watched:
+class WatchedFile:
     """An open file that takes so many more reads and bytes and then raises BadFile; None: as many as are asked for.
 
     Headers can be made so that reading them takes thousands of times the file's own size. Whoever reads through this
@@ -109,7 +109,7 @@ class Watched:
         return getattr(self.file, name)
 
 
-class Gunzipped:
+class GzipStream:
     """What a gzip file holds, piece by piece, forwards only. Members may follow each other, as gzip allows."""
 
     def __init__(self, file: Any) -> None:
@@ -150,7 +150,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
             return files.read(path, limit)
     content = bytearray()
     with _unpacking(path) as file:
-        unpacked = Gunzipped(file)
+        unpacked = GzipStream(file)
         while piece := unpacked.read(PIECE):
             content += piece
             if len(content) > limit:
@@ -176,12 +176,13 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
     Nothing is written. Reading ends with BadFile at the first member larger than `member_limit` bytes, after `limit`
     bytes or very many members altogether, or where the archive is damaged.
     """
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     total = 0
     with _unpacking(path) as file:
         is_packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        stream = Watched(Gunzipped(file) if is_packed else file, path, bytes_left=limits.ARCHIVE_HEADER_BYTES)
+        stream = WatchedFile(GzipStream(file) if is_packed else file, path, bytes_left=limits.ARCHIVE_HEADER_BYTES)
+        # As a stream, forwards only: nothing is read twice, and nothing behind the first bad member is read at all.
         with tarfile.open(fileobj=stream, mode="r|") as archive:  # pyrefly: ignore[no-matching-overload]
             for number, member in enumerate(archive):
                 total += member.size
@@ -193,8 +194,8 @@ def read_tar(path: Path, wanted: Callable[[str], bool], member_limit: int, limit
                 stream.bytes_left = limits.ARCHIVE_HEADER_BYTES + member.size
                 content = archive.extractfile(member) if member.isfile() and wanted(name) else None
                 if content is not None:
-                    found[name] = content.read()
-    return found
+                    contents[name] = content.read()
+    return contents
 
 
 def npz_names(path: Path) -> list[str]:
@@ -219,6 +220,8 @@ def read_npz(path: Path, names: Sequence[str], most_bytes: int) -> dict[str, np.
         if total > most_bytes:
             raise BadFile(f"{path} would unpack to {total:,} bytes; at most {most_bytes:,} are read")
         size = os.fstat(archive.fp.fileno()).st_size
+        # Deflate packs zeros a thousand times over: a small file could fill the memory and still be within
+        # `most_bytes`.
         if total > max(limits.UNPACKED_FREELY, limits.UNPACKED_TIMES * size):
             raise BadFile(f"{path} would unpack to {total:,} bytes, {total // size:,} times its size; it is not read")
         pairs = zip(names, members, strict=True)
@@ -230,7 +233,7 @@ def _zip(path: Path) -> Iterator[Any]:
     """Open a zip file whose table of contents is short. Raises BadFile, also for what goes wrong while it is read."""
     try:
         with opened(path) as file:
-            watched = Watched(file, path, bytes_left=limits.ARCHIVE_HEADER_BYTES)
+            watched = WatchedFile(file, path, bytes_left=limits.ARCHIVE_HEADER_BYTES)
             with zipfile.ZipFile(watched) as archive:  # pyrefly: ignore[no-matching-overload]
                 watched.bytes_left = None
                 yield archive
@@ -244,15 +247,17 @@ def _zip(path: Path) -> Iterator[Any]:
 
 def _member(archive: Any, name: str, path: Path) -> zipfile.ZipInfo:
     """Return where an array lies in the file, once it is known that it can be read."""
-    found = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
-    if not found:
+    members = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
+    if not members:
         held = listing(on_a_line(other.removesuffix(".npy")) for other in archive.namelist()) or "nothing"
         raise BadFile(f"{path} holds no array named {name}; it holds {held}")
-    if len(found) > 1:
-        raise BadFile(f"{path} is refused: it holds {len(found)} arrays named {name}")
-    (member,) = found
+    # Programs differ in which of two members of one name they take, so neither is what the reader may have looked at.
+    if len(members) > 1:
+        raise BadFile(f"{path} is refused: it holds {len(members)} arrays named {name}")
+    (member,) = members
     if member.flag_bits & 1:
         raise BadFile(f"{path} is refused: {name} is encrypted")
+    # The other methods unpack without a bound on how much comes out at once.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise BadFile(f"{path} is refused: {name} is packed in another way than numpy.savez_compressed packs")
     return member

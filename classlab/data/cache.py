@@ -37,14 +37,14 @@ def folders() -> list[Path]:
     is no folder.
     """
     user = user_folder()
-    own = [] if user is None else [user / "data"]
+    user_places = [] if user is None else [user / "data"]
     named = os.environ.get("CLASSLAB_DATA")
     if not named:
-        return own
+        return user_places
     folder = Path(named)
     if _is_other(folder):
         raise UserError(f"CLASSLAB_DATA names the folder of the datasets, and {folder} is no folder")
-    return [folder] if writable(folder) else [folder, *own]
+    return [folder] if writable(folder) else [folder, *user_places]
 
 
 def home() -> Path:

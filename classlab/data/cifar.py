@@ -11,7 +11,7 @@ import numpy as np
 
 from classlab.data.bounded_files import BadFile, find, is_file, read_bytes, read_tar
 from classlab.data.dataset import Arrays
-from classlab.data.pickles import read_pickle
+from classlab.data.pickles import read_batch
 from classlab.data.pictures import opened
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
@@ -48,10 +48,10 @@ def read_batches(batches: dict[str, bytes], where: Path, per_batch: int = PER_BA
     for index, name in enumerate(BATCHES):
         if name not in batches:
             raise BadFile(f"{where} holds no {name}")
-        batch = read_pickle(batches.pop(name), f"{where}/{name}")
+        pixels, given = read_batch(batches.pop(name), per_batch, 3 * PIXELS, f"{where}/{name}")
         place = slice(index * per_batch, (index + 1) * per_batch)
-        images[place] = _pickled_images(batch, f"{where}/{name}", per_batch)
-        labels[place] = _labels(_entry(batch, "labels"), per_batch, f"{where}/{name}")
+        images[place] = np.frombuffer(pixels, np.uint8).reshape(per_batch, 3, SIDE, SIDE)
+        labels[place] = _labels(given, per_batch, f"{where}/{name}")
     return _parts(images, labels, per_batch)
 
 
@@ -73,34 +73,22 @@ def _parts(images: np.ndarray, labels: np.ndarray, test: int) -> Arrays:
     return images[:-test], labels[:-test], images[-test:], labels[-test:]
 
 
-def _entry(batch: Any, key: str) -> Any:
-    """Python 2 wrote these names as bytes, a reader may have written them again as text."""
-    return batch.get(key, batch.get(key.encode())) if isinstance(batch, dict) else None
-
-
-def _pickled_images(batch: Any, where: str, count: int) -> np.ndarray:
-    images = _entry(batch, "data")
-    if not isinstance(images, np.ndarray) or images.shape != (count, 3 * PIXELS):
-        raise BadFile(f"{where} holds no array of {count:,} × {3 * PIXELS:,} bytes named 'data'")
-    return images.reshape(count, 3, SIDE, SIDE)
-
-
-def _labels(given: Any, count: int, where: str | Path) -> np.ndarray:
-    if not isinstance(given, list) or len(given) != count:
+def _labels(labels: Any, count: int, where: str | Path) -> np.ndarray:
+    if not isinstance(labels, list) or len(labels) != count:
         raise BadFile(f"{where} holds no list of {count:,} labels")
-    for label in given:
+    for label in labels:
         if type(label) is not int or not 0 <= label < CLASSES:
-            shown = label if type(label) is int and abs(label) < 10**9 else type(label).__name__
-            raise BadFile(f"{where} holds the label {shown}; labels run from 0 to {CLASSES - 1}")
-    return np.array(given, np.int64)
+            wrong = label if type(label) is int and abs(label) < 10**9 else type(label).__name__
+            raise BadFile(f"{where} holds the label {wrong}; labels run from 0 to {CLASSES - 1}")
+    return np.array(labels, np.int64)
 
 
 def _json_labels(path: Path, count: int) -> np.ndarray:
     try:
-        given = json.loads(read_bytes(path, 1_000_000))
+        labels = json.loads(read_bytes(path, 1_000_000))
     except (ValueError, RecursionError):
         raise BadFile(f"{path} is damaged: it is not JSON") from None
-    return _labels(given, count, path)
+    return _labels(labels, count, path)
 
 
 def _sheet(path: Path, count: int) -> np.ndarray:

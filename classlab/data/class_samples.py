@@ -35,8 +35,8 @@ def samples(dataset: Dataset, train: np.ndarray, plan: Data, per_class: int, see
     from classlab.data.expansion import expansion
 
     labels, images = dataset.labels[train], dataset.images[train]
-    of_each = [np.flatnonzero(labels == label)[:per_class] for label in range(len(dataset.class_names))]
-    chosen = np.concatenate(of_each)
+    by_class = [np.flatnonzero(labels == label)[:per_class] for label in range(len(dataset.class_names))]
+    chosen = np.concatenate(by_class)
     pixels = torch.from_numpy(images[chosen])
     original = pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
     readings = [("as they are", original)]
@@ -51,7 +51,7 @@ def samples(dataset: Dataset, train: np.ndarray, plan: Data, per_class: int, see
     if plan.augmentations:
         generator = torch.Generator().manual_seed(seed)
         readings.append(("augmented", augment(original, bind(plan.augmentations), generator)))
-    ends = np.cumsum([len(index) for index in of_each])[:-1]
+    ends = np.cumsum([len(index) for index in by_class])[:-1]
     columns = [np.split(_pictures(images.numpy()), ends) for _, images in readings]
     rows = zip(dataset.class_names, *columns, strict=True)
     return Samples(

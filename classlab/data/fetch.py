@@ -39,8 +39,8 @@ def obtain(
 ) -> tuple[Arrays, str]:
     """Return the images, labels, test images and test labels of a published dataset, and where they came from.
 
-    Tried in turn: `folder` where the reader names one, the cache, then each of `sources`. What fails is told in one
-    line on standard error and the next is tried. Arrays whose SHA-256 is not `known_digest` are never taken.
+    Tried in turn: `folder` where the reader names one, the cache, then each of `sources`. What fails is reported in
+    one line on standard error and the next is tried. Arrays whose SHA-256 is not `known_digest` are never taken.
     Raises UserError when nothing gave the dataset, and NotFetched where only a source could, but inside `offline`.
     """
     if folder is not None:
@@ -56,7 +56,7 @@ def obtain(
         raise NotFetched(f"{name} is not in the cache; `classlab data fetch {name}` brings it")
     home = cache.home()
     with cache.locked(home, name):
-        if is_file(cache.file(home, name)):  # another process was faster, or it is damaged and was told
+        if is_file(cache.file(home, name)):  # another process was faster, or it is damaged, which was reported
             cached = _from_cache(name, known_digest, [home], quiet=True)
             if cached:
                 return cached
@@ -102,8 +102,8 @@ def _fetch(
         with cache.private_folder(home, f".fetching-{name}-") as private:
             try:
                 with _progress(f"{name} from {source}", private, source.bytes):
-                    found = source.get(private)
-                arrays = checked(decode(found), known_digest, "it")
+                    folder = source.get(private)
+                arrays = checked(decode(folder), known_digest, "it")
             except (OriginFailed, BadFile) as error:
                 reason = str(error).replace(f"{private}/", "")
                 failures.append(f"{source}: {reason}")

@@ -33,7 +33,7 @@ def prepare(plan: Data, dataset: Dataset | None = None, fetch: bool = True) -> D
 
 def _load(choice: Choice, fetch: bool) -> Dataset:
     wanted = "a Dataset, as classlab.data.arrays.from_arrays makes it"
-    load = reader_functions.bind("dataset", choice, lambda given, _: isinstance(given, Dataset), wanted)
+    load = reader_functions.bind("dataset", choice, lambda result, _: isinstance(result, Dataset), wanted)
     if fetch:
         dataset = load()
     else:
@@ -42,11 +42,13 @@ def _load(choice: Choice, fetch: bool) -> Dataset:
                 dataset = load()
         except NotFetched:
             dataset = _stand_in(choice.name)
-    told, like, classes = f"the dataset {choice.name} returned", dataset.images, len(dataset.class_names)
+    subject, like, classes = f"the dataset {choice.name} returned", dataset.images, len(dataset.class_names)
     if classes < 2:
-        raise UserError(f"{told} {classes} class_names; they must name at least two classes")
-    _check_part(f"{told} images", dataset.images, f"{told} labels", dataset.labels, like, classes)
-    _check_part(f"{told} test_images", dataset.test_images, f"{told} test_labels", dataset.test_labels, like, classes)
+        raise UserError(f"{subject} {classes} class_names; they must name at least two classes")
+    _check_part(f"{subject} images", dataset.images, f"{subject} labels", dataset.labels, like, classes)
+    _check_part(
+        f"{subject} test_images", dataset.test_images, f"{subject} test_labels", dataset.test_labels, like, classes
+    )
     return dataset
 
 
@@ -64,26 +66,29 @@ def _stand_in(name: str) -> Dataset:
     return Dataset(name, *arrays, module.CLASS_NAMES, module.MEAN, module.STD, NOT_FETCHED)
 
 
-def _check_part(told: str, images: Any, of_labels: str, labels: Any, like: Any, classes: int) -> None:
+def _check_part(subject: str, images: Any, labels_subject: str, labels: Any, like: Any, classes: int) -> None:
     """Check what a Dataset holds, which the reader may have made by hand. like: the training images."""
     if not isinstance(images, np.ndarray) or images.ndim != 4 or images.dtype not in (np.uint8, np.float32):
         form = "an array of uint8 or float32, (count, channels, height, width)"
-        raise UserError(f"{told} {reader_functions.shown(images)}; they must be {form}")
+        raise UserError(f"{subject} {reader_functions.kind_of(images)}; they must be {form}")
     if 0 in images.shape[1:]:
         raise UserError(
-            f"{told} {reader_functions.shown(images)}; each image must have a channel, a row and a column at least"
+            f"{subject} {reader_functions.kind_of(images)}; each image must have a channel, a row and a column at least"
         )
     if images.shape[1:] != like.shape[1:] or images.dtype != like.dtype:
         raise UserError(
-            f"{told} {reader_functions.shown(images)}; they must be like its images, {reader_functions.shown(like)}"
+            f"{subject} {reader_functions.kind_of(images)}; "
+            f"they must be like its images, {reader_functions.kind_of(like)}"
         )
     numbers = isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer)
     if not numbers or labels.shape != images.shape[:1]:
         form = f"an array of whole numbers, one for each of {len(images):,} images"
-        raise UserError(f"{of_labels} {reader_functions.shown(labels)}; they must be {form}")
+        raise UserError(f"{labels_subject} {reader_functions.kind_of(labels)}; they must be {form}")
     outside = labels[(labels < 0) | (labels >= classes)]
     if len(outside):
-        raise UserError(f"{of_labels} with a {outside[0]}; with {classes} class_names they go from 0 to {classes - 1}")
+        raise UserError(
+            f"{labels_subject} with a {outside[0]}; with {classes} class_names they go from 0 to {classes - 1}"
+        )
 
 
 def _check_not_empty(kind: str, whole: int, left: int, name: str, plan: Data) -> None:

@@ -66,7 +66,7 @@ class Web:
 
 
 class _Limit:
-    """What pooch tells of a download's progress; it ends one that is far larger than its files should be."""
+    """What pooch reports a download's progress to; it ends one that is far larger than its files should be."""
 
     def __init__(self, most: int) -> None:
         self.total, self.most, self.done = 0, most, 0
@@ -165,10 +165,10 @@ def _unpack_tar(archive: Path, files: tuple[str, ...], into: Path) -> Path:
 
 
 def _client(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         raise OriginFailed(f"{name} is not installed")
-    return found
+    return program
 
 
 def _run(command: list[str], folder: Path, stdout: int = subprocess.PIPE) -> None:

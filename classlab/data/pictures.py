@@ -11,7 +11,7 @@ import numpy as np
 
 from classlab import limits
 from classlab.data import bounded_files
-from classlab.data.bounded_files import BadFile, Watched
+from classlab.data.bounded_files import BadFile, WatchedFile
 from classlab.errors import UserError
 from classlab.files import reason
 
@@ -64,7 +64,7 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
         # Pillow warns of what it mends and of size; here a picture is whole and within the limit, or it is not taken.
         with bounded_files.opened(path) as file, warnings.catch_warnings(action="ignore"):
             size = os.fstat(file.fileno()).st_size
-            watched: Any = Watched(file, path, READS + size // BYTES_A_READ)
+            watched: Any = WatchedFile(file, path, READS + size // BYTES_A_READ)
             watched.mark, watched.marks_left = b"Exif\0\0", 20  # notes in many parts are joined one by one
             with Image.open(watched, formats=FORMATS) as picture:
                 if longest:
@@ -93,7 +93,7 @@ def _check(picture: Any, path: Path, size: int) -> None:
         raise BadFile(f"{path} is no picture that is read: it lies there in more than {limits.PICTURE_PIECES:,} pieces")
 
 
-def _watch(picture: Any, watched: Watched) -> None:
+def _watch(picture: Any, watched: WatchedFile) -> None:
     """Say what unpacking the pixels may ask of the file, and forget a camera's notes that are too long for notes."""
     for name in ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"):
         if len(picture.info.get(name) or "") > limits.EXIF_BYTES:
@@ -125,10 +125,10 @@ def upright(picture: Any, unpacked: Any) -> Any:
 def files_below(folder: Path, left_out: Callable[[str], Any]) -> list[Path]:
     """Return the regular files in a folder and below it, and links to such, in the order of their paths.
 
-    Links to folders are not followed, so there is no way around in a circle. left_out: told of each folder below that
-    cannot be read. Raises BadFile where the folder itself cannot be.
+    Links to folders are not followed, so there is no way around in a circle. left_out: called with a sentence
+    for each folder below that cannot be read. Raises BadFile where the folder itself cannot be.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     waiting = [os.fspath(folder)]
     while waiting:
         place = waiting.pop()
@@ -139,13 +139,13 @@ def files_below(folder: Path, left_out: Callable[[str], Any]) -> list[Path]:
                     if kind == "folder":
                         waiting.append(entry.path)
                     elif kind == "file":
-                        found.append(Path(entry.path))
+                        paths.append(Path(entry.path))
         except OSError as error:
             sentence = f"the folder {place} cannot be read: {reason(error)}"
             if place == os.fspath(folder):
                 raise BadFile(sentence) from None
             left_out(sentence)
-    return sorted(found)
+    return sorted(paths)
 
 
 def _kind(entry: "os.DirEntry[str]") -> str:

@@ -19,15 +19,15 @@ def bind(kind: str, choice: Choice, right: Callable[[Any, Mapping[str, Any]], bo
         return function
 
     def checked(**handed_over: Any) -> Any:
-        given = function(**handed_over)
-        if not right(given, handed_over):
-            raise UserError(f"the {kind} {choice.name} must return {wanted}; it returned {shown(given)}")
-        return given
+        result = function(**handed_over)
+        if not right(result, handed_over):
+            raise UserError(f"the {kind} {choice.name} must return {wanted}; it returned {kind_of(result)}")
+        return result
 
     return checked
 
 
-def shown(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return what a sentence says of a value: its shape and numbers where it is an array or a tensor, else its type."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{tuple(value.shape)} {value.dtype}"

@@ -48,15 +48,15 @@ def _numbers(dataset: Dataset, classes: Sequence[int | str]) -> list[int]:
     """Return the labels that `classes` means."""
     names = dataset.class_names
     numbers = []
-    for given in classes:
-        known = given in names if isinstance(given, str) else 0 <= given < len(names)
+    for label in classes:
+        known = label in names if isinstance(label, str) else 0 <= label < len(names)
         if not known:
-            meant = did_you_mean(given, names) if isinstance(given, str) else ""
+            meant = did_you_mean(label, names) if isinstance(label, str) else ""
             raise UserError(
-                f"data.classes: {dataset.name} has no class {given!r}{meant or ';'} "
+                f"data.classes: {dataset.name} has no class {label!r}{meant or ';'} "
                 f"it has 0 to {len(names) - 1}: {listing(names)}"
             )
-        numbers.append(names.index(given) if isinstance(given, str) else given)
+        numbers.append(names.index(label) if isinstance(label, str) else label)
     repeated = [classes[index] for index, number in enumerate(numbers) if number in numbers[:index]]
     if repeated:
         raise UserError(f"data.classes names {repeated[0]!r} twice; name each class once")
@@ -67,5 +67,5 @@ def _numbers(dataset: Dataset, classes: Sequence[int | str]) -> list[int]:
 
 def _indices(labels: np.ndarray, classes: Sequence[int], limit: int | None) -> np.ndarray:
     """Return which images stay, in their order."""
-    of_each = [np.flatnonzero(labels == label)[:limit] for label in classes]
-    return np.sort(np.concatenate(of_each))
+    by_class = [np.flatnonzero(labels == label)[:limit] for label in classes]
+    return np.sort(np.concatenate(by_class))

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from classlab.drawing.charts import Width, themed
-from classlab.drawing.palette import LIGHT, Palette
-from classlab.drawing.seeds import COLOURS
+from classlab import formats
+from classlab.drawing.palette import COLOURS, LIGHT, Palette
+from classlab.drawing.theme import Width, themed
 
 if TYPE_CHECKING:
     import altair as alt
@@ -25,7 +25,7 @@ def bars(
     for row in rows:
         known = {key: 100.0 * row[key] for key in ("value", "low", "high") if row[key] is not None}
         ends += known.values()
-        label = f"{known['value']:.2f} %"
+        label = formats.percent(row["value"])
         drawn.append(
             {"low": None, "high": None, **known, "name": row["name"], "top": max(known.values()), "label": label}
         )
@@ -37,11 +37,11 @@ def bars(
     base = alt.Chart(alt.Data(values=drawn)).encode(x=alt.X("name:N", sort=names, title=None, axis=named))
     colours = alt.Scale(domain=names, range=[COLOURS[place % len(COLOURS)] for place in range(len(names))])
     colour = alt.Color("name:N", sort=names, scale=colours, legend=None)
-    told = [alt.Tooltip("name:N"), *(alt.Tooltip(f"{key}:Q", format=".2f") for key in ("value", "low", "high"))]
+    tooltip = [alt.Tooltip("name:N"), *(alt.Tooltip(f"{key}:Q", format=".2f") for key in ("value", "low", "high"))]
     y = alt.Y("value:Q", title=title, scale=scale, axis=axis)
     mark = base.mark_point(filled=True, size=90, opacity=1) if close else base.mark_bar(size=64, opacity=0.85)
     layers = [
-        mark.encode(y=y, color=colour, tooltip=told),
+        mark.encode(y=y, color=colour, tooltip=tooltip),
         base.transform_filter("isValid(datum.low)")
         .mark_rule(strokeWidth=2, color=palette.ink)
         .encode(y=alt.Y("low:Q", title=title, scale=scale, axis=axis), y2="high:Q"),

@@ -131,12 +131,16 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Picture:
-    """One small image, uint8 (channels, height, width), with lines of words below it."""
+    """One small image, uint8 (channels, height, width), with lines of words below it.
+
+    line_tones: of each line where lines differ in it, seen in drawings.
+    """
 
     image: np.ndarray
     description: str
     lines: tuple[str, ...] = ()
     tone: Tone = "plain"
+    line_tones: tuple[Tone, ...] = ()
 
 
 @dataclass(frozen=True)

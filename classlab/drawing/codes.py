@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classlab.drawing.charts import Width, themed
 from classlab.drawing.palette import LIGHT, Palette
+from classlab.drawing.theme import Width, themed
 
 if TYPE_CHECKING:
     import altair as alt

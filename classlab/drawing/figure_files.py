@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from classlab import files
-from classlab.drawing import render, sheet
+from classlab.drawing import grids, render
 from classlab.drawing.blocks import Block, Document, Drawing, Figures, Pictures, Strips, Table
 from classlab.drawing.palette import LIGHT
 from classlab.drawing.written import csv_text, latex
@@ -43,9 +43,9 @@ def _named(blocks: tuple[Block, ...]) -> Iterator[tuple[str, Iterator[tuple[str,
             case Drawing():
                 yield block.name, _of_svg(block.draw(LIGHT))
             case Pictures():
-                yield block.name, _of_svg(sheet.gallery(block))
+                yield block.name, _of_svg(grids.gallery(block))
             case Strips():
-                yield block.name, _of_svg(sheet.sheet("", block))
+                yield block.name, _of_svg(grids.strips(block))
             case Table():
                 yield block.name, iter([(".csv", csv_text(block).encode()), (".tex", latex(block).encode())])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from classlab.drawing.layer_columns import count, sides
 from classlab.drawing.palette import LIGHT, Palette
-from classlab.drawing.svg import words as drawn_words
+from classlab.drawing.svg import drawing, text
 
 if TYPE_CHECKING:
     from classlab.network.layer_table import Layer, LayerTable
@@ -19,7 +19,6 @@ IMAGE = -1
 WIDTH, ROW, TOP = 460, 58, 34
 MAPS, WORDS, FIELDS = 74, 138, 404  # where the columns begin; the last one's middle
 FRONT, DEPTH = 34, 26  # the largest map's side, and how far many channels reach back
-DESCRIPTION = 20_000  # characters
 EYE = 36  # the side of the small image in which a field is drawn
 FOLLOWS = {
     *("ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh", "Hardtanh"),
@@ -52,13 +51,9 @@ def architecture(table: "LayerTable", palette: Palette = LIGHT) -> str:
     blocks = _blocks(table)
     height = TOP + ROW * len(blocks) + 8
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-label="{drawn_words(_description(table, blocks), DESCRIPTION)}" '
-        "font-family=\"system-ui, 'Segoe UI', Roboto, 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif\">",
-        f'<rect width="{WIDTH}" height="{height}" fill="{palette.paper}"/>',
-        _text(MAPS, 16, "map", palette.muted, 11.5, "middle"),
-        _text(WORDS, 16, "layer", palette.muted, 11.5),
-        _text(FIELDS, 16, "sees of the image", palette.muted, 11.5, "middle"),
+        text(MAPS, 16, "map", palette.muted, 11.5, text_anchor="middle"),
+        text(WORDS, 16, "layer", palette.muted, 11.5),
+        text(FIELDS, 16, "sees of the image", palette.muted, 11.5, text_anchor="middle"),
     ]
     largest = max(max(block.shape[-2:]) for block in blocks if len(block.shape) == 3)
     longest = max((math.prod(block.shape) for block in blocks if len(block.shape) != 3), default=1)
@@ -70,7 +65,7 @@ def architecture(table: "LayerTable", palette: Palette = LIGHT) -> str:
         parts += _bar(math.prod(block.shape) / longest, middle, palette) if len(block.shape) != 3 else []
         parts += _words(block, middle, palette)
         parts += _eye(block, table.input_shape, middle, palette)
-    return "\n".join([*parts, "</svg>", ""])
+    return drawing(WIDTH, height, _description(table, blocks), parts, palette)
 
 
 def _blocks(table: "LayerTable") -> list[Block]:
@@ -139,7 +134,7 @@ def _words(block: Block, middle: float, palette: Palette) -> list[str]:
     if block.followers:
         lines.insert(1, (_clipped("then " + ", ".join(dict.fromkeys(block.followers)), 38), palette.muted, 11.5))
     start = middle - 7.5 * (len(lines) - 1) + 4
-    return [_text(WORDS, start + 15 * number, *line) for number, line in enumerate(lines)]
+    return [text(WORDS, start + 15 * number, *line) for number, line in enumerate(lines)]
 
 
 def _title(block: Block) -> str:
@@ -166,7 +161,7 @@ def _eye(block: Block, image: tuple[int, int, int], middle: float, palette: Pale
     size = block.field["size"] if block.field else None
     whole = bool(block.field and block.field["global"])
     if size is None and not whole:
-        return [frame, _text(FIELDS, middle + EYE / 2 + 5, "unknown", palette.muted, 10.5, "middle")]
+        return [frame, text(FIELDS, middle + EYE / 2 + 5, "unknown", palette.muted, 10.5, text_anchor="middle")]
     seen = size if isinstance(size, list) else [size, size]
     down, across = (
         side if whole or pixels is None else min(pixels, side)
@@ -176,7 +171,7 @@ def _eye(block: Block, image: tuple[int, int, int], middle: float, palette: Pale
     colour = f'fill="{palette.val}" fill-opacity="{0.55 if whole else 0.4}" stroke="{palette.val}" stroke-width="0.9"'
     inner = _box(FIELDS - across / 2, middle - 5 - down / 2, across, down, colour)
     label = "all" if whole else sides(seen)
-    return [frame, inner, _text(FIELDS, middle + EYE / 2 + 6, label, palette.muted, 10.5, "middle")]
+    return [frame, inner, text(FIELDS, middle + EYE / 2 + 6, label, palette.muted, 10.5, text_anchor="middle")]
 
 
 def _arrows(number: int, block: Block, palette: Palette) -> list[str]:
@@ -201,11 +196,6 @@ def _arrows(number: int, block: Block, palette: Palette) -> list[str]:
 def _description(table: "LayerTable", blocks: Sequence[Block]) -> str:
     steps = ", ".join(f"{_title(block)} to {sides(block.shape)}" for block in blocks[1:])
     return f"A network of {count(table.parameters)} parameters for images {sides(table.input_shape)}: {steps}."
-
-
-def _text(x: float, y: float, words: str, colour: str, size: float, anchor: str = "start") -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}">{drawn_words(words)}</text>'
 
 
 def _box(left: float, top: float, wide: float, tall: float, style: str) -> str:

@@ -27,7 +27,7 @@ from classlab.drawing.blocks import (
     Words,
 )
 from classlab.drawing.palette import LIGHT
-from classlab.drawing.tables import NUMERIC, shown
+from classlab.drawing.tables import NUMERIC, cell_text
 
 TEMPLATE = Path(__file__).with_name("paper.typ")
 LONG_WORD = 30  # letters; a longer word may be broken, after a sign or after as many letters
@@ -89,8 +89,8 @@ def _block(block: Block, held: _Files) -> dict[str, Any]:
         case Numbers(numbers):
             return {"kind": kind, "numbers": [asdict(number) for number in numbers]}
         case Facts(facts, caption):
-            told = [{"label": fact.label, "value": _broken(fact.value)} for fact in facts]
-            return {"kind": kind, "facts": told, "caption": caption}
+            listed = [{"label": fact.label, "value": _broken(fact.value)} for fact in facts]
+            return {"kind": kind, "facts": listed, "caption": caption}
         case Code(text, caption):
             return {"kind": kind, "text": _broken(text, LONG_CODE), "caption": caption}
         case Table():
@@ -127,7 +127,7 @@ def _pieces_of(drawing: Drawing, svg: str) -> list[str]:
 def _table(table: Table) -> dict[str, Any]:
     """Return the cells as text, and which columns stand to the right, in fixed width, or hold much text."""
     rows = [*table.rows, *([table.total] if table.total else [])]
-    texts = [[shown(value, column) for value, column in zip(row, table.columns, strict=True)] for row in rows]
+    texts = [[cell_text(value, column) for value, column in zip(row, table.columns, strict=True)] for row in rows]
     columns = [
         {
             "label": column.label,
@@ -140,9 +140,9 @@ def _table(table: Table) -> dict[str, Any]:
     cells = [
         [
             {"text": _broken(text), "tone": _tone(value, column)}
-            for text, value, column in zip(shown_as, row, table.columns, strict=True)
+            for text, value, column in zip(row_texts, row, table.columns, strict=True)
         ]
-        for shown_as, row in zip(texts, rows, strict=True)
+        for row_texts, row in zip(texts, rows, strict=True)
     ]
     return {"caption": table.caption, "columns": columns, "rows": cells, "total": table.total is not None}
 

@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
+from classlab import formats
 from classlab.drawing.blocks import Column
 
 NUMERIC = ("count", "number", "percent")
-MINUS = "−"
 
 
-def shown(value: Any, column: Column) -> str:
+def cell_text(value: Any, column: Column) -> str:
     """Return the value as its column writes it; None is a dash and a number that is not finite says so."""
     if value is None:
         return "–"
@@ -18,13 +18,11 @@ def shown(value: Any, column: Column) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, float) and not math.isfinite(value):
-        return "not finite"
-    if column.form == "count":
-        return f"{value:,.0f}".replace("-", MINUS)
+        return formats.NOT_FINITE
     if column.form == "percent":
-        return f"{100 * value:.{column.digits}f} %".replace("-", MINUS)
-    if column.form == "number":
-        return f"{value:,.{column.digits}f}".replace("-", MINUS)
+        return formats.percent(value, column.digits)
+    if column.form in ("count", "number"):
+        return formats.decimals(value, 0 if column.form == "count" else column.digits)
     return str(value)
 
 

@@ -5,7 +5,7 @@ import io
 from typing import Any
 
 from classlab.drawing.blocks import Table
-from classlab.drawing.tables import NUMERIC, shown
+from classlab.drawing.tables import NUMERIC, cell_text
 from classlab.plain_text import on_a_line, spreadsheet_safe
 
 _LATEX = {
@@ -54,7 +54,7 @@ def latex(table: Table) -> str:
 
 
 def _cells(table: Table, row: tuple[Any, ...]) -> list[str]:
-    return [_escaped(shown(value, column)) for value, column in zip(row, table.columns, strict=True)]
+    return [_escaped(cell_text(value, column)) for value, column in zip(row, table.columns, strict=True)]
 
 
 def _row(cells: list[str]) -> str:

@@ -53,12 +53,12 @@ def _autograd(network: Network) -> dict[str, float]:
     biases = [torch.tensor(biases, requires_grad=True) for biases in network.biases or ()]
     error = _error(network, weights, biases)
     error.backward()
-    found = {quantities.TOTAL: error.item()}
+    numbers = {quantities.TOTAL: error.item()}
     for name, (layer, j, k) in quantities.parameters(quantities.shape_of(network)).items():
         gradient = biases[layer - 1].grad if k is None else weights[layer - 1].grad
         assert gradient is not None, "backward() reaches every parameter"
-        found[f"∂E/∂{name}"] = float(gradient[j] if k is None else gradient[j, k])
-    return found
+        numbers[f"∂E/∂{name}"] = float(gradient[j] if k is None else gradient[j, k])
+    return numbers
 
 
 def _error(network: Network, weights: "list[torch.Tensor]", biases: "list[torch.Tensor]") -> "torch.Tensor":

@@ -9,9 +9,9 @@ from typing import Any
 from classlab import limits
 from classlab.lesson import formula as formulas
 from classlab.lesson import xlsx
-from classlab.lesson.formula import Address, Formula, Needs, Pattern, Place, Token, Value
-from classlab.lesson.functions import FormulaError, Unknown, as_number
-from classlab.lesson.meter import Meter, Spent
+from classlab.lesson.formula import Address, CellsNeeded, Formula, Pattern, Place, Token, Value
+from classlab.lesson.functions import FormulaError, UnknownFormula, as_number
+from classlab.lesson.meter import Meter, WorkSpent
 from classlab.lesson.xlsx import Cell
 
 NOT_CALCULATED = "a formula that is not calculated here"
@@ -40,7 +40,7 @@ class Book:
     _by_address: dict[Address, Formula | None] = field(default_factory=dict)
     _above: dict[tuple[str, int], tuple[Pattern, Formula | None]] = field(default_factory=dict)
     _meanings: dict[tuple[str, str], Formula | None] = field(default_factory=dict)
-    _of_sheets: dict[str, list[tuple[Address, Cell]]] = field(default_factory=dict)
+    _cells_by_sheet: dict[str, list[tuple[Address, Cell]]] = field(default_factory=dict)
 
     @cached_property
     def _place(self) -> Place:
@@ -55,18 +55,18 @@ class Book:
         if cell is None or cell.formula is None:
             return None
         try:
-            found = self._read(cell.formula, cell.stands_at or address) if self.meter.left else None
-        except Spent:
-            found = None
+            formula = self._read(cell.formula, cell.stands_at or address) if self.meter.left else None
+        except WorkSpent:
+            formula = None
         if not self.meter.left:
             self.dropped[address] = None
-        self._by_address[address] = found
-        return found
+        self._by_address[address] = formula
+        return formula
 
     def tree(self, address: Address) -> formulas.Node | None:
         """Return the tree of the formula in a cell, None where there is no formula that we calculate."""
-        found = self.formula(address)
-        return None if found is None else found.tree
+        formula = self.formula(address)
+        return None if formula is None else formula.tree
 
     def written(self, address: Address) -> str | None:
         """Return the formula in a cell as it is written, None for none."""
@@ -75,7 +75,7 @@ class Book:
             return None if cell is None else cell.formula
         try:
             return formulas.moved(cell.formula, cell.stands_at, address)
-        except Unknown:
+        except UnknownFormula:
             return cell.formula
 
     def value(self, address: Address) -> Result:
@@ -95,7 +95,10 @@ class Book:
         return float(value) if type(value) is int else None
 
     def defined(self, name: str, sheet: str) -> Formula:
-        """Return what a defined name means on a sheet. Raises FormulaError (none is defined), Unknown and Spent."""
+        """Return what a defined name means on a sheet.
+
+        Raises FormulaError where none is defined, UnknownFormula and WorkSpent.
+        """
         if (name, sheet) not in self._meanings:
             plain = name.rpartition("!")[2].lower()
             owner = name.rpartition("!")[0].strip("'") or sheet
@@ -105,26 +108,26 @@ class Book:
             self._meanings[name, sheet] = self._read(written, Address(sheet, 1, 1))
         meaning = self._meanings[name, sheet]
         if meaning is None:
-            raise Unknown(name)
+            raise UnknownFormula(name)
         return meaning
 
-    def of_sheet(self, sheet: str) -> list[tuple[Address, Cell]]:
+    def cells_of(self, sheet: str) -> list[tuple[Address, Cell]]:
         """Return a sheet's cells, row by row."""
-        if not self._of_sheets:
-            self._of_sheets = {name: [] for name in self.sheets}
+        if not self._cells_by_sheet:
+            self._cells_by_sheet = {name: [] for name in self.sheets}
             for item in sorted(self.cells.items()):  # an address comes once, so that no two cells are compared
-                self._of_sheets[item[0].sheet].append(item)
-        return self._of_sheets[sheet]
+                self._cells_by_sheet[item[0].sheet].append(item)
+        return self._cells_by_sheet[sheet]
 
     def _read(self, written: str, base: Address) -> Formula | None:
-        """Return a formula that is read, or was: that of another row, filled down, is the same one. Raises Spent."""
+        """Return a formula, read now or before: that of another row, filled down, is the same one. Raises WorkSpent."""
         column = base.sheet, base.column
         above = self._above.get(column)
         if above is None or above[0].at(base.row) != written:
             self.meter.spend(10 + 3 * len(written))
             try:
                 tokens, pattern = formulas.scan(written, base)
-            except Unknown:
+            except UnknownFormula:
                 return None
             if tokens not in self._by_tokens:
                 self.meter.spend(STEPS_PER_TOKEN * len(tokens))
@@ -133,22 +136,22 @@ class Book:
         return above[1]
 
     def _calculated(self, address: Address) -> Result:
-        found = self.formula(address)
+        formula = self.formula(address)
         try:
-            if found is not None:
+            if formula is not None:
                 self._place.base = address
-                return formulas.calculate(found, self._place)
+                return formulas.calculate(formula, self._place)
         except FormulaError as error:
             return FormulaError(str(error))  # a new one: an error that was raised holds on to all that it went through
-        except Unknown:
+        except UnknownFormula:
             pass
-        except Spent:
+        except WorkSpent:
             self.dropped[address] = None
         stored = self.cells[address].value
         return FormulaError(NOT_CALCULATED) if stored is None or address in self.dropped else stored
 
     def _ready(self, address: Address) -> Value:
-        """Return a cell's value, if it is there. Raises Needs, and FormulaError for a cell that holds an error."""
+        """Return a cell's value, if it is known. Raises CellsNeeded, and FormulaError for a cell with an error."""
         if address in self.values:
             value = self.values[address]
             if isinstance(value, Exception):
@@ -158,25 +161,25 @@ class Book:
         if cell is None or cell.formula is None:
             return None if cell is None else cell.value
         self.meter.spend(STEPS_PER_DETOUR)
-        raise Needs(address)
+        raise CellsNeeded(address)
 
 
 def settle(address: Address, values: dict[Address, Any], work: Callable[[Address], Any]) -> Any:
-    """Return the value of a cell; `work` calculates one, or raises Needs, and the values are kept in `values`.
+    """Return the value of a cell; `work` calculates one, or raises CellsNeeded, and the values are kept in `values`.
 
     Needs no recursion, so that a column of ten thousand rows is no deeper than one of ten.
     """
     try:
         values[address] = work(address)
         return values[address]
-    except Needs as needed:
+    except CellsNeeded as needed:
         waiting, begun = [address, *needed.addresses], {address}
     while waiting:
         current = waiting[-1]
         if current not in values:
             try:
                 values[current] = work(current)
-            except Needs as needed:
+            except CellsNeeded as needed:
                 begun.add(current)
                 if begun.isdisjoint(needed.addresses):
                     waiting.extend(needed.addresses)
@@ -188,8 +191,8 @@ def settle(address: Address, values: dict[Address, Any], work: Callable[[Address
 
 def read(file: Path) -> Book:
     """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
-    found = xlsx.read(file)
-    book = Book(found.sheets, found.cells, found.names)
+    contents = xlsx.read(file)
+    book = Book(contents.sheets, contents.cells, contents.names)
     book.meter.spend(STEPS_PER_CELL * len(book.cells))
     return book
 
@@ -197,5 +200,5 @@ def read(file: Path) -> Book:
 def _parsed(tokens: tuple[Token, ...]) -> Formula | None:
     try:
         return formulas.formula_of(tokens)
-    except Unknown:
+    except UnknownFormula:
         return None

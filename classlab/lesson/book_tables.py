@@ -40,7 +40,7 @@ Meanings = Mapping[str, Meaning]
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenNumber:
     """A number written outside the table: its value, the cell that holds it, and whether formulas can use that cell."""
 
     value: float
@@ -109,38 +109,38 @@ def find(book: Book) -> list[Table]:
     Raises UserError for more of them, or larger ones, than are checked.
     """
     meanings = _meanings(book)
-    found: list[Table] = []
+    tables: list[Table] = []
     for sheet in book.sheets:
         labels = list(_labels(book, sheet, meanings))
         upright = list(_tables(book, sheet, meanings, labels, turned=False))
-        found += upright or _tables(book, sheet, meanings, labels, turned=True)
-        if len(found) > limits.WORKBOOK_TABLES:
+        tables += upright or _tables(book, sheet, meanings, labels, turned=True)
+        if len(tables) > limits.WORKBOOK_TABLES:
             most = limits.WORKBOOK_TABLES
             raise UserError(f"the workbook holds more than {most:,} tables; at most that many are checked")
-    cells = sum(len(table.columns) * len(table.lines) for table in found)
+    cells = sum(len(table.columns) * len(table.lines) for table in tables)
     if cells > limits.WORKBOOK_CELLS:
         most = limits.WORKBOOK_CELLS
         raise UserError(f"the tables have {cells:,} cells, empty ones among them; at most {most:,} are checked")
-    return found
+    return tables
 
 
 def _meanings(book: Book) -> Meanings:
     """Return what the workbook's texts mean, each of them read once."""
-    found: dict[str, Meaning] = {}
+    meanings: dict[str, Meaning] = {}
     for cell in book.cells.values():
         text = cell.value
-        if isinstance(text, str) and text not in found and as_number(text) is None:
-            if len(found) >= limits.WORKBOOK_TEXTS:
+        if isinstance(text, str) and text not in meanings and as_number(text) is None:
+            if len(meanings) >= limits.WORKBOOK_TEXTS:
                 most = limits.WORKBOOK_TEXTS
                 raise UserError(f"the workbook holds more than {most:,} different texts; at most that many are read")
             rate, setting = headers.rate_in(text), headers.setting_named(text)
-            found[text] = Meaning(headers.quantity_named(text), headers.is_rate_label(text), rate, setting)
-    return found
+            meanings[text] = Meaning(headers.quantity_named(text), headers.is_rate_label(text), rate, setting)
+    return meanings
 
 
 def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
     count = 0
-    for address, cell in book.of_sheet(sheet):
+    for address, cell in book.cells_of(sheet):
         meaning = meanings.get(cell.value) if isinstance(cell.value, str) else None
         if meaning and (meaning.labels_rate or meaning.rate is not None or meaning.setting):
             yield Label(address, meaning, cell.formula is not None)
@@ -149,42 +149,42 @@ def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
             return
 
 
-def rates(book: Book, table: Table) -> list[Written]:
+def rates(book: Book, table: Table) -> list[WrittenNumber]:
     """Return the learning rates written on the table's sheet, nearest to the header first, the sheet's name last."""
-    found: list[Written] = []
+    numbers: list[WrittenNumber] = []
     for label in table.labels:
         if label.calculated or table.covers(label.address):
             continue
         if label.meaning.labels_rate:
-            found += list(_beside(book, label.address, table))
+            numbers += list(_beside(book, label.address, table))
         elif label.meaning.rate is not None:
-            found.append(Written(label.meaning.rate, label.address, usable=False))
+            numbers.append(WrittenNumber(label.meaning.rate, label.address, usable=False))
     start = table.header_address(next(iter(table.columns)))
-    found.sort(
+    numbers.sort(
         key=lambda rate: (not rate.usable, abs(rate.address.row - start.row), abs(rate.address.column - start.column))
     )
     named = headers.rate_in(table.sheet)
-    return [*found, Written(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else found
+    return [*numbers, WrittenNumber(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else numbers
 
 
-def nearest(written: Sequence[Written]) -> Written | None:
+def nearest(written: Sequence[WrittenNumber]) -> WrittenNumber | None:
     """Return the learning rate in a cell that stands nearest to a table's header, of all `rates`; None for none."""
     return next((rate for rate in written if rate.address.row > 0), None)
 
 
-def settings(book: Book, table: Table) -> dict[str, Written]:
+def settings(book: Book, table: Table) -> dict[str, WrittenNumber]:
     """Return inputs and targets that stand beside the table, as "i1 =" with a number to its right or below."""
-    found: dict[str, Written] = {}
+    numbers: dict[str, WrittenNumber] = {}
     for label in table.labels:
-        if label.meaning.setting and label.meaning.setting[0] not in found and not table.covers(label.address):
+        if label.meaning.setting and label.meaning.setting[0] not in numbers and not table.covers(label.address):
             name, number = label.meaning.setting
             at = label.address
-            written = _beside(book, at, table) if number is None else [Written(number, at, usable=False)]
-            found.update((name, beside) for beside in written)
-    return found
+            written = _beside(book, at, table) if number is None else [WrittenNumber(number, at, usable=False)]
+            numbers.update((name, beside) for beside in written)
+    return numbers
 
 
-def _beside(book: Book, label: Address, table: Table) -> Iterator[Written]:
+def _beside(book: Book, label: Address, table: Table) -> Iterator[WrittenNumber]:
     """Yield the first number right of a label, or else under, left of or above it."""
     near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, -1), (-1, 0)]
     for down, across in near:
@@ -193,14 +193,14 @@ def _beside(book: Book, label: Address, table: Table) -> Iterator[Written]:
         address = Address(label.sheet, label.row + down, label.column + across)
         value = book.number(address) if address in book.cells else None
         if value is not None and not table.covers(address):
-            yield Written(value, address, usable=True)
+            yield WrittenNumber(value, address, usable=True)
             return
 
 
 def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label], turned: bool) -> Iterator[Table]:
     grid: dict[int, dict[int, str]] = {}
     filled: dict[int, set[int]] = {}
-    for address, cell in book.of_sheet(sheet):
+    for address, cell in book.cells_of(sheet):
         line, column = (address.column, address.row) if turned else (address.row, address.column)
         meaning = meanings.get(cell.value) if isinstance(cell.value, str) and cell.formula is None else None
         if meaning and meaning.quantity:

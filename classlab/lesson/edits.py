@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from classlab.lesson.expression import (
-    Apply,
+    Application,
     Expression,
     Name,
-    Negative,
+    Negation,
     Number,
     Product,
     Quotient,
@@ -25,11 +25,11 @@ from classlab.lesson.expression import (
 LARGEST_WRITTEN_OUT = 400  # names, numbers and operations
 
 
-class Show(Protocol):
-    """Tells a name with the column it stands in, "a_h1 (column J)", or only the cell, "J5"."""
+class NameText(Protocol):
+    """Writes a name with the column it stands in, "a_h1 (column J)", or only the cell, "J5"."""
 
     def __call__(self, name: Name, /, cell_only: bool = False) -> str:
-        """Return the name as it is told."""
+        """Return the name as sentences write it."""
         ...
 
 
@@ -42,7 +42,7 @@ class Edit:
 
 
 def edits(
-    expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show, spend: Callable[[], None]
+    expression: Expression, others: Sequence[str], rows: Sequence[int], show: NameText, spend: Callable[[], None]
 ) -> Iterator[Edit]:
     """Yield the slips that people make with this expression, the likeliest first. `spend` is called for each."""
     for edit in _edits(expression, others, rows, show, spend):
@@ -51,15 +51,15 @@ def edits(
 
 
 def _edits(
-    expression: Expression, others: Sequence[str], rows: Sequence[int], show: Show, spend: Callable[[], None]
+    expression: Expression, others: Sequence[str], rows: Sequence[int], show: NameText, spend: Callable[[], None]
 ) -> Iterator[Edit]:
-    yield Edit(Negative(expression), "has the wrong sign")
-    yield from _of_slopes(expression)
+    yield Edit(Negation(expression), "has the wrong sign")
+    yield from _slope_edits(expression)
     inside: list[tuple[int, Edit]] = []
     for ranked in _inside(expression, others, rows, show, None):
         spend()
         inside.append(ranked)
-    yield from (edit for rank in range(3) for found, edit in inside if found == rank)
+    yield from (edit for rank in range(3) for edit_rank, edit in inside if edit_rank == rank)
     yield from _renamings(expression, others, show)
     for old in dict.fromkeys(names(expression)):
         for row in rows:
@@ -74,8 +74,8 @@ def _edits(
             yield Edit(
                 shifted(expression, row), f"takes its numbers from {'the row above' if row < 0 else 'the row below'}"
             )
-    for factor, told in ((2.0, "2"), (0.5, "½"), (-2.0, "−2"), (-0.5, "−½")):
-        yield Edit(multiply(Number(factor), expression), f"has a factor too many: {told}")
+    for factor, factor_text in ((2.0, "2"), (0.5, "½"), (-2.0, "−2"), (-0.5, "−½")):
+        yield Edit(multiply(Number(factor), expression), f"has a factor too many: {factor_text}")
     for other in [Name(name) for name in others]:
         yield Edit(multiply(expression, other), f"has a factor too many: {show(other)}")
         slope = minus(Number(1.0), other)
@@ -88,11 +88,11 @@ def forms(expression: Expression, known: Mapping[str, Expression]) -> list[Expre
 
     Nobody writes out a network of so many paths that its gradients would fill a page.
     """
-    found = [expression]
+    written = [expression]
     if _size_written_out(expression, known, {}) <= LARGEST_WRITTEN_OUT:
-        found.append(_written_out(expression, known))
-    found += [_path_by_path(form) for form in found]
-    return list(dict.fromkeys(found))
+        written.append(_written_out(expression, known))
+    written += [_path_by_path(form) for form in written]
+    return list(dict.fromkeys(written))
 
 
 def _size_written_out(expression: Expression, known: Mapping[str, Expression], sizes: dict[str, int]) -> int:
@@ -119,13 +119,13 @@ def _path_by_path(expression: Expression) -> Expression:
     if not isinstance(expression, Product):
         return expression
     for index, factor in enumerate(expression.factors):
-        if isinstance(factor, Sum) and not any(isinstance(term, Negative | Number) for term in factor.terms):
+        if isinstance(factor, Sum) and not any(isinstance(term, Negation | Number) for term in factor.terms):
             rest = (*expression.factors[:index], *expression.factors[index + 1 :])
             return Sum(tuple(multiply(term, *rest) for term in factor.terms))
     return expression
 
 
-def _of_slopes(expression: Expression) -> Iterator[Edit]:
+def _slope_edits(expression: Expression) -> Iterator[Edit]:
     """Yield slips with slopes, one layer's or all: left out, or that of the sigmoid taken for that of tanh."""
     slopes = dict(_slopes(expression))
     layers: dict[str, list[Name]] = {}
@@ -133,19 +133,19 @@ def _of_slopes(expression: Expression) -> Iterator[Edit]:
         layers.setdefault(a.name.partition("[")[0].rstrip("0123456789"), []).append(a)
     for units in [*layers.values(), list(slopes)]:
         right, turned = ([multiply(*_slope(slopes[a], a, other)) for a in units] for other in (False, True))
-        told, instead = (" and ".join(map(text, products)) for products in (right, turned))
+        expected, instead = (" and ".join(map(text, products)) for products in (right, turned))
         whose = " and ".join(dict.fromkeys("the sigmoid" if slopes[a] == "sigmoid" else "tanh" for a in units))
-        yield Edit(_with_slopes(expression, units, lambda kind, a: ()), f"lacks {told}, the slope of {whose}")
+        yield Edit(_with_slopes(expression, units, lambda kind, a: ()), f"lacks {expected}, the slope of {whose}")
         yield Edit(
             _with_slopes(expression, units, lambda kind, a: _slope(kind, a, True)),
-            f"has {instead} where {told}, the slope of {whose}, belongs",
+            f"has {instead} where {expected}, the slope of {whose}, belongs",
         )
 
 
 def _slope(kind: str, a: Name, other: bool = False) -> tuple[Expression, ...]:
-    """Return the factors of a sigmoid's or tanh's slope, told by its activation; of the other one's if `other`."""
-    one = Number(1.0)
-    return (a, minus(one, a)) if (kind == "sigmoid") != other else (minus(one, Square(a)),)
+    """Return the factors of a sigmoid's or tanh's slope at an activation; of the other function's if `other`."""
+    unity = Number(1.0)
+    return (a, minus(unity, a)) if (kind == "sigmoid") != other else (minus(unity, Square(a)),)
 
 
 def _slope_at(factors: Sequence[Expression], index: int) -> tuple[str, Name] | None:
@@ -153,7 +153,7 @@ def _slope_at(factors: Sequence[Expression], index: int) -> tuple[str, Name] | N
     match factors[index]:
         case Name() as a if factors[index + 1 : index + 2] == _slope("sigmoid", a)[1:]:
             return "sigmoid", a
-        case Sum((Number(1.0), Negative(Square(Name() as a)))):
+        case Sum((Number(1.0), Negation(Square(Name() as a)))):
             return "tanh", a
     return None
 
@@ -161,8 +161,8 @@ def _slope_at(factors: Sequence[Expression], index: int) -> tuple[str, Name] | N
 def _slopes(expression: Expression) -> Iterator[tuple[Name, str]]:
     """Yield the activation and the kind of every slope in an expression."""
     if isinstance(expression, Product):
-        found = (_slope_at(expression.factors, index) for index in range(len(expression.factors)))
-        yield from ((a, kind) for kind, a in filter(None, found))
+        slopes = (_slope_at(expression.factors, index) for index in range(len(expression.factors)))
+        yield from ((a, kind) for kind, a in filter(None, slopes))
     for part in parts(expression):
         yield from _slopes(part)
 
@@ -190,7 +190,7 @@ def _inside(
     expression: Expression,
     others: Sequence[str],
     rows: Sequence[int],
-    show: Show,
+    show: NameText,
     parent: Expression | None,
 ) -> Iterator[tuple[int, Edit]]:
     """Yield (rank, slip) for every slip in one place of the expression."""
@@ -206,28 +206,28 @@ def _inside(
                     new = Name(name, other_row)
                     yield 0, Edit(new, f"takes {name} from {show(new, True)} where {show(expression, True)} belongs")
         case Product(factors):
-            yield from ((1, edit) for edit in _of_product(factors, show))
+            yield from ((1, edit) for edit in _product_edits(factors, show))
             yield from ((2, edit) for edit in _renamings(expression, others, show) if parent is not None)
         case Sum(terms):
-            yield from ((1, edit) for edit in _of_sum(terms, show))
+            yield from ((1, edit) for edit in _sum_edits(terms, show))
         case Square(inner):
             yield 1, Edit(inner, f"lacks the square of {text(inner, show)}")
             yield 2, Edit(multiply(Number(2.0), inner), f"doubles {text(inner, show)} where its square belongs")
-        case Apply():
-            yield from ((1, edit) for edit in _of_function(expression, show))
+        case Application():
+            yield from ((1, edit) for edit in _function_edits(expression, show))
         case Number(value):
             for other in (2.0, 1.0, 0.5, 0.0):
                 if other != value:
                     yield 2, Edit(Number(other), f"has {other:g} where {text(expression)} belongs")
     whole = parts(expression)
     for index, part in enumerate(whole):
-        context = parent if isinstance(expression, Negative) else expression
+        context = parent if isinstance(expression, Negation) else expression
         for rank, edit in _inside(part, others, rows, show, context):
             around = with_parts(expression, (*whole[:index], edit.expression, *whole[index + 1 :]))
             yield rank, Edit(around, edit.sentence)
 
 
-def _of_product(factors: tuple[Expression, ...], show: Show) -> Iterator[Edit]:
+def _product_edits(factors: tuple[Expression, ...], show: NameText) -> Iterator[Edit]:
     for index, factor in enumerate(factors):
         rest = (*factors[:index], *factors[index + 1 :])
         yield Edit(multiply(*rest), f"lacks the factor {text(factor, show)}")
@@ -238,7 +238,7 @@ def _of_product(factors: tuple[Expression, ...], show: Show) -> Iterator[Edit]:
             last = inner[-1]
             inner[0] = multiply(*before, inner[0])
             inner[-1] = (
-                Negative(multiply(last.inner, *after)) if isinstance(last, Negative) else multiply(inner[-1], *after)
+                Negation(multiply(last.inner, *after)) if isinstance(last, Negation) else multiply(inner[-1], *after)
             )
             if before or after:
                 yield Edit(Sum(tuple(inner)), f"needs brackets around {text(factor, show)}")
@@ -261,41 +261,42 @@ def _of_product(factors: tuple[Expression, ...], show: Show) -> Iterator[Edit]:
         )
 
 
-def _of_sum(terms: tuple[Expression, ...], show: Show) -> Iterator[Edit]:
+def _sum_edits(terms: tuple[Expression, ...], show: NameText) -> Iterator[Edit]:
     # What is subtracted comes first: to write t + a for t − a is likelier than −t − a, whose square is the same.
-    for index, term in sorted(enumerate(terms), key=lambda item: not isinstance(item[1], Negative)):
+    for index, term in sorted(enumerate(terms), key=lambda item: not isinstance(item[1], Negation)):
         rest = (*terms[:index], *terms[index + 1 :])
-        bare, negative = (term.inner, True) if isinstance(term, Negative) else (term, False)
+        bare, negative = (term.inner, True) if isinstance(term, Negation) else (term, False)
         yield Edit(Sum(rest) if len(rest) > 1 else rest[0], f"leaves out {text(bare, show)}")
-        flipped = (*terms[:index], bare if negative else Negative(term), *terms[index + 1 :])
-        told = "adds {} where it must be subtracted" if negative else "subtracts {} where it must be added"
-        yield Edit(Sum(flipped), told.format(text(bare, show)))
-    if not any(isinstance(term, Negative) for term in terms):
+        flipped = (*terms[:index], bare if negative else Negation(term), *terms[index + 1 :])
+        template = "adds {} where it must be subtracted" if negative else "subtracts {} where it must be added"
+        yield Edit(Sum(flipped), template.format(text(bare, show)))
+    if not any(isinstance(term, Negation) for term in terms):
         yield Edit(
             multiply(*terms), f"multiplies {' and '.join(text(term, show) for term in terms)} where it must add them"
         )
 
 
-def _of_function(expression: Apply, show: Show) -> Iterator[Edit]:
-    inner, shown = expression.inner, text(expression.inner, show)
+def _function_edits(expression: Application, show: NameText) -> Iterator[Edit]:
+    inner, argument = expression.inner, text(expression.inner, show)
     if expression.function == "sigmoid":
-        yield Edit(Apply("sigmoid", Negative(inner)), f"has EXP({shown}) where EXP(−{shown}) belongs")
-        power = Apply("exp", Negative(inner))
-        yield Edit(Sum((Number(1.0), power)), f"needs brackets around 1 + EXP(−{shown})")
-        yield Edit(power, f"is EXP(−{shown}) alone, without 1/(1 + …)")
-        yield Edit(Quotient(Number(1.0), power), f"lacks the 1 + in 1/(1 + EXP(−{shown}))")
+        yield Edit(Application("sigmoid", Negation(inner)), f"has EXP({argument}) where EXP(−{argument}) belongs")
+        power = Application("exp", Negation(inner))
+        yield Edit(Sum((Number(1.0), power)), f"needs brackets around 1 + EXP(−{argument})")
+        yield Edit(power, f"is EXP(−{argument}) alone, without 1/(1 + …)")
+        yield Edit(Quotient(Number(1.0), power), f"lacks the 1 + in 1/(1 + EXP(−{argument}))")
         yield Edit(
-            Quotient(Number(1.0), minus(Number(1.0), power)), f"has 1 − EXP(−{shown}) where 1 + EXP(−{shown}) belongs"
+            Quotient(Number(1.0), minus(Number(1.0), power)),
+            f"has 1 − EXP(−{argument}) where 1 + EXP(−{argument}) belongs",
         )
     for other in ("sigmoid", "tanh", "relu", "exp", "ln"):
         if other != expression.function:
-            yield Edit(Apply(other, inner), f"applies {other} where {expression.function} belongs")
-    yield Edit(inner, f"holds {shown} itself, without {expression.function}")
+            yield Edit(Application(other, inner), f"applies {other} where {expression.function} belongs")
+    yield Edit(inner, f"holds {argument} itself, without {expression.function}")
     slope = multiply(expression, minus(Number(1.0), expression))
     yield Edit(slope, f"holds the slope of {expression.function} where its value belongs")
 
 
-def _renamings(expression: Expression, others: Sequence[str], show: Show) -> Iterator[Edit]:
+def _renamings(expression: Expression, others: Sequence[str], show: NameText) -> Iterator[Edit]:
     """Yield the expression with one name taken for another wherever it stands."""
     for old in dict.fromkeys(names(expression)):
         for other in others:

@@ -1,4 +1,4 @@
-"""Expressions: one small tree for a formula, told as text, as a cell's formula and as data for the page, or evaluated.
+"""Expressions: one small tree for a formula: written as text, in a cell, as data for the page, or evaluated.
 
 The derivation states every quantity once, as such a tree; the workbook, the walk, the page and the check all read it.
 """
@@ -26,7 +26,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Sum:
-    """Terms added; a difference adds a Negative."""
+    """Terms added; a difference adds a Negation."""
 
     terms: "tuple[Expression, ...]"
 
@@ -39,7 +39,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Negative:
+class Negation:
     """Minus the inner expression."""
 
     inner: "Expression"
@@ -61,14 +61,14 @@ class Square:
 
 
 @dataclass(frozen=True)
-class Apply:
+class Application:
     """One of FUNCTIONS applied to an expression."""
 
     function: str
     inner: "Expression"
 
 
-Expression = Number | Name | Sum | Product | Negative | Quotient | Square | Apply
+Expression = Number | Name | Sum | Product | Negation | Quotient | Square | Application
 Computed = Callable[[Callable[[Name], Any]], Any]  # an expression as a function of what each name means
 
 
@@ -111,7 +111,7 @@ def add(*terms: Expression) -> Expression:
 
 def minus(left: Expression, right: Expression) -> Expression:
     """Return left - right."""
-    return Sum((left, Negative(right)))
+    return Sum((left, Negation(right)))
 
 
 def multiply(*factors: Expression) -> Expression:
@@ -131,7 +131,7 @@ def parts(expression: Expression) -> "tuple[Expression, ...]":
             return factors
         case Quotient(numerator, denominator):
             return numerator, denominator
-        case Negative(inner) | Square(inner) | Apply(_, inner):
+        case Negation(inner) | Square(inner) | Application(_, inner):
             return (inner,)
     return ()
 
@@ -145,12 +145,12 @@ def with_parts(expression: Expression, new: "tuple[Expression, ...]") -> Express
             return Product(new)
         case Quotient():
             return Quotient(*new)
-        case Negative():
-            return Negative(*new)
+        case Negation():
+            return Negation(*new)
         case Square():
             return Square(*new)
-        case Apply(function, _):
-            return Apply(function, *new)
+        case Application(function, _):
+            return Application(function, *new)
     return expression
 
 
@@ -190,7 +190,7 @@ def compiled(expression: Expression, functions: Mapping[str, Callable[[Any], Any
         case Product(factors):
             multiplied = [compiled(factor, functions) for factor in factors]
             return lambda value: math.prod([factor(value) for factor in multiplied])
-        case Negative(inner):
+        case Negation(inner):
             positive = compiled(inner, functions)
             return lambda value: -positive(value)
         case Square(inner):
@@ -199,9 +199,9 @@ def compiled(expression: Expression, functions: Mapping[str, Callable[[Any], Any
         case Quotient(numerator, denominator):
             above, below = compiled(numerator, functions), compiled(denominator, functions)
             return lambda value: above(value) / below(value)
-        case Apply(name, inner):
-            function, given = functions[name], compiled(inner, functions)
-            return lambda value: function(given(value))
+        case Application(name, inner):
+            function, argument = functions[name], compiled(inner, functions)
+            return lambda value: function(argument(value))
 
 
 def differential(expression: Expression, value: Callable[[Name], float], change: Callable[[Name], float]) -> float:
@@ -222,14 +222,14 @@ def differential(expression: Expression, value: Callable[[Name], float], change:
             return sum(
                 go(factor) * math.prod(numbers[:index] + numbers[index + 1 :]) for index, factor in enumerate(factors)
             )
-        case Negative(inner):
+        case Negation(inner):
             return -go(inner)
         case Square(inner):
             return 2 * evaluate(inner, value) * go(inner)
         case Quotient(numerator, denominator):
             below = evaluate(denominator, value)
             return (go(numerator) - evaluate(expression, value) * go(denominator)) / below
-        case Apply(function, inner):
+        case Application(function, inner):
             return SLOPES[function](evaluate(inner, value)) * go(inner)
 
 
@@ -248,20 +248,20 @@ def text(expression: Expression, name: Callable[[Name], str] = lambda name: name
         case Sum(terms):
             written = text(terms[0], name)
             for term in terms[1:]:
-                negative = isinstance(term, Negative)
-                inner = _guarded(term.inner, name, (Sum,)) if isinstance(term, Negative) else text(term, name)
+                negative = isinstance(term, Negation)
+                inner = _guarded(term.inner, name, (Sum,)) if isinstance(term, Negation) else text(term, name)
                 written += f" {'−' if negative else '+'} {inner}"
             return written
         case Product(factors):
-            return "·".join(_guarded(factor, name, (Sum, Negative, Quotient)) for factor in factors)
-        case Negative(inner):
-            return "−" + _guarded(inner, name, (Sum, Negative))
+            return "·".join(_guarded(factor, name, (Sum, Negation, Quotient)) for factor in factors)
+        case Negation(inner):
+            return "−" + _guarded(inner, name, (Sum, Negation))
         case Square(inner):
-            return _guarded(inner, name, (Sum, Product, Negative, Quotient, Square)) + "²"
+            return _guarded(inner, name, (Sum, Product, Negation, Quotient, Square)) + "²"
         case Quotient(numerator, denominator):
-            over = (Sum, Negative, Product, Quotient)
+            over = (Sum, Negation, Product, Quotient)
             return f"{_guarded(numerator, name, over)} / {_guarded(denominator, name, over)}"
-        case Apply(function, inner):
+        case Application(function, inner):
             return f"{SIGNS.get(function, function)}({text(inner, name)})"
 
 
@@ -280,22 +280,22 @@ def in_a_cell(expression: Expression, address: Callable[[Name], str]) -> str:
         case Sum(terms):
             written = in_a_cell(terms[0], address)
             for term in terms[1:]:
-                if isinstance(term, Negative):
+                if isinstance(term, Negation):
                     written += "-" + _braced(term.inner, address, (Sum,))
                 else:
                     written += "+" + in_a_cell(term, address)
             return written
         case Product(factors):
-            return "*".join(_braced(factor, address, (Sum, Negative, Quotient)) for factor in factors)
-        case Negative(inner):
+            return "*".join(_braced(factor, address, (Sum, Negation, Quotient)) for factor in factors)
+        case Negation(inner):
             # A cell's minus binds tighter than ^, so what follows it stands in brackets unless it is a plain cell.
-            return "-" + _braced(inner, address, (Sum, Negative, Square, Product, Quotient))
+            return "-" + _braced(inner, address, (Sum, Negation, Square, Product, Quotient))
         case Square(inner):
-            return _braced(inner, address, (Sum, Product, Negative, Quotient, Square)) + "^2"
+            return _braced(inner, address, (Sum, Product, Negation, Quotient, Square)) + "^2"
         case Quotient(numerator, denominator):
-            over = (Sum, Negative, Product, Quotient)
+            over = (Sum, Negation, Product, Quotient)
             return f"{_braced(numerator, address, over)}/{_braced(denominator, address, over)}"
-        case Apply(function, inner):
+        case Application(function, inner):
             written = in_a_cell(inner, address)
             plain = isinstance(inner, Name) or function in ("tanh", "exp", "ln", "relu")
             return IN_A_CELL[function].format(written if plain else f"({written})")
@@ -304,7 +304,7 @@ def in_a_cell(expression: Expression, address: Callable[[Name], str]) -> str:
 def _braced(expression: Expression, address: Callable[[Name], str], kinds: tuple[type, ...]) -> str:
     written = in_a_cell(expression, address)
     # 1/(1+EXP(-x)) is a quotient once it is written out.
-    quotient = isinstance(expression, Apply) and expression.function == "sigmoid"
+    quotient = isinstance(expression, Application) and expression.function == "sigmoid"
     return f"({written})" if quotient or isinstance(expression, kinds) else written
 
 
@@ -315,7 +315,7 @@ def as_data(expression: Expression) -> list[Any]:
             return ["number", number]
         case Name(name, row):
             return ["name", name, row]
-        case Apply(function, inner):
+        case Application(function, inner):
             return ["apply", function, as_data(inner)]
-    sign = {Sum: "+", Product: "*", Negative: "-", Quotient: "/", Square: "^2"}[type(expression)]
+    sign = {Sum: "+", Product: "*", Negation: "-", Quotient: "/", Square: "^2"}[type(expression)]
     return [sign, *(as_data(part) for part in parts(expression))]

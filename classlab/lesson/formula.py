@@ -1,7 +1,7 @@
 """Formulas of a spreadsheet, read and calculated by ourselves: nothing of the file is ever executed.
 
 Only arithmetic, references, defined names and the functions below are known. Everything else (macros, links to other
-files, look-ups) is Unknown, and the caller falls back on the value that the file stores.
+files, look-ups) raises UnknownFormula, and the caller falls back on the value that the file stores.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from classlab.lesson.functions import FUNCTIONS, LARGEST_BLOCK, FormulaError, Unknown, check_size, number, power
+from classlab.lesson.functions import FUNCTIONS, LARGEST_BLOCK, FormulaError, UnknownFormula, check_size, number, power
 
 LONGEST = 4000  # characters
 DEEPEST = 60  # brackets within brackets
@@ -61,7 +61,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Defined:
+class DefinedName:
     """A defined name."""
 
     name: str
@@ -83,7 +83,7 @@ class Call:
     arguments: "tuple[Node, ...]"
 
 
-Node = Literal | Reference | Range | Defined | Operation | Call
+Node = Literal | Reference | Range | DefinedName | Operation | Call
 
 
 class Address(NamedTuple):
@@ -102,7 +102,7 @@ Value = float | str | bool | None
 Lookup = Callable[[Address], Value]
 
 
-class Needs(Exception):
+class CellsNeeded(Exception):
     """Other cells have to be calculated first."""
 
     def __init__(self, *addresses: Address) -> None:
@@ -148,19 +148,19 @@ def number_of(text: str) -> int:
 def tokens(formula: str, base: Address) -> tuple[Token, ...]:
     """Cut a formula into tokens, its references relative to `base`, so that a formula filled down gives equal tokens.
 
-    Raises Unknown for what is no token of ours.
+    Raises UnknownFormula for what is no token of ours.
     """
     return scan(formula, base)[0]
 
 
 def scan(formula: str, base: Address) -> "tuple[tuple[Token, ...], Pattern]":
-    """Return the tokens of a formula, and its pattern. Raises Unknown for what is no token of ours."""
-    found: list[Token] = []
+    """Return the tokens of a formula, and its pattern. Raises UnknownFormula for what is no token of ours."""
+    scanned: list[Token] = []
     pieces: list[str] = []
     rows: list[int] = []
     done = 0
     for match in _matches(formula):
-        found.append(_token(match, base))
+        scanned.append(_token(match, base))
         for group in ("r1", "r2"):
             if match[group] and not match[group].startswith("$"):
                 start, end = match.span(group)
@@ -168,18 +168,18 @@ def scan(formula: str, base: Address) -> "tuple[tuple[Token, ...], Pattern]":
                 rows.append(int(match[group]) - base.row)
                 done = end
     text = "%d".join([*pieces, formula[done:].replace("%", "%%")])
-    return tuple(found), Pattern(text, tuple(rows), min(rows, default=0), max(rows, default=0))
+    return tuple(scanned), Pattern(text, tuple(rows), min(rows, default=0), max(rows, default=0))
 
 
 def _matches(formula: str) -> Iterator[re.Match[str]]:
     """Yield the places of a formula's tokens."""
     if len(formula) > LONGEST:
-        raise Unknown("too long")
+        raise UnknownFormula("too long")
     place, end = 1 if formula.startswith("=") else 0, len(formula.rstrip())
     while place < end:
         match = _TOKEN.match(formula, place)
         if not match:
-            raise Unknown(formula[place : place + 12])
+            raise UnknownFormula(formula[place : place + 12])
         yield match
         place = match.end()
 
@@ -187,7 +187,7 @@ def _matches(formula: str) -> Iterator[re.Match[str]]:
 def _token(match: re.Match[str], base: Address) -> Token:
     kind = match.lastgroup or ""
     if match["external"]:
-        raise Unknown("a link to another file")
+        raise UnknownFormula("a link to another file")
     if match["reference"]:
         return "reference", _reference(match, base)
     if match["text"] is not None:
@@ -206,7 +206,7 @@ def _reference(match: re.Match[str], base: Address) -> Reference | Range:
     if sheet and sheet.startswith("'"):
         sheet = sheet[1:-1].replace("''", "'")
     if sheet and ("[" in sheet or "]" in sheet):
-        raise Unknown("a link to another file")
+        raise UnknownFormula("a link to another file")
 
     def corner(column: str, row: str) -> Reference:
         fixed = column.startswith("$"), row.startswith("$")
@@ -260,12 +260,12 @@ def moved(formula: str, base: Address, to: Address) -> str:
     return "".join([*pieces, formula[done:]])
 
 
-def parse(found: tuple[Token, ...]) -> Node:
-    """Return the tree of a formula's tokens. Raises Unknown where they make none, or one of too many levels."""
-    parser = _Parser(found)
+def parse(formula_tokens: tuple[Token, ...]) -> Node:
+    """Return the tree of a formula's tokens. Raises UnknownFormula where they make none, or one of too many levels."""
+    parser = _Parser(formula_tokens)
     node = parser.expression(0)
-    if parser.place < len(found):
-        raise Unknown("unexpected text")
+    if parser.place < len(formula_tokens):
+        raise UnknownFormula("unexpected text")
     return node
 
 
@@ -277,8 +277,8 @@ LEVEL = {sign: level for level, signs in enumerate(LEVELS) for sign in signs}
 class _Parser:
     """Precedence climbing; operators of one level, ^ too, are taken from the left, as spreadsheets do."""
 
-    def __init__(self, found: tuple[Token, ...]) -> None:
-        self.tokens = found
+    def __init__(self, formula_tokens: tuple[Token, ...]) -> None:
+        self.tokens = formula_tokens
         self.place = 0
         self.heights: dict[int, int] = {}  # by the node's id; a leaf has none
 
@@ -293,15 +293,17 @@ class _Parser:
 
     def made(self, node: Operation | Call, inner: Sequence[Node]) -> Node:
         """Return a new node, unless the tree is too tall with it for what walks down trees."""
+        # A chain 1+1+1+… is deep without a bracket, so counting brackets does not bound it; the functions that walk
+        # down a tree call themselves, and Python's stack ends.
         height = 1 + max((self.heights.get(id(part), 0) for part in inner), default=0)
         if height > TALLEST:
-            raise Unknown("too deep")
+            raise UnknownFormula("too deep")
         self.heights[id(node)] = height
         return node
 
     def expression(self, depth: int, weakest: int = 0) -> Node:
         if depth > DEEPEST:
-            raise Unknown("too deep")
+            raise UnknownFormula("too deep")
         node = self.signed(depth)
         while True:
             kind, sign = self.peek()
@@ -314,7 +316,7 @@ class _Parser:
 
     def signed(self, depth: int) -> Node:
         if depth > DEEPEST:
-            raise Unknown("too deep")
+            raise UnknownFormula("too deep")
         for sign in "+-":
             if self.take(sign):
                 inner = self.signed(depth + 1)
@@ -334,7 +336,7 @@ class _Parser:
         if kind == "error":
             return Call(value, ())
         if kind == "name":
-            return Literal(value.upper() == "TRUE") if value.upper() in ("TRUE", "FALSE") else Defined(value)
+            return Literal(value.upper() == "TRUE") if value.upper() in ("TRUE", "FALSE") else DefinedName(value)
         if kind == "function":
             arguments = self.arguments(depth)
             return self.made(Call(value, arguments), arguments)
@@ -342,23 +344,23 @@ class _Parser:
             node = self.expression(depth + 1)
             if self.take(")"):
                 return node
-        raise Unknown("unexpected text")
+        raise UnknownFormula("unexpected text")
 
     def arguments(self, depth: int) -> tuple[Node, ...]:
         if self.take(")"):
             return ()
-        found = [self.expression(depth + 1)]
+        nodes = [self.expression(depth + 1)]
         while self.take(",") or self.take(";"):
-            found.append(self.expression(depth + 1))
+            nodes.append(self.expression(depth + 1))
         if not self.take(")"):
-            raise Unknown("a bracket is missing")
-        return tuple(found)
+            raise UnknownFormula("a bracket is missing")
+        return tuple(nodes)
 
 
-def references(node: Node) -> Iterator[Reference | Range | Defined]:
+def references(node: Node) -> Iterator[Reference | Range | DefinedName]:
     """Yield every reference in a tree, in reading order."""
     match node:
-        case Reference() | Range() | Defined():
+        case Reference() | Range() | DefinedName():
             yield node
         case Operation(_, inner) | Call(_, inner):
             for part in inner:
@@ -378,17 +380,17 @@ class Formula:
         return _compiled(self.tree)
 
 
-def formula_of(found: tuple[Token, ...]) -> Formula:
-    """Return the formula of some tokens. Raises Unknown."""
-    return Formula(parse(found), len(found))
+def formula_of(formula_tokens: tuple[Token, ...]) -> Formula:
+    """Return the formula of some tokens. Raises UnknownFormula."""
+    return Formula(parse(formula_tokens), len(formula_tokens))
 
 
 @dataclass(slots=True)
 class Place:
     """Where a formula is calculated: in which cell, what other cells and, by name and sheet, defined names mean there.
 
-    `spend` is told of work before it is done. With `rounding` off ROUND changes nothing. `depth` counts the defined
-    names that are open.
+    `spend` is called with the steps of work before it is done. With `rounding` off ROUND changes nothing. `depth`
+    counts the defined names that are open.
     """
 
     base: Address
@@ -403,7 +405,10 @@ Run = Callable[[Place], Any]
 
 
 def calculate(formula: Formula, place: Place) -> Value:
-    """Return the value of a formula. Raises FormulaError or Unknown, and what `place` raises: Needs, Spent."""
+    """Return the value of a formula.
+
+    Raises FormulaError or UnknownFormula, and what `place` raises: CellsNeeded, WorkSpent.
+    """
     place.spend(STEPS_PER_FORMULA + formula.size)
     try:
         result = formula.run(place)
@@ -428,17 +433,20 @@ def _compiled(node: Node) -> Run:
             return _reading(node)
         case Range(first, last):
             return lambda place: _block(first.at(place.base), last.at(place.base), place)
-        case Defined(name):
+        case DefinedName(name):
             return lambda place: _meaning(name, place)
         case Operation(sign, (inner,)):
             run = _compiled(inner)
-            return lambda place: _one(sign, run(place), place)
+            return lambda place: _unary(sign, run(place), place)
         case Operation(sign, (left, right)):
             return _operating(sign, _compiled(left), _compiled(right))
+        # IF and IFERROR calculate only the branch that they take, as a spreadsheet does: an error, or a cell that is
+        # not yet known, does not count in the other.
         case Call("IF", (condition, *rest)) if 1 <= len(rest) <= 2:
             return _choosing(_compiled(condition), [_compiled(part) for part in rest])
         case Call("IFERROR", (first, second)):
             return _mending(_compiled(first), _compiled(second))
+        # A formula with a ROUND is compared with the right one without it, or no formula that rounds would ever match.
         case Call("ROUND", (inner, digits)):
             exact = _compiled(inner)
             rounded = _calling("ROUND", [exact, _compiled(digits)])
@@ -447,7 +455,7 @@ def _compiled(node: Node) -> Run:
             return _failing(FormulaError, name)
         case Call(name, arguments) if name in FUNCTIONS:
             return _calling(name, [_compiled(argument) for argument in arguments])
-    return _failing(Unknown, node.name if isinstance(node, Call) else "an array")
+    return _failing(UnknownFormula, node.name if isinstance(node, Call) else "an array")
 
 
 def _failing(kind: type[Exception], text: str) -> Run:
@@ -477,9 +485,10 @@ def _operating(sign: str, left: Run, right: Run) -> Run:
 
     def run(place: Place) -> Any:
         a, b = left(place), right(place)
+        # Two numbers are the usual case by far; blocks, texts and blanks take the slower way.
         if plain and type(a) is float and type(b) is float:
             return plain(a, b)
-        return _two(sign, a, b, place)
+        return _binary(sign, a, b, place)
 
     return run
 
@@ -505,11 +514,11 @@ def _calling(name: str, arguments: Sequence[Run]) -> Run:
     function, fewest, most = FUNCTIONS[name]
 
     def run(place: Place) -> Any:
-        given = [argument(place) for argument in arguments]
-        if not fewest <= len(given) <= most:
+        values = [argument(place) for argument in arguments]
+        if not fewest <= len(values) <= most:
             raise FormulaError("#VALUE!")
         with np.errstate(all="ignore"):
-            result = function(*given)
+            result = function(*values)
         if isinstance(result, np.generic):
             return result.item()
         return _spent(result, place) if isinstance(result, np.ndarray) else result
@@ -521,8 +530,9 @@ def _meaning(name: str, place: Place) -> Any:
     """Return the value of a defined name, which may be defined by other names, or by itself."""
     meaning = place.defined(name, place.base.sheet)
     place.spend(STEPS_PER_NAME + meaning.size)
+    # A name that uses two others, each of which uses two, doubles the work at every level.
     if place.depth >= MOST_NAMES_OPEN:
-        raise Unknown("too deep")
+        raise UnknownFormula("too deep")
     place.depth += 1
     try:
         return meaning.run(place)
@@ -534,8 +544,10 @@ def _block(first: Address, last: Address, place: Place) -> np.ndarray:
     rows = range(min(first.row, last.row), max(first.row, last.row) + 1)
     columns = range(min(first.column, last.column), max(first.column, last.column) + 1)
     if len(rows) * len(columns) > LARGEST_BLOCK:
-        raise Unknown("a very large range")
+        raise UnknownFormula("a very large range")
     place.spend(STEPS_PER_READ * len(rows) * len(columns))
+    # All cells that the block lacks are asked for together: one at a time, the block would be read anew for each of
+    # them.
     missing: list[Address] = []
     values: list[float] = []
     sheet, cell = first.sheet, place.cell
@@ -543,13 +555,13 @@ def _block(first: Address, last: Address, place: Place) -> np.ndarray:
         for column in columns:
             try:
                 value = cell(address_of((sheet, row, column)))
-            except Needs as needed:
+            except CellsNeeded as needed:
                 missing += needed.addresses
                 continue
             # A block skips texts and blanks, which become NaN here and are left out by SUM and its like.
             values.append(math.nan if value is None or isinstance(value, str | bool) else value)
     if missing:
-        raise Needs(*missing)
+        raise CellsNeeded(*missing)
     return np.array(values, dtype=np.float64).reshape(len(rows), len(columns))
 
 
@@ -559,14 +571,14 @@ def _spent(block: np.ndarray, place: Place) -> np.ndarray:
     return block
 
 
-def _one(sign: str, value: Any, place: Place) -> Any:
+def _unary(sign: str, value: Any, place: Place) -> Any:
     plain = number(value)
     if isinstance(plain, np.ndarray):
         _spent(plain, place)
     return -plain if sign == "-" else plain / 100 if sign == "%" else plain
 
 
-def _two(sign: str, left: Any, right: Any, place: Place) -> Any:
+def _binary(sign: str, left: Any, right: Any, place: Place) -> Any:
     if sign == "&":
         text = f"{left if left is not None else ''}{right if right is not None else ''}"
         place.spend(len(text) // 10)

@@ -12,7 +12,7 @@ class FormulaError(Exception):
     """What a spreadsheet shows in place of a number: #DIV/0!, #VALUE!, #NUM!, #REF!, #NAME?."""
 
 
-class Unknown(Exception):
+class UnknownFormula(Exception):
     """A formula that uses something we do not calculate."""
 
 
@@ -25,8 +25,8 @@ def as_number(text: str) -> float | None:
     """Return the number that a text is, with a point or a comma; None where it is none, or too large for one."""
     if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
         return None
-    found = float(text.strip().replace("−", "-").replace(",", "."))
-    return found if math.isfinite(found) else None
+    value = float(text.strip().replace("−", "-").replace(",", "."))
+    return value if math.isfinite(value) else None
 
 
 def number(value: Any) -> Any:
@@ -44,10 +44,10 @@ def number(value: Any) -> Any:
 
 
 def check_size(*blocks: Any) -> None:
-    """Raise Unknown where an operation on all of them makes a very large block: a column times a row is one."""
+    """Raise UnknownFormula where an operation on all of them makes a very large block: a column times a row is one."""
     shapes = [block.shape for block in blocks if isinstance(block, np.ndarray)]
     if len(shapes) > 1 and math.prod(np.broadcast_shapes(*shapes)) > LARGEST_BLOCK:
-        raise Unknown("a very large block")
+        raise UnknownFormula("a very large block")
 
 
 def power(a: Any, b: Any) -> Any:
@@ -63,13 +63,13 @@ def power(a: Any, b: Any) -> Any:
 
 def _all(arguments: tuple[Any, ...]) -> list[float]:
     """Return the numbers of all arguments; texts and blanks within blocks are left out."""
-    found: list[float] = []
+    numbers: list[float] = []
     for argument in arguments:
         if isinstance(argument, np.ndarray):
-            found.extend(argument[~np.isnan(argument)].tolist())
+            numbers.extend(argument[~np.isnan(argument)].tolist())
         else:
-            found.append(number(argument))
-    return found
+            numbers.append(number(argument))
+    return numbers
 
 
 def _plain(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -120,7 +120,7 @@ def _sum_of_squared_differences(a: Any, b: Any) -> float:
 def _matrix_product(a: Any, b: Any) -> Any:
     left, right = np.atleast_2d(number(a)), np.atleast_2d(number(b))
     if left.shape[0] * right.shape[1] > LARGEST_BLOCK:
-        raise Unknown("a very large block")
+        raise UnknownFormula("a very large block")
     return left @ right
 
 

@@ -60,9 +60,9 @@ def quantity_named(header: object) -> str | None:
     gradient = re.fullmatch(_GRADIENT, bare)
     if gradient:
         return f"∂E/∂{gradient[1] or gradient[3]}{gradient[2] or gradient[4]}"
-    found = _simple(bare) or _partial(text)
+    name = _simple(bare) or _partial(text)
     remark = re.fullmatch(r"([^()]+)\([^()]*\)", text)  # "E_total (MSE)"
-    return found or (quantity_named(remark[1]) if remark else None)
+    return name or (quantity_named(remark[1]) if remark else None)
 
 
 def rate_in(text: object) -> float | None:

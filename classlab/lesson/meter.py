@@ -1,7 +1,7 @@
 """How much work a workbook may ask for: counted in steps, so that the same workbook always gets as far."""
 
 
-class Spent(Exception):
+class WorkSpent(Exception):
     """All the work that is allowed has been done."""
 
 
@@ -12,10 +12,10 @@ class Meter:
         self.left = allowed
 
     def spend(self, steps: int) -> None:
-        """Count steps that are about to be taken. Raises Spent where there are more than are left, and ever after."""
+        """Count steps that are about to be taken. Raises WorkSpent where fewer are left, and at every call after."""
         if steps > self.left:
             self.left = 0
-            raise Spent
+            raise WorkSpent
         self.left -= steps
 
     def part(self, share: float) -> "Meter":

@@ -60,7 +60,7 @@ function recompute() {
 }
 
 function rounded(value, digits) {
-  // [digits, power of ten or ""]; small numbers are told with a power.
+  // [digits, power of ten or ""]; small numbers are written with a power.
   const plain = Math.abs(value) >= 1e-4 || value === 0 ? String(Number(value.toPrecision(digits))) : value.toExponential(digits - 2);
   const [base, power] = plain.replaceAll("-", "−").split("e");
   return [base, (power || "").replace("+", "")];
@@ -239,8 +239,8 @@ function draw() {
   data.units.forEach((units, layer) => units.forEach((unit) => {
     labels.push(circle(spots[unit], at, unit, layer, now, knows, isLit(ofExample(unit), ofExample(`a_${unit}`))));
   }));
-  const told = `The network ${data.sizes.join("-")}. Lit: ${step.lit.join(", ")}.`;
-  holder.innerHTML = `<svg class="${KINDS[step.kind]}" viewBox="0 0 ${at.width} ${at.height}" role="img" aria-label="${told}">${parts.join("")}${labels.join("")}</svg>`;
+  const label = `The network ${data.sizes.join("-")}. Lit: ${step.lit.join(", ")}.`;
+  holder.innerHTML = `<svg class="${KINDS[step.kind]}" viewBox="0 0 ${at.width} ${at.height}" role="img" aria-label="${label}">${parts.join("")}${labels.join("")}</svg>`;
 }
 
 const line = (a, b, look) => `<line class="${look}" x1="${a.x}" y1="${a.y}" x2="${b.x}" y2="${b.y}"/>`;

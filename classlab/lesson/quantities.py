@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from classlab.lesson.expression import (
-    Apply,
+    Application,
     Expression,
     Name,
-    Negative,
+    Negation,
     Number,
     Product,
     Quotient,
@@ -145,9 +145,9 @@ def bias(shape: Shape, layer: int, index: int) -> str:
 @lru_cache(maxsize=8)
 def quantities(shape: Shape) -> Mapping[str, Quantity]:
     """Return every quantity of one row by name, in the order of the reports' columns."""
-    given = [Quantity(f"t{k + 1}{_of(shape, e)}", "target") for e, k in _each(shape, shape.last)]
-    given += [Quantity(unit(shape, 0, j, e), "input") for e, j in _each(shape, 0)]
-    rows = [*given]
+    givens = [Quantity(f"t{k + 1}{_example_suffix(shape, e)}", "target") for e, k in _each(shape, shape.last)]
+    givens += [Quantity(unit(shape, 0, j, e), "input") for e, j in _each(shape, 0)]
+    rows = [*givens]
     for layer in range(1, shape.last + 1):
         below = range(shape.sizes[layer - 1])
         weights = [weight(shape, layer, j, k) for j in range(shape.sizes[layer]) for k in below]
@@ -155,7 +155,10 @@ def quantities(shape: Shape) -> Mapping[str, Quantity]:
         if shape.biases:
             rows += [Quantity(bias(shape, layer, j), "bias") for j in range(shape.sizes[layer])]
         rows += _units(shape, layer)
-    errors = [Quantity(f"E{k + 1}{_of(shape, e)}", "error", _error(shape, k, e)) for e, k in _each(shape, shape.last)]
+    errors = [
+        Quantity(f"E{k + 1}{_example_suffix(shape, e)}", "error", _error(shape, k, e))
+        for e, k in _each(shape, shape.last)
+    ]
     total = add(*(Name(error.name) for error in errors))
     total = Quotient(total, Number(shape.examples)) if shape.examples > 1 else total
     rows += [*errors, Quantity(TOTAL, "total", total)]
@@ -183,15 +186,15 @@ def _units(shape: Shape, layer: int) -> list[Quantity]:
 
 def parameters(shape: Shape) -> dict[str, tuple[int, int, int | None]]:
     """Return each weight and bias by name with its place: layer, unit, and the unit below (None for a bias)."""
-    found: dict[str, tuple[int, int, int | None]] = {}
+    places: dict[str, tuple[int, int, int | None]] = {}
     for layer in range(1, shape.last + 1):
         for j, k in itertools.product(range(shape.sizes[layer]), range(shape.sizes[layer - 1])):
-            found[weight(shape, layer, j, k)] = (layer, j, k)
-    found = dict(sorted(found.items(), key=lambda item: int(item[0][1:])))
+            places[weight(shape, layer, j, k)] = (layer, j, k)
+    places = dict(sorted(places.items(), key=lambda item: int(item[0][1:])))
     if shape.biases:
         for layer in range(1, shape.last + 1):
-            found |= {bias(shape, layer, j): (layer, j, None) for j in range(shape.sizes[layer])}
-    return found
+            places |= {bias(shape, layer, j): (layer, j, None) for j in range(shape.sizes[layer])}
+    return places
 
 
 def update(name: str) -> Expression:
@@ -202,25 +205,25 @@ def update(name: str) -> Expression:
 def values(epoch: Epoch) -> dict[str, float]:
     """Return every quantity of one epoch by name, as lesson/small_network.py computed it."""
     shape, network, passed, slopes = shape_of(epoch.network), epoch.network, epoch.forward, epoch.gradients
-    found: dict[str, float] = {TOTAL: passed.total}
+    numbers: dict[str, float] = {TOTAL: passed.total}
     for e, k in _each(shape, shape.last):
-        found[f"t{k + 1}{_of(shape, e)}"] = float(network.targets[e, k])
-        found[f"E{k + 1}{_of(shape, e)}"] = float(passed.errors[e, k])
+        numbers[f"t{k + 1}{_example_suffix(shape, e)}"] = float(network.targets[e, k])
+        numbers[f"E{k + 1}{_example_suffix(shape, e)}"] = float(passed.errors[e, k])
     for e, j in _each(shape, 0):
-        found[unit(shape, 0, j, e)] = float(network.inputs[e, j])
+        numbers[unit(shape, 0, j, e)] = float(network.inputs[e, j])
     for layer in range(1, shape.last + 1):
         for e, j in _each(shape, layer):
-            found[unit(shape, layer, j, e)] = float(passed.sums[layer - 1][e, j])
-            found[activation(shape, layer, j, e)] = float(passed.activations[layer - 1][e, j])
-            found[_delta_name(shape, layer, j, e)] = float(slopes.sums[layer - 1][e, j])
+            numbers[unit(shape, layer, j, e)] = float(passed.sums[layer - 1][e, j])
+            numbers[activation(shape, layer, j, e)] = float(passed.activations[layer - 1][e, j])
+            numbers[_delta_name(shape, layer, j, e)] = float(slopes.sums[layer - 1][e, j])
     for name, (layer, j, k) in parameters(shape).items():
         if k is not None:
-            found[name] = float(network.weights[layer - 1][j, k])
-            found[f"∂E/∂{name}"] = float(slopes.weights[layer - 1][j, k])
+            numbers[name] = float(network.weights[layer - 1][j, k])
+            numbers[f"∂E/∂{name}"] = float(slopes.weights[layer - 1][j, k])
         elif network.biases and slopes.biases:
-            found[name] = float(network.biases[layer - 1][j])
-            found[f"∂E/∂{name}"] = float(slopes.biases[layer - 1][j])
-    return {name: found[name] for name in quantities(shape)}
+            numbers[name] = float(network.biases[layer - 1][j])
+            numbers[f"∂E/∂{name}"] = float(slopes.biases[layer - 1][j])
+    return {name: numbers[name] for name in quantities(shape)}
 
 
 def walk(shape: Shape) -> list[Step]:
@@ -266,14 +269,14 @@ def _bare(name: str) -> str:
 def _lit(name: str, quantity: Quantity) -> tuple[str, ...]:
     """Return what a derivative is about and all it reads, with the units of the derivatives among that."""
     read = _read(quantity.expression)
-    return tuple(dict.fromkeys([name, _bare(name), *read, *(_bare(one) for one in read)]))
+    return tuple(dict.fromkeys([name, _bare(name), *read, *(_bare(name_read) for name_read in read)]))
 
 
-def with_numbers(expression: Expression, found: Mapping[str, float], digits: int = 6) -> str:
+def with_numbers(expression: Expression, numbers: Mapping[str, float], digits: int = 6) -> str:
     """Return the expression as text with a number in place of each name, negative ones in brackets."""
 
     def number(name: Name) -> str:
-        value = found[name.name]
+        value = numbers[name.name]
         written = f"{value:.{digits}g}".replace("-", "−")
         return f"({written})" if value < 0 else written
 
@@ -304,10 +307,10 @@ def _paths(shape: Shape, name: str, layer: int, j: int, k: int | None) -> list[S
     return steps
 
 
-def path_values(steps: list[Step], found: Mapping[str, float]) -> dict[str, float]:
-    """Return `found` with the value of every single path of the walk added."""
-    paths = {step.result: evaluate_by_name(step.expression, found) for step in steps if step.kind == "path"}
-    return {**paths, **found}
+def path_values(steps: list[Step], numbers: Mapping[str, float]) -> dict[str, float]:
+    """Return `numbers` with the value of every single path of the walk added."""
+    paths = {step.result: evaluate_by_name(step.expression, numbers) for step in steps if step.kind == "path"}
+    return {**paths, **numbers}
 
 
 def _routes(shape: Shape, layer: int, index: int) -> Iterator[tuple[int, ...]]:
@@ -339,7 +342,7 @@ def _each(shape: Shape, layer: int) -> Iterator[tuple[int, int]]:
     return itertools.product(range(shape.examples), range(shape.sizes[layer]))
 
 
-def _of(shape: Shape, example: int) -> str:
+def _example_suffix(shape: Shape, example: int) -> str:
     return f"[{example + 1}]" if shape.examples > 1 else ""
 
 
@@ -356,22 +359,22 @@ def _sum(shape: Shape, layer: int, j: int, e: int) -> Expression:
 def _activated(shape: Shape, layer: int, j: int, e: int) -> Expression:
     if layer < shape.last or shape.output == "sigmoid":
         kind = shape.hidden if layer < shape.last else shape.output
-        return Apply(kind, Name(unit(shape, layer, j, e)))
-    powers = [Apply("exp", Name(unit(shape, layer, k, e))) for k in range(shape.sizes[layer])]
+        return Application(kind, Name(unit(shape, layer, j, e)))
+    powers = [Application("exp", Name(unit(shape, layer, k, e))) for k in range(shape.sizes[layer])]
     return Quotient(powers[j], add(*powers))
 
 
 def _error(shape: Shape, k: int, e: int) -> Expression:
-    t, a = Name(f"t{k + 1}{_of(shape, e)}"), Name(activation(shape, shape.last, k, e))
+    t, a = Name(f"t{k + 1}{_example_suffix(shape, e)}"), Name(activation(shape, shape.last, k, e))
     if shape.loss == "squared_error":
         return Product((Number(0.5), Square(minus(t, a))))
     if shape.loss == "whole_squared_error":
         return Square(minus(t, a))
-    hit = Negative(multiply(t, Apply("ln", a)))
+    hit = Negation(multiply(t, Application("ln", a)))
     if shape.output == "softmax":
         return hit
-    one = Number(1.0)
-    return Sum((hit, Negative(multiply(minus(one, t), Apply("ln", minus(one, a))))))
+    unity = Number(1.0)
+    return Sum((hit, Negation(multiply(minus(unity, t), Application("ln", minus(unity, a))))))
 
 
 def _slope(kind: str, sum_name: str) -> Expression:
@@ -381,21 +384,21 @@ def _slope(kind: str, sum_name: str) -> Expression:
         return multiply(a, minus(Number(1.0), a))
     if kind == "tanh":
         return minus(Number(1.0), Square(a))
-    return Apply("step", Name(sum_name))
+    return Application("step", Name(sum_name))
 
 
 def _output_delta(shape: Shape, k: int, e: int) -> Expression:
     """∂E/∂o of one output."""
     outputs = range(shape.sizes[-1])
     a = [Name(activation(shape, shape.last, index, e)) for index in outputs]
-    t = [Name(f"t{index + 1}{_of(shape, e)}") for index in outputs]
+    t = [Name(f"t{index + 1}{_example_suffix(shape, e)}") for index in outputs]
     if shape.loss == "cross_entropy":
         return minus(multiply(a[k], add(*t)), t[k]) if shape.output == "softmax" else minus(a[k], t[k])
     twice = [Number(2.0)] if shape.loss == "whole_squared_error" else []
     if shape.output == "sigmoid":
         return multiply(*twice, minus(a[k], t[k]), _slope("sigmoid", unit(shape, shape.last, k, e)))
     shared = add(*(multiply(minus(a[index], t[index]), a[index]) for index in outputs))
-    return multiply(*twice, a[k], Sum((a[k], Negative(t[k]), Negative(shared))))
+    return multiply(*twice, a[k], Sum((a[k], Negation(t[k]), Negation(shared))))
 
 
 def _delta_name(shape: Shape, layer: int, j: int, e: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from classlab.lesson.book import Book, Cell
-from classlab.lesson.book_tables import Key, Table, Written
+from classlab.lesson.book_tables import Key, Table, WrittenNumber
 from classlab.lesson.expression import (
     Computed,
     Expression,
@@ -27,22 +27,22 @@ from classlab.lesson.meter import Meter
 from classlab.lesson.quantities import RATE, TOTAL, Quantity, Shape, parameters, quantities, update
 
 RELATIVE, ABSOLUTE = 1e-9, 1e-13
-ENOUGH = 3  # numbers of a column tell to how many digits it is rounded
+ENOUGH = 3  # numbers of a column show to how many digits it is rounded
 ALL_DIGITS = 17  # a number with as many is not rounded
-MOST_LOOKED_AT = 2_000  # numbers of a column, to tell whether they are of 32 bits
+MOST_LOOKED_AT = 2_000  # numbers of a column, to see whether they are of 32 bits
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 
 
-class Missing(Exception):
+class MissingQuantity(Exception):
     """A quantity that the table neither holds nor allows to compute."""
 
 
-class Broken(Missing):
+class BrokenQuantity(MissingQuantity):
     """A quantity whose cell holds no number (an error, a text), so that nothing can be computed from it."""
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldColumn:
     """What a column holds, row by row: its cells, None where nothing stands, their numbers, the formulas we know."""
 
     cells: list[Cell | None]
@@ -67,10 +67,10 @@ class Held:
     @cached_property
     def from_above(self) -> list[float | None]:
         """The numbers, each taken from the cells above where a cell has none."""
-        found: list[float | None] = []
+        filled: list[float | None] = []
         for number in self.numbers:
-            found.append(found[-1] if number is None and found else number)
-        return found
+            filled.append(filled[-1] if number is None and filled else number)
+        return filled
 
     @cached_property
     def array(self) -> np.ndarray:
@@ -78,19 +78,19 @@ class Held:
         return np.array(self.numbers, np.float64)
 
 
-def held(book: Book, table: Table) -> dict[str, Held]:
+def held(book: Book, table: Table) -> dict[str, HeldColumn]:
     """Return what each column of a table holds. Formulas are calculated row by row, as they follow from each other."""
-    found = {name: Held([], [], []) for name in table.columns}
+    columns = {name: HeldColumn([], [], []) for name in table.columns}
     for address, (name, _) in table.places():
-        column, cell = found[name], book.cells.get(address)
+        column, cell = columns[name], book.cells.get(address)
         column.cells.append(cell)
         column.numbers.append(None if cell is None else book.number(address))
         column.known.append(None if cell is None or cell.formula is None else book.formula(address))
-    return found
+    return columns
 
 
 @dataclass(frozen=True)
-class Rounded:
+class RoundedColumns:
     """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits."""
 
     digits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -108,13 +108,13 @@ class Reading:
 
     book: Book
     table: Table
-    held: Mapping[str, Held]
+    held: Mapping[str, HeldColumn]
     shape: Shape
     meter: Meter
-    written: Sequence[Written] = ()
-    rounded: Rounded = field(default_factory=Rounded)
+    written: Sequence[WrittenNumber] = ()
+    rounded: RoundedColumns = field(default_factory=RoundedColumns)
     rate: float | None = None
-    rate_at: Written | None = None
+    rate_at: WrittenNumber | None = None
     constants: dict[str, float] = field(default_factory=dict)
     beside: dict[Address, str] = field(default_factory=dict)
     taken: str = ""
@@ -134,15 +134,15 @@ class Reading:
     @cached_property
     def expressions(self) -> dict[str, Expression]:
         """The formula of every name that is computed from its row, or, for parameters, from the row before."""
-        found = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
+        formulas = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
         for name in self.parameters:
             new = f"new {name}"
             if new in self.table.columns:
-                found[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
-                found[name] = Name(new, -1)
+                formulas[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
+                formulas[name] = Name(new, -1)
             else:
-                found[name] = update(name)
-        return found
+                formulas[name] = update(name)
+        return formulas
 
     @cached_property
     def order(self) -> list[str]:
@@ -158,7 +158,7 @@ class Reading:
         """How many steps it takes to compute each name."""
         return {name: 4 + 2 * size(expression) for name, expression in self.expressions.items()}
 
-    def own(self, name: str, row: int) -> float | None:
+    def number(self, name: str, row: int) -> float | None:
         """Return what the table holds. Inputs and targets may be given once, at the top or beside the table."""
         column = self._numbers.get(name)
         if column is None:
@@ -192,13 +192,13 @@ class Reading:
     ) -> float:
         """Return what a cell should hold, from the other cells of its row and the row before.
 
-        `instead` replaces cells; `used` collects those that were read. Raises Missing, but for cells that are replaced:
-        what comes before the missing one may have been no number, and is one then; that is not a number either.
+        `instead` replaces cells; `used` collects those that were read. Raises MissingQuantity. With cells replaced it
+        returns NaN instead: what comes before the missing quantity may have been no number, and is one then.
         """
         values = _Values(self, instead or {}, set() if used is None else used)
         try:
             return self.compute(name, row, values.value)
-        except Missing:
+        except MissingQuantity:
             if instead:
                 return math.nan
             raise
@@ -238,7 +238,7 @@ class Reading:
         allowed = plain + self.rounding(name, row)
         for key in used:
             half = self.rounding(*key) if key[1] >= 0 else 0.0
-            number = self.own(*key) if half else None
+            number = self.number(*key) if half else None
             if number is not None:
                 allowed += abs(self.expected(name, row, {key: number + half}) - centre)
         return allowed
@@ -248,7 +248,7 @@ class Reading:
         digits = self.rounded.digits.get(name)
         if digits is None or self.held[name].cells[row] is None or (row == 0 and self.kind(name) == "parameter"):
             return 0.0
-        number = self.own(name, row) or 0.0
+        number = self.number(name, row) or 0.0
         by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
         half = 0.505 * max(10.0 ** -digits[0], by_figures)
         return half + SINGLE * abs(number) if name in self.rounded.single else half
@@ -261,7 +261,7 @@ class Reading:
 
     def agrees(self, name: str, row: int, expected: float) -> bool:
         """Say whether the cell holds what it should."""
-        number = self.own(name, row)
+        number = self.number(name, row)
         if number is None or not math.isfinite(expected):
             return False
         apart = abs(number - expected)
@@ -278,32 +278,32 @@ class Reading:
         self.meter.spend(self._link_cost)
         generator = np.random.default_rng([seed, row + 100_000])
         common = np.random.default_rng(seed)  # inputs, targets and the rate are the same in every row
-        given = {
+        fixed = {
             name: float(common.uniform(0.1, 0.9))
             for name in [RATE, *self.quantities]
             if name[0] in "it" or name == RATE
         }
         if not free:
-            given[RATE] = (self.own(RATE, row) if row >= 0 else None) or self.rate or 0.7
-            given |= {name: kept for name in given if (kept := self.own(name, max(row, 0))) is not None}
-        found = {RATE: given[RATE]}
+            fixed[RATE] = (self.number(RATE, row) if row >= 0 else None) or self.rate or 0.7
+            fixed |= {name: kept for name in fixed if (kept := self.number(name, max(row, 0))) is not None}
+        values = {RATE: fixed[RATE]}
         for name, quantity in self.quantities.items():
             drawn = float(generator.uniform(0.2, 1.0) * generator.choice([-1, 1, 1]))
             if quantity.expression is None:
-                found[name] = given.get(name, drawn)
+                values[name] = fixed.get(name, drawn)
             else:
-                found[name] = _or_nan(evaluate, quantity.expression, lambda inner: found[inner.name])
+                values[name] = _or_nan(evaluate, quantity.expression, lambda inner: values[inner.name])
         for name in self.table.columns:
             link = self.link(name)
             if link:
                 self.meter.spend(self._link_cost)
-                found[name] = _or_nan(self._link, *link, lambda inner: found[inner.name])
+                values[name] = _or_nan(self._link, *link, lambda inner: values[inner.name])
             elif name.startswith("new "):
                 old = name.removeprefix("new ")
-                if old in found and f"∂E/∂{old}" in found:
-                    found[name] = found[old] - found[RATE] * found[f"∂E/∂{old}"]
-        self._random[seed, row, free] = found
-        return found
+                if old in values and f"∂E/∂{old}" in values:
+                    values[name] = values[old] - values[RATE] * values[f"∂E/∂{old}"]
+        self._random[seed, row, free] = values
+        return values
 
 
 class _Values:
@@ -317,20 +317,20 @@ class _Values:
         self.derived: dict[Key, float] = {}
 
     def value(self, name: str, row: int) -> float:
-        """Return the value of a name in a row. Raises Missing."""
+        """Return the value of a name in a row. Raises MissingQuantity."""
         reading, key = self.reading, (name, row)
         self.used.add(key)
-        number = self.instead[key] if key in self.instead else reading.own(name, row)
+        number = self.instead[key] if key in self.instead else reading.number(name, row)
         if number is not None:
             return number
         if name == RATE:
             if reading.rate is None:
-                raise Missing(RATE)
+                raise MissingQuantity(RATE)
             return reading.rate
         if name in reading.held and reading.held[name].cells[max(row, 0)] is not None:
-            raise Broken(name)
+            raise BrokenQuantity(name)
         if name not in reading.expressions or name in reading.parameters:
-            raise Missing(name)
+            raise MissingQuantity(name)
         if key not in self.derived:
             self.derived[key] = reading.compute(name, row, self.value)
         return self.derived[key]
@@ -348,64 +348,64 @@ class _Changes:
         """Return how much a quantity changes."""
         if name.name not in self.known:
             expression = self.quantities[name.name].expression
-            found = differential(expression, self.value, self.change) if expression is not None else 0.0
-            self.known[name.name] = found
+            change = differential(expression, self.value, self.change) if expression is not None else 0.0
+            self.known[name.name] = change
         return self.known[name.name]
 
 
-def rounded(reading: Reading) -> Rounded:
+def rounded(reading: Reading) -> RoundedColumns:
     """Return how the typed columns of a table are rounded.
 
-    One with too few numbers to tell has at least the digits usual among its kind (gradients, …), or among all.
+    A column with too few numbers to show it has at least the digits usual among its kind (gradients, …), or among all.
     """
     typed = _typed(reading)
     distinct = {name: set(numbers) for name, numbers in typed.items()}
     counted = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
     usual = {kind: _usual(names, typed, counted) for kind, names in _by_kind(reading, counted).items()}
     among_all = _usual(list(counted), typed, counted)
-    found: dict[str, tuple[int, int]] = {}
+    digits: dict[str, tuple[int, int]] = {}
     for name, numbers in typed.items():
         if len(numbers) >= ENOUGH:
-            found[name] = counted[name]
+            digits[name] = counted[name]
         elif least := usual.get(reading.kind(name)) or among_all:
             decimals, figures = counted.get(name, (0, 0))
-            found[name] = max(decimals, least[0]), max(figures, least[1])
+            digits[name] = max(decimals, least[0]), max(figures, least[1])
     single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
-    return Rounded(found, frozenset(single))
+    return RoundedColumns(digits, frozenset(single))
 
 
 def _typed(reading: Reading) -> dict[str, list[float]]:
     """Return the computed numbers, but for zeros, of each column in which no number is a formula."""
-    found: dict[str, list[float]] = {}
+    numbers: dict[str, list[float]] = {}
     for name, column in reading.held.items():
         kind = reading.kind(name)
         if kind != "given" and column.typed:
             computed = column.numbers[1:] if kind == "parameter" else column.numbers
-            found[name] = [number for number in computed if number]
-    return found
+            numbers[name] = [number for number in computed if number]
+    return numbers
 
 
 def _by_kind(reading: Reading, names: Collection[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    names_by_kind: dict[str, list[str]] = {}
     for name in names:
-        found.setdefault(reading.kind(name), []).append(name)
-    return found
+        names_by_kind.setdefault(reading.kind(name), []).append(name)
+    return names_by_kind
 
 
 def _usual(
     names: Collection[str], typed: Mapping[str, list[float]], counted: Mapping[str, tuple[int, int]]
 ) -> tuple[int, int] | None:
-    """Return the digits usual among some columns; None where even these have too few numbers to tell."""
+    """Return the digits usual among some columns; None where even these have too few numbers to show it."""
     if sum(len(typed[name]) for name in names) < ENOUGH:
         return None
     decimals, figures = zip(*(counted[name] for name in names), strict=True)
     return statistics.median_low(decimals), statistics.median_low(figures)
 
 
-def _or_nan(compute: Callable[..., float], *given: Any) -> float:
+def _or_nan(compute: Callable[..., float], *arguments: Any) -> float:
     """Return what is computed, not a number where a number on the way is too large or there is none."""
     try:
-        return compute(*given)
+        return compute(*arguments)
     except (ZeroDivisionError, OverflowError, ValueError):
         return math.nan
 
@@ -431,4 +431,4 @@ def _is_single(number: float) -> bool:
     """
     with np.errstate(over="ignore"):
         single = np.float32(number)
-    return any(math.isclose(one, number, rel_tol=1e-14) for one in (float(single), float(str(single))))
+    return any(math.isclose(candidate, number, rel_tol=1e-14) for candidate in (float(single), float(str(single))))

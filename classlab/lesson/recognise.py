@@ -10,10 +10,10 @@ from typing import Any
 from classlab.errors import UserError
 from classlab.lesson import book_tables
 from classlab.lesson.book import Book
-from classlab.lesson.book_tables import Table, Written
+from classlab.lesson.book_tables import Table, WrittenNumber
 from classlab.lesson.meter import Meter
 from classlab.lesson.quantities import RATE, Quantity, Shape, parameters
-from classlab.lesson.reading import Held, Missing, Reading, rounded
+from classlab.lesson.reading import HeldColumn, MissingQuantity, Reading, rounded
 from classlab.lesson.small_network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
 
 SAMPLE = 8
@@ -26,27 +26,27 @@ LEAST_GAIN = 1e-9
 def read(
     book: Book,
     table: Table,
-    columns: Mapping[str, Held],
-    written: Sequence[Written],
-    theirs: Collection[Written | None],
+    columns: Mapping[str, HeldColumn],
+    written: Sequence[WrittenNumber],
+    nearest_to_others: Collection[WrittenNumber | None],
     meter: Meter,
 ) -> Reading:
     """Recognise the network of a table: sizes from its columns, everything else from its numbers.
 
-    columns: what they hold; written: the learning rates on the sheet, nearest first; theirs: those nearest to the other
-    tables of the workbook.
-    Raises UserError where the columns make no network, and Spent where that takes more than `meter` allows.
+    columns: what they hold; written: the learning rates on the sheet, nearest first; nearest_to_others: those
+    nearest to the other tables of the workbook.
+    Raises UserError where the columns make no network, and WorkSpent where that takes more than `meter` allows.
     """
     shape = _sizes(table)
     beside = book_tables.settings(book, table)
     constants = {name: written.value for name, written in beside.items() if name not in table.columns}
     at = {written.address: name for name, written in beside.items()}
-    found = Reading(book, table, columns, shape, meter, written, constants=constants, beside=at)
-    found.rounded = rounded(found)
-    _complete_constants(found)
-    found, _ = _fitted(found)
-    found.rate, found.rate_at = _rate(found, theirs)
-    return found
+    reading = Reading(book, table, columns, shape, meter, written, constants=constants, beside=at)
+    reading.rounded = rounded(reading)
+    _complete_constants(reading)
+    reading, _ = _fitted(reading)
+    reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
+    return reading
 
 
 def _inferred_rate(reading: Reading) -> float | None:
@@ -54,21 +54,25 @@ def _inferred_rate(reading: Reading) -> float | None:
     ratios: list[tuple[float, float]] = []
     rows = range(min(len(reading.table.lines) - 1, 40))
     for name, row in itertools.product(parameters(reading.shape), rows):
-        before = reading.own(name, row)
+        before = reading.number(name, row)
         after = (
-            reading.own(f"new {name}", row) if f"new {name}" in reading.table.columns else reading.own(name, row + 1)
+            reading.number(f"new {name}", row)
+            if f"new {name}" in reading.table.columns
+            else reading.number(name, row + 1)
         )
         try:
-            slope = reading.own(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
-        except Missing:
+            slope = reading.number(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
+        except MissingQuantity:
             continue
         if before is None or after is None or not slope or not math.isfinite(slope):
             continue
         if math.isfinite((before - after) / slope):
             ratios.append((abs(slope), (before - after) / slope))
+    # Where the gradient is small, the rounding of typed weights decides the ratio. An update that is wrong is one among
+    # many, so the median passes over it.
     steep = max((slope for slope, _ in ratios), default=0.0)
-    told = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
-    return statistics.median(told) if told else None
+    steep_ratios = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
+    return statistics.median(steep_ratios) if steep_ratios else None
 
 
 def _sizes(table: Table) -> Shape:
@@ -95,13 +99,15 @@ def _sizes(table: Table) -> Shape:
     weights = count("w", "∂E/∂w")
     after = [*hidden, outputs]
     above = sum(a * b for a, b in itertools.pairwise(after))
+    # Inputs may stand beside the table, without columns; the weights that no later layer needs then belong to the
+    # first.
     inputs = count("i") or (round((weights - above) / after[0]) if after[0] else 0)
     sizes = (inputs, *after)
     wanted = sum(a * b for a, b in itertools.pairwise(sizes))
     if not all(1 <= size <= MOST_UNITS for size in sizes) or len(sizes) > MOST_LAYERS or weights != wanted:
-        told = "-".join(map(str, sizes[: MOST_LAYERS + 1])) + ("-…" if len(sizes) > MOST_LAYERS + 1 else "")
+        units = "-".join(map(str, sizes[: MOST_LAYERS + 1])) + ("-…" if len(sizes) > MOST_LAYERS + 1 else "")
         raise UserError(
-            f"sheet {table.sheet!r}: the columns make no network: {weights} weights, where {told} units need {wanted}"
+            f"sheet {table.sheet!r}: the columns make no network: {weights} weights, where {units} units need {wanted}"
         )
     if examples > MOST_EXAMPLES or examples * weights > MOST_TERMS:
         raise UserError(
@@ -142,21 +148,24 @@ def _fitted(reading: Reading) -> tuple[Reading, float]:
     """
     options: dict[str, Sequence[Any]] = {"by_input": (False, True), "hidden": HIDDEN, "output": OUTPUTS, "loss": LOSSES}
     best, shares = reading, _shares(reading)
+    # Twice, because one setting may be seen only when another is right: the error is, when the outputs are.
     for name in (*options, *options):
         if _mean(shares, shares) == 1:
             break
-        own = [column for column, quantity in reading.quantities.items() if _defines(quantity) == name]
+        defined = [column for column, quantity in reading.quantities.items() if _defines(quantity) == name]
         for option in options[name]:
             if option == getattr(best.shape, name):
                 continue
             changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
-            found = _shares(changed)
-            by_own, by_all = (_mean(found, columns) - _mean(shares, columns) for columns in (own, shares))
+            changed_shares = _shares(changed)
+            by_defined, by_all = (
+                _mean(changed_shares, columns) - _mean(shares, columns) for columns in (defined, shares)
+            )
             # An E without its ½ is an error of its own only where the gradients have the 2; else the ½ was forgotten.
             if option == "whole_squared_error" and by_all < LEAST_GAIN:
                 continue
-            if by_own > LEAST_GAIN or (by_own > -LEAST_GAIN and by_all > LEAST_GAIN):
-                best, shares = changed, found
+            if by_defined > LEAST_GAIN or (by_defined > -LEAST_GAIN and by_all > LEAST_GAIN):
+                best, shares = changed, changed_shares
     return best, _mean(shares, shares)
 
 
@@ -176,24 +185,27 @@ def _mean(shares: Mapping[str, float], columns: Collection[str]) -> float:
 def _shares(reading: Reading) -> dict[str, float]:
     """Return for each computed column the share of its cells that is what these settings make of its row."""
     count = len(reading.table.lines)
+    # A few rows are enough to choose between settings, and every setting that is tried computes all of them.
     rows = sorted({*range(min(count, SAMPLE // 2)), *range(0, count, max(1, count // (SAMPLE // 2)))})
     shares: dict[str, float] = {}
     for name in reading.order:
         kind = reading.quantities[name].kind if name in reading.quantities else "link"
-        held = [row for row in rows if reading.own(name, row) is not None]
+        held = [row for row in rows if reading.number(name, row) is not None]
         if kind in ("input", "target", "weight", "bias") or name.startswith("new ") or not held:
             continue
         right = 0
         for row in held:
             try:
                 right += reading.agrees(name, row, reading.expected(name, row))
-            except Missing:
+            except MissingQuantity:
                 continue
         shares[name] = right / len(held)
     return shares
 
 
-def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float | None, Written | None]:
+def _rate(
+    reading: Reading, nearest_to_others: Collection[WrittenNumber | None]
+) -> tuple[float | None, WrittenNumber | None]:
     """Return the rate to hold updates against, and where it stands: the written one, else the one they follow.
 
     One that is nearest to another table is not this one's, unless the two tables share it.
@@ -202,8 +214,9 @@ def _rate(reading: Reading, theirs: Collection[Written | None]) -> tuple[float |
         return None, None
     followed = _inferred_rate(reading)
     written = reading.written
-    if book_tables.nearest(written) not in theirs:
-        written = [rate for rate in written if rate not in theirs]
+    if book_tables.nearest(written) not in nearest_to_others:
+        written = [rate for rate in written if rate not in nearest_to_others]
+    # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table.
     near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
     in_cells = [rate for rate in written if rate.address.row > 0]
     usable = [rate for rate in in_cells if rate.usable]
@@ -221,6 +234,6 @@ def like(reading: Reading) -> str | None:
     for name, wanted in LIKE.items():
         t1, t2 = wanted["targets"]
         usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2} | {f"w{n}": w for n, w in enumerate(weights, 1)}
-        if all((reading.own(key, 0) or math.nan) == value for key, value in usual.items()):
+        if all((reading.number(key, 0) or math.nan) == value for key, value in usual.items()):
             return name
     return None

@@ -13,28 +13,28 @@ from classlab.lesson.book import settle
 from classlab.lesson.book_tables import Key
 from classlab.lesson.edits import Edit, edits, forms, shifted
 from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, size
-from classlab.lesson.formula import Address, Formula, Needs, Place, Reference, Value
-from classlab.lesson.functions import FormulaError, Unknown
-from classlab.lesson.meter import Spent
+from classlab.lesson.formula import Address, CellsNeeded, Formula, Place, Reference, Value
+from classlab.lesson.functions import FormulaError, UnknownFormula
+from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
-from classlab.lesson.reading import Missing, Reading
+from classlab.lesson.reading import MissingQuantity, Reading
 
 SEEDS = (1, 2, 3)
 CLOSE = 1e-9
-LONGEST_RIGHT = 1_000  # characters of a right formula that is told
+LONGEST_RIGHT = 1_000  # characters of a right formula that is shown
 STEPS_PER_TOKEN = 5  # that reading a formula takes
 
 
 def is_right_formula(reading: Reading, key: Key) -> bool | None:
     """Say whether the cell's formula computes the right thing whatever the other cells hold.
 
-    None where that cannot be told, because we do not calculate the formula or another one that it needs.
+    None where that cannot be said, because we do not calculate the formula or another one that it needs.
     """
     try:
         return all(_close(_tried(reading, key, seed), _wanted(reading, key, seed)) for seed in SEEDS)
-    except Unknown:
+    except UnknownFormula:
         return None
-    except (FormulaError, Missing, KeyError):
+    except (FormulaError, MissingQuantity, KeyError):
         return False
 
 
@@ -50,7 +50,7 @@ def right_formula(reading: Reading, key: Key) -> str | None:
                 at = reading.rate_at.address
                 return f"${formulas.letters(at.column)}${at.row}"
             if reading.rate is None:
-                raise Missing(RATE)
+                raise MissingQuantity(RATE)
             return f"{reading.rate:.12g}"
         at_row = row + (-1 if inner.name == RATE and not name.startswith("new") else inner.row)
         if inner.name in reading.table.columns:
@@ -59,17 +59,17 @@ def right_formula(reading: Reading, key: Key) -> str | None:
             reading.meter.spend(reading.costs[inner.name])  # what is missing may itself need what is missing, and so on
             inlined = shifted(reading.expressions[inner.name], inner.row)
             return f"({in_a_cell(inlined, address)})"
-        beside = next((at for at, one in reading.beside.items() if one == inner.name), None)
+        beside = next((at for at, quantity in reading.beside.items() if quantity == inner.name), None)
         if beside:
             return f"${formulas.letters(beside.column)}${beside.row}"
-        constant = reading.own(inner.name, at_row)
+        constant = reading.number(inner.name, at_row)
         if constant is None:
-            raise Missing(inner.name)
+            raise MissingQuantity(inner.name)
         return f"{constant:.12g}"
 
     try:
         written = "=" + in_a_cell(reading.expressions[name], address)
-    except (Missing, Spent):
+    except (MissingQuantity, WorkSpent):
         return None
     return written if len(written) <= LONGEST_RIGHT else None
 
@@ -78,13 +78,14 @@ def edit_of(reading: Reading, key: Key, free: bool) -> str | None:
     """Return the sentence of the slip whose expression gives what the cell's formula gives, on random rows."""
     try:
         gives = [_tried(reading, key, seed, free) for seed in SEEDS]
-    except (FormulaError, Unknown, KeyError):
+    except (FormulaError, UnknownFormula, KeyError):
         return None
     if key[0] not in reading.expressions:
         return None
     usual = [_wanted(reading, key, seed, free) for seed in SEEDS]
     if all(_close(give, want) for give, want in zip(gives, usual, strict=True)):
         return None
+    # The edits come with the likeliest first, and the first that fits is the one that is named.
     for edit in _all_edits(reading, key):
         reading.meter.spend(2 * reading.costs[key[0]])
         trials = (_trial(reading, edit.expression, key, seed, free) for seed in SEEDS)
@@ -100,7 +101,7 @@ def right_by_chance(reading: Reading, key: Key) -> str | None:
     try:
         if all(_close(_tried(reading, key, seed, True), _wanted(reading, key, seed, True)) for seed in SEEDS):
             return None
-    except (FormulaError, Unknown, KeyError):
+    except (FormulaError, UnknownFormula, KeyError):
         return None
     return edit_of(reading, key, free=True)
 
@@ -111,26 +112,29 @@ def diagnose(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
     if cell is None:
         return f"{address} is empty"
     if cell.formula is None:
-        if reading.own(*key) is None:
+        if reading.number(*key) is None:
             return f"{address} holds the text {str(cell.value)[:40]!r} where a number belongs"
-        return f"{address} {_of_typed_number(reading, key, wrong_rows)}"
-    told = moved_reference(reading, key) or _of_formula(reading, key)
-    return f"{address} {told}"
+        return f"{address} {_number_slip(reading, key, wrong_rows)}"
+    sentence = moved_reference(reading, key) or _formula_slip(reading, key)
+    return f"{address} {sentence}"
 
 
-def _of_formula(reading: Reading, key: Key) -> str:
+def _formula_slip(reading: Reading, key: Key) -> str:
     """Compare the formula with every slip, on random rows; then change the formula itself until it is right."""
-    shown = reading.book.value(reading.table.address(*key))
-    if isinstance(shown, FormulaError) and "circle" in str(shown):
+    value = reading.book.value(reading.table.address(*key))
+    if isinstance(value, FormulaError) and "circle" in str(value):
         return "needs its own value: the formula runs in a circle"
     try:
         gives = [_tried(reading, key, seed) for seed in SEEDS]
-    except (FormulaError, Unknown, KeyError) as error:
+    except (FormulaError, UnknownFormula, KeyError) as error:
         return f"shows {error}" if isinstance(error, FormulaError) else "gives another number than it should"
-    told = edit_of(reading, key, free=True) or _other_number(reading, key) or edit_of(reading, key, free=False)
-    told = told or _changed_until_right(reading, key)
-    if told:
-        return told
+    # First on rows whose inputs, targets and rate are drawn as well: on the sheet t1 and t2 may be equal, and then a
+    # slip between them cannot be seen. A formula that holds an input as a plain number matches only with the sheet's
+    # own values.
+    sentence = edit_of(reading, key, free=True) or _other_number(reading, key) or edit_of(reading, key, free=False)
+    sentence = sentence or _changed_until_right(reading, key)
+    if sentence:
+        return sentence
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
     ratios = [give / want if want else math.nan for give, want in zip(gives, wanted, strict=True)]
     if all(_close(ratio, ratios[0]) for ratio in ratios):
@@ -151,18 +155,19 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
         holds = reading.book.value(at)
         rate = reading.rate_at
         moved = _where_it_was(reading, key, ref)
-        told = "is empty" if holds is None else f"holds {_shown(holds)}"
+        content = "is empty" if holds is None else f"holds {_value_in_words(holds)}"
         if rate and rate.usable and key[0][0] in "wbn" and at != rate.address and moved in (None, rate.address):
             dollar = f"${formulas.letters(rate.address.column)}${rate.address.row}"
             why = ", because the reference is not fixed and moved with the row" if moved else ""
-            return f"takes η from {at}, which {told}{why}; η stands in {rate.address}: write {dollar}"
+            return f"takes η from {at}, which {content}{why}; η stands in {rate.address}: write {dollar}"
         if moved and moved != at:
             dollar = f"${formulas.letters(moved.column)}${moved.row}"
             return (
-                f"takes a number from {at}, which {told}; the reference moved with the row from {moved}: write {dollar}"
+                f"takes a number from {at}, which {content}; "
+                f"the reference moved with the row from {moved}: write {dollar}"
             )
         if holds is None or isinstance(holds, str):
-            return f"refers to {at}, which {told}"
+            return f"refers to {at}, which {content}"
     return None
 
 
@@ -187,44 +192,46 @@ def _where_it_was(reading: Reading, key: Key, ref: Reference) -> Address | None:
     return None
 
 
-def _of_typed_number(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
+def _number_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
     name, row = key
-    number = reading.own(name, row)
-    above = reading.own(name, row - 1) if row else None
+    number = reading.number(name, row)
+    above = reading.number(name, row - 1) if row else None
     if not reading.held[name].typed:
         same = f", that of the row above ({reading.table.address(name, row - 1)}) again" if above == number else ""
         return f"holds a number typed over the formula{same}"
     if above is not None and above == number:
         return f"repeats the number of the row above ({reading.table.address(name, row - 1)})"
-    run = [one for one in wrong_rows if one >= row][:3]
-    fine = min((reading.rounding(name, one) for one in run), default=0.0) < 1e-7
-    if name in reading.expressions and (fine or len(run) == 3):
+    # A number that is rounded to few digits fits many wrong formulas. So three wrong cells must fit the same slip,
+    # unless the digits leave no room for another.
+    rows = [wrong_row for wrong_row in wrong_rows if wrong_row >= row][:3]
+    fine = min((reading.rounding(name, wrong_row) for wrong_row in rows), default=0.0) < 1e-7
+    if name in reading.expressions and (fine or len(rows) == 3):
         for edit in _all_edits(reading, key):
             reading.meter.spend(2 * reading.costs[name])
-            if all(_matches_as_it_is(reading, edit.expression, name, one) for one in run):
+            if all(_matches_as_it_is(reading, edit.expression, name, wrong_row) for wrong_row in rows):
                 return edit.sentence
     return _typing_slip(reading, key) or "does not follow from its row"
 
 
 def _matches_as_it_is(reading: Reading, expression: Expression, name: str, row: int) -> bool:
     def value(inner: Name) -> float:
-        number = reading.own(inner.name, row + inner.row)
+        number = reading.number(inner.name, row + inner.row)
         if number is None and inner.name == RATE:
             number = reading.rate
         if number is None:
-            raise Missing(inner.name)
+            raise MissingQuantity(inner.name)
         return number
 
     try:
-        given, found = reading.own(name, row), evaluate(expression, value)
-    except (Missing, KeyError, IndexError, ZeroDivisionError, ValueError, OverflowError):
+        held, computed = reading.number(name, row), evaluate(expression, value)
+    except (MissingQuantity, KeyError, IndexError, ZeroDivisionError, ValueError, OverflowError):
         return False
-    return given is not None and abs(given - found) <= reading.tolerance(name, row, found)
+    return held is not None and abs(held - computed) <= reading.tolerance(name, row, computed)
 
 
 def _typing_slip(reading: Reading, key: Key) -> str | None:
     """Compare the digits with those of the right number: sign, decimal point, two digits swapped, one digit wrong."""
-    number, wanted = reading.own(*key), reading.expected(*key)
+    number, wanted = reading.number(*key), reading.expected(*key)
     if number is None or not wanted or not math.isfinite(wanted):
         return None
     if _close(number, -wanted, 1e-6):
@@ -282,10 +289,10 @@ def _other_number(reading: Reading, key: Key) -> str | None:
     at = f" ({reading.rate_at.address})" if reading.rate_at and reading.rate_at.usable else ""
     right = {f"η = {reading.rate:g}{at}": reading.rate} if reading.rate and key[0][0] in "wbn" else {}
     right |= {f"{number:g}": number for number in (0.5, 1.0, 2.0)}
-    for told, number in right.items():
+    for label, number in right.items():
         for changed, old in _numbers_changed(formula.tree, number):
             if old != number and _gives(reading, Formula(changed, formula.size), key, wanted):
-                return f"has {old:g} where {told} belongs"
+                return f"has {old:g} where {label} belongs"
     return None
 
 
@@ -323,19 +330,26 @@ def _changed_until_right(reading: Reading, key: Key) -> str | None:
     if formula is None or cell.formula is None:
         return None
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
-    for changed, told in _changes(reading, formula.tree, key):
+    for changed, sentence in _changes(reading, formula.tree, key):
         if _gives(reading, Formula(changed, formula.size), key, wanted):
-            return told
-    found = formulas.tokens(cell.formula, cell.stands_at or address)
-    if len(found) > 60:
+            return sentence
+    formula_tokens = formulas.tokens(cell.formula, cell.stands_at or address)
+    # A formula of n tokens has n²/2 places for a pair of brackets, and each is read and calculated.
+    if len(formula_tokens) > 60:
         return None
-    for start in range(len(found)):
-        for end in range(start + 3, len(found) + 1):
-            braced = (*found[:start], ("sign", "("), *found[start:end], ("sign", ")"), *found[end:])
+    for start in range(len(formula_tokens)):
+        for end in range(start + 3, len(formula_tokens) + 1):
+            braced = (
+                *formula_tokens[:start],
+                ("sign", "("),
+                *formula_tokens[start:end],
+                ("sign", ")"),
+                *formula_tokens[end:],
+            )
             reading.meter.spend(STEPS_PER_TOKEN * len(braced))
             try:
                 node = formulas.parse(braced)
-            except Unknown:
+            except UnknownFormula:
                 continue
             if node != formula.tree and _gives(reading, Formula(node, len(braced)), key, wanted):
                 return "needs brackets: " + _written(braced, address)
@@ -357,8 +371,8 @@ def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[
                         if at == base:
                             continue
                         new = Reference(None, at.row - base.row, at.column - base.column, False, False)
-                        told = f"uses {meant[0]} ({old}) where {other} ({at}) belongs"
-                        yield new, told
+                        sentence = f"uses {meant[0]} ({old}) where {other} ({at}) belongs"
+                        yield new, sentence
         case formulas.Operation(sign, operands):
             if len(operands) == 2:
                 for other in "+-*/":
@@ -367,8 +381,8 @@ def _changes(reading: Reading, node: formulas.Node, key: Key) -> Iterator[tuple[
             elif sign == "-":
                 yield operands[0], "has a minus too many"
     for index, part in enumerate(inner := _operands(node)):
-        for changed, told in _changes(reading, part, key):
-            yield _around(node, (*inner[:index], changed, *inner[index + 1 :])), told
+        for changed, sentence in _changes(reading, part, key):
+            yield _around(node, (*inner[:index], changed, *inner[index + 1 :])), sentence
 
 
 def _gives(reading: Reading, formula: Formula, key: Key, wanted: Sequence[float]) -> bool:
@@ -378,14 +392,14 @@ def _gives(reading: Reading, formula: Formula, key: Key, wanted: Sequence[float]
         return all(
             _close(_calculated(reading, formula, base, seed), want) for seed, want in zip(SEEDS, wanted, strict=True)
         )
-    except (FormulaError, Unknown, KeyError):
+    except (FormulaError, UnknownFormula, KeyError):
         return False
 
 
-def _written(found: Sequence[formulas.Token], base: Address) -> str:
+def _written(formula_tokens: Sequence[formulas.Token], base: Address) -> str:
     """Return tokens as a formula again."""
     words: list[str] = []
-    for kind, value in found:
+    for kind, value in formula_tokens:
         if kind == "reference":
             corners = [value] if isinstance(value, Reference) else [value.first, value.last]
             words.append(":".join(str(corner.at(base)) for corner in corners))
@@ -412,7 +426,7 @@ def _tried(reading: Reading, key: Key, seed: int, free: bool = False) -> float:
     address = reading.table.address(*key)
     formula = reading.book.formula(address)
     if formula is None:
-        raise Unknown("no formula")
+        raise UnknownFormula("no formula")
     return _calculated(reading, formula, address, seed, free)
 
 
@@ -424,15 +438,15 @@ def _calculated(reading: Reading, formula: Formula, base: Address, seed: int, fr
     def cell(address: Address) -> Value:
         key = reading.table.key(address)
         if key:
-            found = reading.random_row(seed, key[1], free)
-            if key[0] in found:
-                return found[key[0]]
+            random_row = reading.random_row(seed, key[1], free)
+            if key[0] in random_row:
+                return random_row[key[0]]
         if free and (address == rate_at or address in reading.beside):
             return reading.random_row(seed, 0, free)[RATE if address == rate_at else reading.beside[address]]
         if reading.book.formula(address) is None:
             return _plain(reading.book.value(address))
         if address not in values:
-            raise Needs(address)
+            raise CellsNeeded(address)
         return _plain(values[address])
 
     def number(formula: Formula, base: Address) -> float:
@@ -443,25 +457,25 @@ def _calculated(reading: Reading, formula: Formula, base: Address, seed: int, fr
             raise FormulaError("#VALUE!")
         return float(result)
 
-    def work(address: Address) -> Value | FormulaError | Unknown:
+    def work(address: Address) -> Value | FormulaError | UnknownFormula:
         inner = reading.book.formula(address)
         assert inner is not None, "only a formula is needed"
         try:
             return number(inner, address)
-        except (FormulaError, Unknown) as error:
+        except (FormulaError, UnknownFormula) as error:
             return type(error)(str(error))  # a new one, as in Book
 
     while True:
         try:
             return number(formula, base)
-        except Needs as needed:
+        except CellsNeeded as needed:
             for address in needed.addresses:
                 settle(address, values, work)
 
 
-def _plain(value: Value | FormulaError | Unknown) -> Value:
+def _plain(value: Value | FormulaError | UnknownFormula) -> Value:
     """Return a value; raise one that is an error."""
-    if isinstance(value, FormulaError | Unknown):
+    if isinstance(value, FormulaError | UnknownFormula):
         raise type(value)(str(value))
     return value
 
@@ -470,7 +484,7 @@ def _close(a: float, b: float, within: float = CLOSE) -> bool:
     return abs(a - b) <= within * max(abs(a), abs(b)) + 1e-15
 
 
-def _shown(value: object) -> str:
+def _value_in_words(value: object) -> str:
     return (
         f"{value:.6g}"
         if isinstance(value, float)

@@ -121,9 +121,11 @@ def build(
     Raises UserError.
     """
     sizes = _checked_sizes(sizes)
-    for given, allowed, what in ((hidden, HIDDEN, "hidden"), (output, OUTPUTS, "output"), (loss, LOSSES, "loss")):
-        if given not in allowed:
-            raise UserError(f"--{what} must be one of {listing(allowed)}; got {given!r}{did_you_mean(given, allowed)}")
+    for choice, allowed, what in ((hidden, HIDDEN, "hidden"), (output, OUTPUTS, "output"), (loss, LOSSES, "loss")):
+        if choice not in allowed:
+            raise UserError(
+                f"--{what} must be one of {listing(allowed)}; got {choice!r}{did_you_mean(choice, allowed)}"
+            )
     if seed < 0:
         raise UserError(f"--seed must be a whole number from 0; got {seed}")
     if inputs is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from classlab import limits
 from classlab.errors import UserError
 from classlab.lesson import quantities
-from classlab.lesson.expression import Apply, evaluate_by_name, names, text
+from classlab.lesson.expression import Application, evaluate_by_name, names, text
 from classlab.lesson.quantities import Shape, Step
 from classlab.lesson.small_network import MOST_EPOCHS, Network, descend
 
@@ -23,7 +23,7 @@ MEANING = {
 
 
 @dataclass(frozen=True)
-class Told:
+class StepInWords:
     """A step of the walk in words. `links` are the factors of a path, each as (name, formula, number)."""
 
     kind: str
@@ -36,7 +36,7 @@ class Told:
     links: tuple[tuple[str, str, float], ...] = ()
 
 
-def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[Told]:
+def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[StepInWords]:
     """Return the steps of one epoch (counted from 1): forward pass, errors, gradients, updates. Raises UserError."""
     if epoch < 1:
         raise UserError(f"--epoch counts from 1; got {str(epoch)[: limits.ECHO]}")
@@ -46,8 +46,8 @@ def tell(network: Network, learning_rate: float, epoch: int = 1) -> list[Told]:
     steps = quantities.walk(shape)
     known = quantities.values(descend(network, learning_rate, epoch)[-1])
     try:
-        found = quantities.path_values(steps, {**known, quantities.RATE: learning_rate})
-        return [_told(step, shape, found) for step in steps]
+        numbers = quantities.path_values(steps, {**known, quantities.RATE: learning_rate})
+        return [_in_words(step, shape, numbers) for step in steps]
     except (ZeroDivisionError, OverflowError, ValueError):
         # The network works a softmax out from the largest sum on; as it is written, its powers of e may all be 0.
         raise UserError("with such large numbers the formulas cannot be worked out as they are written") from None
@@ -78,20 +78,20 @@ def explain(step: Step, shape: Shape) -> str:
         return f"How much the error changes with {name}: the slope of the error at the output, times the slope here."
     if name[0] == "h":
         return f"How much the error changes with {name}: what comes back from the layer above, times the slope here."
-    if any("by path" in one.name for one in names(step.expression)):
+    if any("by path" in term.name for term in names(step.expression)):
         return f"Every path counts: the gradient of {name} is the sum over all ways from the error to it."
     return f"How much the error changes with {name}: what comes back to its unit, times what came in through it."
 
 
-def _told(step: Step, shape: Shape, found: dict[str, float]) -> Told:
+def _in_words(step: Step, shape: Shape, values: dict[str, float]) -> StepInWords:
     formula = text(step.expression)
-    numbers = quantities.with_numbers(step.expression, found, DIGITS)
-    if isinstance(step.expression, Apply) and step.expression.function in WRITTEN_OUT:
+    numbers = quantities.with_numbers(step.expression, values, DIGITS)
+    if isinstance(step.expression, Application) and step.expression.function in WRITTEN_OUT:
         written = WRITTEN_OUT[step.expression.function]
         formula = f"{formula} = {written.format(text(step.expression.inner))}"
-        numbers = written.format(quantities.with_numbers(step.expression.inner, found, DIGITS))
+        numbers = written.format(quantities.with_numbers(step.expression.inner, values, DIGITS))
     links = tuple(
-        (factor.label, text(factor.expression), evaluate_by_name(factor.expression, found)) for factor in step.factors
+        (factor.label, text(factor.expression), evaluate_by_name(factor.expression, values)) for factor in step.factors
     )
-    value = evaluate_by_name(step.expression, found)
-    return Told(step.kind, step.title, explain(step, shape), step.result, formula, numbers, value, links)
+    value = evaluate_by_name(step.expression, values)
+    return StepInWords(step.kind, step.title, explain(step, shape), step.result, formula, numbers, value, links)

@@ -1,11 +1,10 @@
 """The page: one offline file in which the walk can be stepped through and every number changed."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from classlab import files
-from classlab.drawing.palette import DARK, LIGHT, css_variables
+from classlab.drawing import html_templates
 from classlab.errors import UserError
 from classlab.lesson import quantities, walk
 from classlab.lesson.expression import as_data
@@ -55,25 +54,19 @@ def html(network: Network, learning_rates: Sequence[float], epochs: int) -> str:
                 "result": step.result,
                 "expression": as_data(step.expression),
                 "lit": step.lit,
-                "factors": [{"label": one.label, "expression": as_data(one.expression)} for one in step.factors],
+                "factors": [
+                    {"label": factor.label, "expression": as_data(factor.expression)} for factor in step.factors
+                ],
             }
             for step in steps
         ],
     }
-    written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
-    sizes = "-".join(map(str, shape.sizes))
-    parts = {
-        "TITLE": f"Back-propagation by hand: a {sizes} network",
-        "LIGHT": css_variables(LIGHT),
-        "DARK": css_variables(DARK),
-        "STYLE": (HERE / "page.css").read_text(encoding="utf-8"),
-        "SCRIPT": (HERE / "page.js").read_text(encoding="utf-8"),
-        "DATA": written,
-    }
-    page = (HERE / "page.html").read_text(encoding="utf-8")
-    for name, text in parts.items():
-        page = page.replace(f"<!--{name}-->", text).replace(f"/*{name}*/", text)
-    return page
+    return html_templates.template(HERE / "page.html").render(
+        title=f"Back-propagation by hand: a {'-'.join(map(str, shape.sizes))} network",
+        data=html_templates.script_json(data),
+        style=html_templates.file(HERE / "page.css"),
+        script=html_templates.file(HERE / "page.js"),
+    )
 
 
 def write(network: Network, learning_rates: Sequence[float], epochs: int, file: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from classlab.lesson.expression import Name, evaluate
-from classlab.lesson.meter import Spent
+from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
 from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading
 
@@ -32,12 +32,12 @@ def right_cells(reading: Reading) -> dict[str, np.ndarray]:
 
     A column for which there is no work left is not among them.
     """
-    rows, found = _Rows(reading), {}
-    with np.errstate(all="ignore"), suppress(Spent):
+    rows, right = _Rows(reading), {}
+    with np.errstate(all="ignore"), suppress(WorkSpent):
         for name in reading.order:
             if name in reading.expressions:
-                found[name] = _right(rows, name)
-    return found
+                right[name] = _right(rows, name)
+    return right
 
 
 @dataclass
@@ -60,16 +60,16 @@ class _Rows:
         return self.known[name, shift]
 
     def expected(self, name: str) -> np.ndarray:
-        """Return what each cell of a column should hold. Raises Spent."""
+        """Return what each cell of a column should hold. Raises WorkSpent."""
         return self._computed(name, 0)
 
     def _column(self, name: str, shift: int) -> np.ndarray:
         reading, count = self.reading, len(self.reading.table.lines)
         if name in reading.held:
             held = reading.held[name]
-            given = reading.is_given(name)  # once, at the top, or in every row
-            return _shifted(np.array(held.from_above, np.float64) if given else held.array, shift)
-        number = reading.rate if name == RATE else reading.own(name, 0)
+            is_given = reading.is_given(name)  # once, at the top, or in every row
+            return _shifted(np.array(held.from_above, np.float64) if is_given else held.array, shift)
+        number = reading.rate if name == RATE else reading.number(name, 0)
         if number is not None:
             return np.full(count, number)
         if name not in reading.expressions or name in reading.parameters:
@@ -91,11 +91,13 @@ def _right(rows: _Rows, name: str) -> np.ndarray:
     """Return which cells of a column agree with their rows, within what rounding may part the two."""
     reading = rows.reading
     rows.read.clear()
+    # Columns that the sheet lacks are computed anew for each name: were they kept, `read` would miss what they read.
     rows.known = {key: column for key, column in rows.known.items() if key[0] in reading.held}
     expected = rows.expected(name)
     apart = np.abs(reading.held[name].array - expected)
     allowed = ABSOLUTE + RELATIVE * np.abs(expected)
     right = np.isfinite(expected) & (apart <= allowed)
+    # Most columns end here. What rounding allows costs a computation of the whole column for each column that it reads.
     if right.all() or not reading.rounded.digits:
         return right
     allowed = allowed + _rounding(reading, name)
@@ -119,6 +121,7 @@ def _rounding(reading: Reading, name: str) -> np.ndarray:
     half = 0.505 * np.maximum(10.0 ** -digits[0], np.where(numbers == 0, 0.0, 10.0**figures))
     half = half + SINGLE * np.abs(numbers) if name in reading.rounded.single else half
     half[[cell is None for cell in held.cells]] = 0.0
+    # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
     if reading.kind(name) == "parameter":
         half[0] = 0.0
     return half
@@ -128,7 +131,7 @@ def _shifted(column: np.ndarray, shift: int) -> np.ndarray:
     """Return the column as rows see it that read `shift` rows further down; not a number beyond its ends."""
     if not shift:
         return column
-    found = np.full(len(column), np.nan)
+    moved = np.full(len(column), np.nan)
     if abs(shift) < len(column):
-        found[max(-shift, 0) : len(column) - max(shift, 0)] = column[max(shift, 0) : len(column) + min(shift, 0)]
-    return found
+        moved[max(-shift, 0) : len(column) - max(shift, 0)] = column[max(shift, 0) : len(column) + min(shift, 0)]
+    return moved

@@ -142,10 +142,10 @@ def derivation_lines(shape: quantities.Shape) -> list[tuple[str, bool]]:
         step("The error is handed back from sum to sum, by the chain rule.", *deltas)
     else:
         for example in _first_of_each_layer(shape):
-            paths = [one for one in walk if one.kind == "path" and one.result.split(" ")[0] == f"∂E/∂{example}"]
+            paths = [path for path in walk if path.kind == "path" and path.result.split(" ")[0] == f"∂E/∂{example}"]
             ways = "one path leads" if len(paths) == 1 else f"{len(paths)} paths lead, and they are added"
-            chains = [" · ".join(factor.label for factor in one.factors) for one in paths]
-            links = {factor.label: factor.expression for one in paths for factor in one.factors}
+            chains = [" · ".join(factor.label for factor in path.factors) for path in paths]
+            links = {factor.label: factor.expression for path in paths for factor in path.factors}
             step(
                 f"The chain rule for {example}: from the error {ways}.",
                 f"∂E/∂{example} = {' + '.join(chains)}",
@@ -194,13 +194,13 @@ def _plan(network: Network, epochs: int) -> Plan:
     known = quantities.quantities(shape)
     if len(known) > MOST_COLUMNS:
         raise UserError(f"this network needs {len(known)} columns; a sheet that can be read has at most {MOST_COLUMNS}")
-    given = [quantities.RATE, *(name for name, quantity in known.items() if quantity.expression is None)]
+    setting_names = [quantities.RATE, *(name for name, quantity in known.items() if quantity.expression is None)]
     places = {
         name: (FIRST_SETTING_ROW + index % SETTINGS_PER_COLUMN, 3 * (index // SETTINGS_PER_COLUMN))
-        for index, name in enumerate(given)
+        for index, name in enumerate(setting_names)
     }
     lines = derivation_lines(shape)
-    header = FIRST_SETTING_ROW + max(len(lines), min(len(given), SETTINGS_PER_COLUMN), 22) + 3
+    header = FIRST_SETTING_ROW + max(len(lines), min(len(setting_names), SETTINGS_PER_COLUMN), 22) + 3
     return Plan(shape, places, {name: 1 + index for index, name in enumerate(known)}, lines, header, epochs)
 
 

@@ -49,23 +49,23 @@ def read(file: Path) -> Contents:
     sheets, defined = _outline(parts, place)
     links = _links(parts, place)
     strings = next((_shared_strings(parts, part) for kind, part in links.values() if kind == "sharedStrings"), [])
-    found = Contents()
+    contents = Contents()
     unpacked: list[Part] = []  # all of them before any is read, so that too many are refused at once
     for title, link in sheets:
         kind, name = links.get(link, ("", ""))
         if kind == "worksheet" and name in parts:
-            if title in found.sheets:
+            if title in contents.sheets:
                 raise UserError(f"{file} has two sheets named {title[: limits.ECHO]!r}, which no spreadsheet allows")
-            found.sheets.append(title)
+            contents.sheets.append(title)
             unpacked.append(parts.unpack(name))
-    for title, part in zip(found.sheets, unpacked, strict=True):
-        _read_cells(parts, part, title, strings, found.cells)
+    for title, part in zip(contents.sheets, unpacked, strict=True):
+        _read_cells(parts, part, title, strings, contents.cells)
     for name, sheet, meaning in defined:
         if meaning and sheet is None:
-            found.names[name.lower()] = meaning
+            contents.names[name.lower()] = meaning
         elif meaning and sheet is not None and sheet < len(sheets):
-            found.names[f"{sheets[sheet][0]}!{name.lower()}"] = meaning
-    return found
+            contents.names[f"{sheets[sheet][0]}!{name.lower()}"] = meaning
+    return contents
 
 
 def _workbook_part(parts: Parts) -> str:
@@ -77,17 +77,17 @@ def _workbook_part(parts: Parts) -> str:
 def _links(parts: Parts, source: str) -> dict[str, tuple[str, str]]:
     """Return where the links of a part lead, by their ids: what kind of part, and its name."""
     folder, name = posixpath.split(source)
-    found: dict[str, tuple[str, str]] = {}
+    links: dict[str, tuple[str, str]] = {}
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         if tag == "Relationship" and attributes.get("TargetMode") != "External":
             target = posixpath.normpath(posixpath.join("/", folder, attributes.get("Target", "")))
-            found[attributes.get("Id", "")] = attributes.get("Type", "").rpartition("/")[2], target.lstrip("/")
+            links[attributes.get("Id", "")] = attributes.get("Type", "").rpartition("/")[2], target.lstrip("/")
 
     part = posixpath.join(folder, "_rels", f"{name}.rels")
     if part in parts:
         parts.walk(parts.unpack(part), start)
-    return found
+    return links
 
 
 def _outline(parts: Parts, place: str) -> tuple[list[tuple[str, str]], list[tuple[str, int | None, str]]]:
@@ -122,7 +122,7 @@ def _outline(parts: Parts, place: str) -> tuple[list[tuple[str, str]], list[tupl
 
 def _shared_strings(parts: Parts, part: str) -> list[str]:
     """Return the texts that cells name by number. How a text is spoken (rPh) is no part of it."""
-    found: list[str] = []
+    texts: list[str] = []
     text: list[str] = []
     inside = {"t": 0, "rPh": 0}
 
@@ -134,7 +134,7 @@ def _shared_strings(parts: Parts, part: str) -> list[str]:
 
     def end(tag: str) -> None:
         if tag == "si":
-            found.append(_text(text))
+            texts.append(_text(text))
         elif tag in inside:
             inside[tag] -= 1
 
@@ -144,11 +144,11 @@ def _shared_strings(parts: Parts, part: str) -> list[str]:
 
     if part in parts:
         parts.walk(parts.unpack(part), start, end, hold)
-    return found
+    return texts
 
 
 def _read_cells(parts: Parts, part: Part, sheet: str, strings: Sequence[str], cells: dict[Address, Cell]) -> None:
-    """Add the cells of one sheet to `cells`. A cell is told by its attributes, its formula, its value and its text."""
+    """Add the cells of one sheet to `cells`. It reads attributes, formulas, values and texts."""
     place = _Position(parts)
     shared: dict[str, tuple[str, Address | None]] = {}
     cell: dict[str, str] | None = None  # the attributes of the cell that is open

@@ -1,4 +1,4 @@
-"""Autoencoders of linear layers: squeeze an image to a short code and draw it again from the code."""
+"""Autoencoders of linear layers: squeeze an image to a short code and reconstruct it from the code."""
 
 from collections import OrderedDict
 from collections.abc import Sequence

@@ -18,10 +18,6 @@ Gain = Annotated[float, Field(gt=0)]
 _MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
-class Given(nn.Sequential):
-    """Layers whose weights were taken from a trained network: no initialisation touches them."""
-
-
 def default(module: nn.Module, generator: Generator) -> None:
     """Torch's own initialisation: every layer's `reset_parameters`, drawn from `generator`'s seed."""
     for layer in _layers(module):
@@ -92,8 +88,7 @@ def _reset(layer: nn.Module) -> None:
 
 
 def _layers(module: nn.Module) -> Iterator[nn.Module]:
-    """Yield the module and its parts, without those whose weights are given."""
-    if not isinstance(module, Given):
-        yield module
-        for part in module.children():
-            yield from _layers(part)
+    """Yield the module and its parts."""
+    yield module
+    for part in module.children():
+        yield from _layers(part)

@@ -1,17 +1,16 @@
 """Make a network: build it, or take the reader's own, and draw its initial weights from the seed."""
 
 import copy
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from classlab import limits, lookup
-from classlab.errors import UserError, listing
+from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Choice
-from classlab.models.initialise import Given
 from classlab.models.parts import own_reset
 from classlab.network.layer_table import follow
 from classlab.terminal import say
@@ -23,11 +22,13 @@ def make(
     input_shape: tuple[int, int, int],
     classes: int,
     seed: int,
+    given: str | None = None,
 ) -> nn.Module:
     """Return a network for images of `input_shape` (channels, height, width) with its initial weights.
 
     A module is copied, never changed; `seed` decides the weights unless `initialise` is keep, those of lazy layers
-    always. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
+    always. given: the part of the network, by its name, whose weights come from elsewhere, so that `initialise` leaves
+    it alone. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
     that do not fit the images.
     """
     if isinstance(model, Choice):
@@ -48,8 +49,37 @@ def make(
         if initialise.name != "default" or isinstance(model, nn.Module):
             generator.manual_seed(seed)
             _tell_of_kept(network, initialise)
-            lookup.bind("initialisation", initialise.name, initialise.options)(module=network, generator=generator)
+            fill = lookup.bind("initialisation", initialise.name, initialise.options)
+            with without(network, given):
+                fill(module=network, generator=generator)
     return network
+
+
+def part_of(network: nn.Module, name: str | None) -> nn.Module:
+    """Return the part of a network that has this name, None: all of it. Raises UserError where it has no such part."""
+    try:
+        return network.get_submodule(name or "")
+    except AttributeError:
+        parts = [known for known, _ in network.named_children()]
+        raise UserError(
+            f"training.start_from: this network has no layers named {name}{did_you_mean(name or '', parts) or ';'} "
+            f"it has {listing(parts)}"
+        ) from None
+
+
+@contextmanager
+def without(network: nn.Module, part: str | None) -> Iterator[None]:
+    """Take a part out of a network, by its name, and put it back in its place at the end; None takes nothing out."""
+    if not part:
+        yield
+        return
+    parent, _, child = part.rpartition(".")
+    held = part_of(network, part)
+    setattr(network.get_submodule(parent), child, nn.Identity())
+    try:
+        yield
+    finally:
+        setattr(network.get_submodule(parent), child, held)
 
 
 def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int) -> None:
@@ -75,7 +105,7 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
         for module in network.modules():
             if not list(module.children()):
                 module.register_forward_hook(count)
-        with suppress(RuntimeError, ValueError):  # shapes that do not fit are told later, with the layer's name
+        with suppress(RuntimeError, ValueError):  # shapes that do not fit are reported later, with the layer's name
             network.eval()(torch.zeros(1, *input_shape))
         if outputs[0] > limits.OUTPUTS:
             most = f"at most {limits.OUTPUTS:,} are computed"
@@ -94,17 +124,17 @@ def _tell_of_kept(network: nn.Module, initialise: Choice) -> None:
 
 def _not_drawn(module: nn.Module) -> list[str]:
     """Return the names of the parameters that no initialisation draws: bare ones, of which nothing says how."""
-    drawn = [part for part in module.modules() if own_reset(part) is not None or isinstance(part, Given)]
+    drawn = [part for part in module.modules() if own_reset(part) is not None]
     known = {id(parameter) for part in drawn for parameter in part.parameters()}
     return [name for name, parameter in module.named_parameters() if id(parameter) not in known]
 
 
 def _give_shapes(network: nn.Module, input_shape: tuple[int, int, int]) -> None:
     """Let lazy layers take their shapes, and draw their weights, from one image. Raises UserError where none does."""
-    if not any(is_lazy(one) for one in network.state_dict(keep_vars=True).values()):
+    if not any(is_lazy(value) for value in network.state_dict(keep_vars=True).values()):
         return
     follow(network, input_shape)
-    left = next((name for name, one in network.state_dict(keep_vars=True).items() if is_lazy(one)), None)
+    left = next((name for name, value in network.state_dict(keep_vars=True).items() if is_lazy(value)), None)
     if left:
         raise UserError(f"the model's lazy {left} has no shape, since no image reaches its layer; leave that layer out")
 
@@ -117,14 +147,14 @@ def count_parameters(model: nn.Module) -> int:
 def load_weights(model: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
     """Put the weights of a checkpoint into `model`. Raises UserError where they are another network's."""
     weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
-    own = model.state_dict()
-    for name in [*own, *weights]:
-        if name not in own or name not in weights:
-            side = "the network has no" if name not in own else "the checkpoint has no"
+    expected = model.state_dict()
+    for name in [*expected, *weights]:
+        if name not in expected or name not in weights:
+            side = "the network has no" if name not in expected else "the checkpoint has no"
             raise UserError(f"{where} holds the weights of another network: {side} {name}")
-        if own[name].shape != weights[name].shape:
+        if expected[name].shape != weights[name].shape:
             raise UserError(
                 f"{where} holds the weights of another network: {name} is {tuple(weights[name].shape)} there, "
-                f"{tuple(own[name].shape)} in the network"
+                f"{tuple(expected[name].shape)} in the network"
             )
     model.load_state_dict(weights)

@@ -79,10 +79,10 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTab
     return LayerTable(
         input_shape,
         tuple(layers),
-        sum(one.numel() for one in parameters),
-        sum(one.numel() for one in parameters if one.requires_grad),
-        None if None in work else sum(one for one in work if one is not None),
-        _memory(input_shape, met.steps, sum(one.numel() for one in parameters)),
+        sum(parameter.numel() for parameter in parameters),
+        sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        None if None in work else sum(count for count in work if count is not None),
+        _memory(input_shape, met.steps, sum(parameter.numel() for parameter in parameters)),
     )
 
 
@@ -122,7 +122,7 @@ def check_last_batch(model: nn.Module, input_shape: tuple[int, int, int], images
     if not alone or not any(isinstance(layer, _BatchNorm) for layer in model.modules()):
         return
     network = copy.deepcopy(model).train()
-    like = next((one for one in model.parameters() if one.is_floating_point()), torch.zeros(()))
+    like = next((weights for weights in model.parameters() if weights.is_floating_point()), torch.zeros(()))
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             network(torch.zeros((1, *input_shape), dtype=like.dtype, device=like.device))
@@ -153,7 +153,7 @@ def _named(steps: list[Step]) -> list[Layer]:
                 name,
                 step.operation.kind,
                 step.operation.output[1:],
-                *(_one(place.get(key)) for key in ("kernel", "stride", "padding")),
+                *(_short(place.get(key)) for key in ("kernel", "stride", "padding")),
                 parameters=sum(parameter.numel() for parameter in step.parameters),
                 multiply_adds=operations.multiply_adds(step.operation),
                 receptive_field=step.field.to_json() if step.field else None,
@@ -168,9 +168,9 @@ def _unmet(model: nn.Module, steps: list[Step]) -> list[Layer]:
     """Return a row for each parameter that no layer was seen to use, so that the column adds up."""
     used = {id(parameter) for step in steps for parameter in step.parameters}
     return [
-        Layer(name, "Parameter", tuple(one.shape), None, None, None, one.numel(), 0, None)
-        for name, one in model.named_parameters()
-        if id(one) not in used
+        Layer(name, "Parameter", tuple(parameter.shape), None, None, None, parameter.numel(), 0, None)
+        for name, parameter in model.named_parameters()
+        if id(parameter) not in used
     ]
 
 
@@ -206,5 +206,5 @@ def _shape(shape: tuple[int, ...]) -> str:
     return f"({', '.join(str(side) for side in shape)})"
 
 
-def _one(pair: tuple[int, int] | None) -> int | tuple[int, int] | None:
+def _short(pair: tuple[int, int] | None) -> int | tuple[int, int] | None:
     return pair[0] if pair and pair[0] == pair[1] else pair

@@ -1,4 +1,11 @@
-"""What a layer does to shapes, receptive fields and work, whether it is a module or a plain function call."""
+"""What a layer does to shapes, receptive fields and work, whether it is a module or a plain function call.
+
+Receptive fields follow from a rule for each kind of layer. A gradient through the network would find what is seen
+without rules, but not the sizes that are printed here. Those go beyond the image's border (the last layer of era-s6
+sees 36 of 28 pixels), so the network would have to run on a larger image: a linear layer behind `flatten` or `view`
+refuses that, and an adaptive pool becomes a larger one. Activations, max pools and norms would have to be replaced by
+kind all the same. The tests do just that where it can be done, and the rules agree; docs/log.md (2026-11-30) has times.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +22,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Operation:
-    """One layer at work. kind: its module class's name, whatever form it has. options: what it was told."""
+    """One layer at work. kind: its module class's name, whatever form it has. options: what it was given."""
 
     kind: str
     options: Mapping[str, Any]
@@ -170,7 +177,7 @@ def multiply_adds(operation: Operation) -> int | None:
 
 def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
     """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown."""
-    known = [one for one in fields if one is not None]
+    known = [seen for seen in fields if seen is not None]
     if len(known) < len(fields) or not known:
         return None
     rule = _RULES.get(operation.kind, _pointwise if operation.kind in _POINTWISE else None)
@@ -178,21 +185,15 @@ def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
         return None
     try:
         return rule(operation, known)
-    except (
-        TypeError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        RuntimeError,
-    ):  # an unusual form of the call: the field is not known
-        return None
+    except (TypeError, ValueError, KeyError, AttributeError, RuntimeError):
+        return None  # an unusual form of the call, whose arguments the rule does not find
 
 
-def _both(operation: Operation, one: Field, change: Callable[[int, Axis], Axis]) -> Field | None:
+def _both(operation: Operation, seen: Field, change: Callable[[int, Axis], Axis]) -> Field | None:
     """Change the two axes of a map (batch, channels, height, width)."""
-    if (one.rows.dim, one.columns.dim) != (2, 3) or len(operation.output) != 4:
+    if (seen.rows.dim, seen.columns.dim) != (2, 3) or len(operation.output) != 4:
         return None
-    return replace(one, rows=change(0, one.rows), columns=change(1, one.columns))
+    return replace(seen, rows=change(0, seen.rows), columns=change(1, seen.columns))
 
 
 def _window(operation: Operation, fields: list[Field]) -> Field | None:
@@ -242,22 +243,22 @@ def _padded(operation: Operation, fields: list[Field]) -> Field | None:
 
 def _reshaped(operation: Operation, fields: list[Field]) -> Field | None:
     """Follow the image's axes through flatten, view and the like, where they can be followed."""
-    one, before, after = fields[0], operation.inputs[0], operation.output
-    axes = (one.rows, one.columns)
+    seen, before, after = fields[0], operation.inputs[0], operation.output
+    axes = (seen.rows, seen.columns)
     if before == after:
-        return one
+        return seen
     if all(axis.length == 1 for axis in axes):
         if len(after) == 4:
-            return replace(one, rows=_laid_out(one.rows, after, 2), columns=_laid_out(one.columns, after, 3))
-        return _placed(one, None, None)
+            return replace(seen, rows=_laid_out(seen.rows, after, 2), columns=_laid_out(seen.columns, after, 3))
+        return _placed(seen, None, None)
     if len(before) == 4 and (axes[0].dim, axes[1].dim) == (2, 3):
         if after == (before[0], prod(before[1:])):
-            return _placed(one, 1, 1)
+            return _placed(seen, 1, 1)
         if after == (before[0], before[1], prod(before[2:])):
-            return _placed(one, 2, 2)
+            return _placed(seen, 2, 2)
     merged = axes[0].dim is not None and axes[0].dim == axes[1].dim
     if merged and len(after) == 4 and after[2:] == (axes[0].length, axes[1].length):
-        return _placed(one, 2, 3)
+        return _placed(seen, 2, 3)
     return None
 
 
@@ -265,8 +266,8 @@ def _laid_out(axis: Axis, after: Shape, dim: int) -> Axis:
     return receptive.spread_point(axis, after[dim], dim)
 
 
-def _placed(one: Field, rows: int | None, columns: int | None) -> Field:
-    return replace(one, rows=replace(one.rows, dim=rows), columns=replace(one.columns, dim=columns))
+def _placed(seen: Field, rows: int | None, columns: int | None) -> Field:
+    return replace(seen, rows=replace(seen.rows, dim=rows), columns=replace(seen.columns, dim=columns))
 
 
 def _permuted(operation: Operation, fields: list[Field]) -> Field | None:
@@ -277,19 +278,19 @@ def _permuted(operation: Operation, fields: list[Field]) -> Field | None:
         first, second = operation.options["dim0"] % rank, operation.options["dim1"] % rank
         order = list(range(rank))
         order[first], order[second] = second, first
-    one = fields[0]
-    rows, columns = (None if axis.dim is None else order.index(axis.dim) for axis in (one.rows, one.columns))
-    return _placed(one, rows, columns)
+    seen = fields[0]
+    rows, columns = (None if axis.dim is None else order.index(axis.dim) for axis in (seen.rows, seen.columns))
+    return _placed(seen, rows, columns)
 
 
 def _linear(operation: Operation, fields: list[Field]) -> Field | None:
     """Mix the last dimension; positions that lie in it are gone afterwards."""
-    last, one = len(operation.output) - 1, fields[0]
+    last, seen = len(operation.output) - 1, fields[0]
 
     def change(axis: Axis) -> Axis:
         return receptive.collapse(axis, 1, None) if axis.dim == last else axis
 
-    return replace(one, rows=change(one.rows), columns=change(one.columns))
+    return replace(seen, rows=change(seen.rows), columns=change(seen.columns))
 
 
 def _reduced(operation: Operation, fields: list[Field]) -> Field | None:
@@ -298,7 +299,7 @@ def _reduced(operation: Operation, fields: list[Field]) -> Field | None:
         return None
     gone = {dim % rank for dim in (dims if isinstance(dims, tuple | list) else [dims])}
     keep = len(operation.output) == rank
-    one = fields[0]
+    seen = fields[0]
 
     def change(axis: Axis) -> Axis:
         if axis.dim in gone:
@@ -307,7 +308,7 @@ def _reduced(operation: Operation, fields: list[Field]) -> Field | None:
             return axis
         return replace(axis, dim=axis.dim - sum(dim < axis.dim for dim in gone))
 
-    return replace(one, rows=change(one.rows), columns=change(one.columns))
+    return replace(seen, rows=change(seen.rows), columns=change(seen.columns))
 
 
 def _mingled(operation: Operation, fields: list[Field]) -> Field | None:
@@ -319,19 +320,19 @@ def _mingled(operation: Operation, fields: list[Field]) -> Field | None:
         dims = set(range(rank - len(tuple(options["normalized_shape"])), rank))
     else:
         dims = {(options["dim"] if options.get("dim") is not None else 1) % rank}
-    one = fields[0]
+    seen = fields[0]
 
     def change(axis: Axis) -> Axis:
         return receptive.mingle(axis) if axis.dim in dims else axis
 
-    return replace(one, rows=change(one.rows), columns=change(one.columns))
+    return replace(seen, rows=change(seen.rows), columns=change(seen.columns))
 
 
 def _sliced(operation: Operation, fields: list[Field]) -> Field | None:
     """Plain slices, x[:, :, 1:-1, ::2]; anything cleverer is unknown."""
     index = operation.options["index"]
     index = index if isinstance(index, tuple) else (index,)
-    one = fields[0]
+    seen = fields[0]
     if any(part is None for part in index) and prod(operation.output) == prod(operation.inputs[0]):
         return _reshaped(operation, fields)
     if any(not isinstance(part, slice) for part in index) or len(operation.output) != 4:
@@ -341,42 +342,42 @@ def _sliced(operation: Operation, fields: list[Field]) -> Field | None:
         start, _, step = index[2 + side].indices(axis.length) if len(index) > 2 + side else (0, 0, 1)
         return receptive.slide(axis, 1, step, -start, operation.output[2 + side])
 
-    return _both(operation, one, change)
+    return _both(operation, seen, change)
 
 
 def _pointwise(operation: Operation, fields: list[Field]) -> Field | None:
     """Every place by itself; several inputs are branches that meet, smaller ones repeated to fit."""
     rank = len(operation.output)
     together: Field | None = None
-    for one, shape in zip(fields, operation.inputs, strict=True):
-        fitted = _fitted(one, rank - len(shape), operation.output)
+    for seen, shape in zip(fields, operation.inputs, strict=True):
+        fitted = _fitted(seen, rank - len(shape), operation.output)
         together = fitted if together is None else receptive.join(together, fitted)
         if together is None:
             return None
     return together
 
 
-def _fitted(one: Field, added: int, output: Shape) -> Field:
+def _fitted(seen: Field, added: int, output: Shape) -> Field:
     def change(axis: Axis) -> Axis:
         if axis.dim is None:
             return axis
         dim = axis.dim + added
-        if axis.length == 1 and output[dim] > 1 and one.rows.dim != one.columns.dim:
+        if axis.length == 1 and output[dim] > 1 and seen.rows.dim != seen.columns.dim:
             return receptive.spread_point(axis, output[dim], dim)
         return replace(axis, dim=dim)
 
-    return replace(one, rows=change(one.rows), columns=change(one.columns))
+    return replace(seen, rows=change(seen.rows), columns=change(seen.columns))
 
 
 def _concatenated(operation: Operation, fields: list[Field]) -> Field | None:
     together = fields[0]
     dim = operation.options.get("dim", 0) % len(operation.output)
-    for one in fields:
-        axes = (one.rows, one.columns)
-        if dim in {axis.dim for axis in axes} and one.rows.dim != one.columns.dim:
+    for seen in fields:
+        axes = (seen.rows, seen.columns)
+        if dim in {axis.dim for axis in axes} and seen.rows.dim != seen.columns.dim:
             return None
-    for one in fields[1:]:
-        joined = receptive.join(together, one)
+    for seen in fields[1:]:
+        joined = receptive.join(together, seen)
         if joined is None:
             return None
         together = joined

@@ -91,6 +91,8 @@ def read(axis: Axis, places: Places, shift: int, length: int) -> Axis:
         cover[output] = axis.cover[inside].any(axis=0)
     if not axis.low:
         return replace(axis, cover=cover)
+    # The rule repeats itself after len(places) outputs, the fields below after `period` positions of theirs. Both have
+    # come round together once the rule has moved on by a multiple of `period`: after so many of its repeats.
     period = len(axis.low)
     repeats = period // math.gcd(period, shift) if shift else 1
     low, high = [], []
@@ -108,6 +110,8 @@ def slide(axis: Axis, kernel: int, stride: int, padding: int, length: int, dilat
 
 def spread(axis: Axis, kernel: int, stride: int, padding: int, length: int, dilation: int = 1) -> Axis:
     """Each input is written to `kernel` places, `stride` apart: transposed convolutions."""
+    # Input i goes to the outputs i · stride - padding + place · dilation. Solved for i: an output reads those inputs
+    # where the division leaves no rest, and which places of the kernel these are repeats every `stride` outputs.
     places = [
         [reach // stride for place in range(kernel) if (reach := output + padding - place * dilation) % stride == 0]
         for output in range(stride)
@@ -145,6 +149,7 @@ def mingle(axis: Axis) -> Axis:
     """Every position comes to depend on all of the axis, as under a softmax or a normalisation along it."""
     if axis.length == 1:
         return axis
+    # Low and high would say how the field goes on beyond the border; what depends on the whole map has no such rule.
     cover = np.repeat(axis.cover.any(axis=0, keepdims=True), axis.length, axis=0)
     return replace(axis, low=(), high=(), cover=cover)
 
@@ -181,15 +186,15 @@ def join(first: Field, second: Field) -> Field | None:
 def _join_sizes(a: Axis, b: Axis, cover: np.ndarray) -> Axis:
     if not a.low or not b.low:
         return Axis((), (), 0, cover, a.dim)
-    if a.length == 1 and a.stride != b.stride:
+    if a.length == 1 and a.stride != b.stride:  # a single position: how far the next would have moved does not matter
         (low_a, high_a), (low_b, high_b) = _at(a, 0), _at(b, 0)
         return Axis((min(low_a, low_b),), (max(high_a, high_b),), 0, cover, a.dim)
     if a.stride != b.stride:
         return Axis((), (), 0, cover, a.dim)
     period = math.lcm(len(a.low), len(b.low))
     fields = [(_at(a, place), _at(b, place)) for place in range(period)]
-    low = tuple(min(of_a[0], of_b[0]) for of_a, of_b in fields)
-    high = tuple(max(of_a[1], of_b[1]) for of_a, of_b in fields)
+    low = tuple(min(seen_a[0], seen_b[0]) for seen_a, seen_b in fields)
+    high = tuple(max(seen_a[1], seen_b[1]) for seen_a, seen_b in fields)
     return Axis(low, high, a.shift * period // len(a.low), cover, a.dim)
 
 

@@ -1,4 +1,4 @@
-"""What is to be known of a network that draws its input again: what it can reach, its errors, its codes."""
+"""What is to be known of a network that reconstructs its input: what it can reach, its errors, its codes."""
 
 import math
 from collections.abc import Iterable
@@ -85,9 +85,9 @@ def errors_by_class(outputs: Tensor, targets: Tensor, labels: Tensor, classes: i
 
     outputs, targets: (count, channels, height, width); labels: int64, (count,).
     """
-    of_each = (outputs.double() - targets.double()).square().flatten(1).mean(1)
+    errors = (outputs.double() - targets.double()).square().flatten(1).mean(1)
     return [
-        float(of_each[labels == label].mean()) if bool((labels == label).any()) else None for label in range(classes)
+        float(errors[labels == label].mean()) if bool((labels == label).any()) else None for label in range(classes)
     ]
 
 

@@ -67,7 +67,7 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     """
     model = getattr(model, "_orig_mod", model)  # of a compiled model, the one that was compiled
     recorder = _Recorder(model)
-    like = next((one for one in model.parameters() if one.is_floating_point()), torch.zeros(()))
+    like = next((weights for weights in model.parameters() if weights.is_floating_point()), torch.zeros(()))
     images = torch.zeros((BATCH, *input_shape), dtype=like.dtype, device=like.device)
     recorder.know(images, IMAGE, receptive.image(*input_shape[1:]))
     with _evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]), recorder.watching():
@@ -93,7 +93,12 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees every torch function called; hooks on the modules tell it where in the model it is."""
+    """Sees every torch function called; hooks on the modules tell it where in the model it is.
+
+    Both are needed. The hooks alone would miss what the reader's own forward calls without a module, an addition or a
+    `F.relu`; the functions alone would show the inside of torch's layers and not their names. So inside a layer of
+    torch.nn the functions are passed over (`inside_layer`), and the layer is written down when it is left.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -139,7 +144,7 @@ class _Recorder(TorchFunctionMode):
     def met_unseen(self, images: Tensor) -> None:
         """Write down a model that could not be looked into as one layer."""
         outputs = _tensors(self.trace.output)
-        if not self.trace.steps and any(id(one) not in self.known for one in outputs):
+        if not self.trace.steps and any(id(tensor) not in self.known for tensor in outputs):
             operation = operations.of_module(self.model, [tuple(images.shape)], tuple(outputs[0].shape))
             self._met("", operation, (images,), outputs, list(self.model.parameters()), False)
 
@@ -147,13 +152,13 @@ class _Recorder(TorchFunctionMode):
         self, name: str, args: Any, kwargs: Any, inputs: Any, shapes: list[tuple[int, ...]], result: Any
     ) -> None:
         outputs = _tensors(result)
-        if name == "__setitem__":
+        if name == "__setitem__":  # x[…] = y has no result: x itself has changed, and what it sees now is not known
             self.know(args[0], self.known[id(inputs[0])][1], None)
-        if not outputs or name.endswith("_like") or not any(one.is_floating_point() for one in outputs):
+        if not outputs or name.endswith("_like") or not any(tensor.is_floating_point() for tensor in outputs):
             return
         operation = operations.of_function(name, args, kwargs, shapes, tuple(outputs[0].shape))
         where = self.paths[-1][0] if self.paths else ""
-        parameters = [one for one in _tensors((args, kwargs)) if isinstance(one, nn.Parameter)]
+        parameters = [tensor for tensor in _tensors((args, kwargs)) if isinstance(tensor, nn.Parameter)]
         self._met(f"{where}.{operation.kind.lower()}".lstrip("."), operation, inputs, outputs, parameters, False)
 
     def _entering(self, path: str) -> Any:
@@ -169,10 +174,12 @@ class _Recorder(TorchFunctionMode):
             self.inside_layer -= _is_layer(module)
             inputs = self._known_among((args, kwargs))
             outputs = _tensors(result)
-            lost = any(id(one) not in self.known for one in outputs)
+            # Of the reader's own modules the parts are written down. Where the answer comes from none of them, as after
+            # a way through NumPy, the thread is lost inside, and the module itself is the layer.
+            lost = any(id(tensor) not in self.known for tensor in outputs)
             if self.inside_layer or not inputs or not outputs or not (_is_layer(module) or lost):
                 return
-            shapes = [tuple(one.shape) for one in inputs]
+            shapes = [tuple(tensor.shape) for tensor in inputs]
             operation = operations.of_module(module, shapes, tuple(outputs[0].shape))
             self._met(path, operation, inputs, outputs, list(module.parameters()), path in self.used)
             self.used.add(path)
@@ -188,28 +195,28 @@ class _Recorder(TorchFunctionMode):
         parameters: list[nn.Parameter],
         repeated: bool,
     ) -> None:
-        sources = [self.known[id(one)] for one in inputs]
-        seen = operations.field(operation, [one for _, _, one in sources])
+        sources = [self.known[id(tensor)] for tensor in inputs]
+        seen = operations.field(operation, [seen_before for _, _, seen_before in sources])
         number = len(self.trace.steps)
-        if operation.kind in operations.SILENT:
+        if operation.kind in operations.SILENT:  # no layer to a reader: its output counts as that of the step before
             number = sources[0][1]
         else:
-            new = tuple(one for one in parameters if id(one) not in self.counted)
-            self.counted.update(id(one) for one in new)
+            new = tuple(parameter for parameter in parameters if id(parameter) not in self.counted)
+            self.counted.update(id(parameter) for parameter in new)
             steps = tuple(dict.fromkeys(number for _, number, _ in sources))
             shared = bool(parameters) and not new
             self.trace.steps.append(Step(path, operation, steps, new, seen, repeated, shared))
-        for one in outputs:
-            self.know(one, number, seen)
+        for tensor in outputs:
+            self.know(tensor, number, seen)
 
     def _known_among(self, values: Any) -> tuple[Tensor, ...]:
-        return tuple(one for one in _tensors(values) if id(one) in self.known)
+        return tuple(tensor for tensor in _tensors(values) if id(tensor) in self.known)
 
     def _fail(self, name: str, values: Any, error: Exception) -> None:
         if self.trace.failed is not None and self.trace.failed.error is error:
             return
         layer = next((place for place in self.paths if _is_layer(place[1])), None)
-        shapes = tuple(tuple(one.shape) for one in _tensors(values) if not isinstance(one, nn.Parameter))
+        shapes = tuple(tuple(tensor.shape) for tensor in _tensors(values) if not isinstance(tensor, nn.Parameter))
         if layer:
             self.trace.failed = Failure(layer[0], type(layer[1]).__name__, layer[1], shapes, error)
         else:

@@ -1,11 +1,12 @@
-"""What the pictures of a part with a lesson share: the network, its learning rates, and its rows."""
+"""What the blocks of a part with a lesson share: the network, its learning rates, and its rows."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
+from classlab.errors import UserError
 from classlab.lesson import quantities
 from classlab.lesson.small_network import Epoch, Network, build, descend, settings
-from classlab.report.published import Part
+from classlab.report.spec import Part
 
 # What the report's own workbook calls some columns, where that differs from ours.
 HEADINGS = {"eva7-s4": {"E_tot": "E_TOTAL", **{f"∂E/∂w{number}": f"dw{number}" for number in range(1, 9)}}}
@@ -57,7 +58,7 @@ class Lesson:
 
 
 def lesson_of(part: Part) -> Lesson:
-    """Return the lesson of a part. Raises ValueError for a part without one."""
+    """Return the lesson of a part. Raises UserError for a part without one."""
     if part.lesson is None:
-        raise ValueError(f"the part {part.title!r} has no lesson")
+        raise UserError(f"the part {part.title!r} has no lesson, and a block in it tells of one")
     return Lesson(part.lesson)

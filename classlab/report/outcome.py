@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from classlab.errors import UserError
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun
 
 PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax shares probabilities
 
@@ -60,7 +60,7 @@ class Outcome:
         return sorted(turned, key=lambda pair: -pair.both)
 
 
-def of(run: Run) -> Outcome | None:
+def of_run(run: FinishedRun) -> Outcome | None:
     """Return the outcome, or None where there is none: an unfinished run, outputs that are no classes or not finite."""
     try:
         logits, labels = run.predictions()
@@ -68,8 +68,6 @@ def of(run: Run) -> Outcome | None:
         return None
     if not len(labels) or logits.ndim != 2 or not np.isfinite(logits).all():
         return None
-    shares = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
     predicted = logits.argmax(axis=1)
-    confidence = shares[np.arange(len(labels)), predicted]
+    confidence = run.probabilities()[np.arange(len(labels)), predicted]
     return Outcome(labels, predicted, confidence, tuple(run.environment["class_names"]))

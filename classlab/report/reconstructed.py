@@ -1,4 +1,4 @@
-"""What a network that draws images again was given and could reach: what two sections of its report tell of."""
+"""What a network that reconstructs images was given, what it makes of them, and what it could reach."""
 
 import functools
 from dataclasses import dataclass
@@ -8,14 +8,13 @@ import numpy as np
 
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.runs.finished import Run
+from classlab.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from classlab.training.evaluate import Images
 
 PART = 2000  # images looked at at a time
 NOISES = ("uniform_noise", "gaussian_noise")  # drawn for every number by itself, so that nothing in the image tells it
@@ -36,39 +35,34 @@ class Floors:
     foreseen: float | None
 
 
-def split_images(run: Run, name: str) -> "Images":
-    """Return a split as the loop met it, "train" with every copy. Raises UserError where its images are gone."""
+def normalisation(run: FinishedRun) -> "tuple[Tensor, Tensor]":
+    """Return mean and standard deviation of each channel, on the 0 … 1 scale, (1, channels, 1, 1)."""
     import torch
 
-    from classlab.data.expansion import expansion
-    from classlab.training.evaluate import Images
+    mean, std = (torch.tensor(run.environment["normalise"][key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+    return mean, std
 
-    dataset, plan, normalise = run.dataset(), run.experiment.data, run.environment["normalise"]
-    images, labels = (
-        (dataset.test_images, dataset.test_labels)
-        if name == "test"
-        else (dataset.images[run.split()[name]], dataset.labels[run.split()[name]])
-    )
-    mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
-    classes = torch.from_numpy(labels)
-    copies = expansion(plan.expansion, plan.expansion_seed) if name == "train" else None
-    return Images(torch.from_numpy(images), copies.labels(classes) if copies else classes, mean, std, copies)
+
+def reconstruct(model: "nn.Module", images: "Tensor") -> "Tensor":
+    """Return what the network makes of normalised images, float32, of the same shape."""
+    import torch
+
+    with torch.no_grad():
+        return torch.cat([model(part).float() for part in images.split(PART)])
 
 
 @functools.lru_cache(maxsize=1)
-def floors(run: Run) -> Floors | None:
+def floors(run: FinishedRun) -> Floors | None:
     """Return the floors of a run, or None where there are none to tell: another loss, or no network or images at hand.
 
     All images are looked at; those for training in every copy, with their noise, and as augmented in the first epoch.
     """
-    from classlab.network.layer_table import layer_table
     from classlab.network.reconstruction import reachable
 
     if run.experiment.training.loss.name != "reconstruction":
         return None
     try:
-        channels, height, width = run.environment["input_shape"]
-        low, high = reachable(layer_table(run.model(), (channels, height, width)))
+        low, high = reachable(run.layer_table)
         names = [name for name in ("train", "val", "test") if name != "val" or run.split()["val"]]
         found = {name: _floor(run, name, low, high) for name in names}
     except UserError:
@@ -76,7 +70,7 @@ def floors(run: Run) -> Floors | None:
     return Floors(low, high, {name: value for name, (value, _) in found.items()}, found["train"][1])
 
 
-def _floor(run: Run, name: str, low: float, high: float) -> tuple[float, float | None]:
+def _floor(run: FinishedRun, name: str, low: float, high: float) -> tuple[float, float | None]:
     """Return the floor on a split, and the floor for a network that cannot foresee the noise, where that is known.
 
     The best answer of such a network is the mean of each noisy number. Where the noise is added to every number by
@@ -95,8 +89,8 @@ def _floor(run: Run, name: str, low: float, high: float) -> tuple[float, float |
     return float(np.average(values, weights=sizes)), float(np.average(foreseen, weights=sizes)) if noisy else None
 
 
-def batches(run: Run, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tensor, Tensor]]":
-    """Yield, a few images at a time, what the network was given, what it should have drawn, and the image itself.
+def batches(run: FinishedRun, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tensor, Tensor]]":
+    """Yield, a few images at a time, what the network was given, what it should have given back, and the image itself.
 
     All are normalised, float32 (batch, channels, height, width). A batch lies within one copy of the training set.
     every: 2 takes every second image of each copy, and so on.
@@ -106,7 +100,7 @@ def batches(run: Run, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tens
     from classlab.data.augment import bind
     from classlab.training.random import generator
 
-    images, plan = split_images(run, name), run.experiment
+    images, plan = run.images(name, copies=True), run.experiment
     augmented = name == "train" or plan.protocol.augment == "all"
     augmentations = bind(plan.data.augmentations) if augmented else []
     random = generator(run.seed, int(name == "train"), f"augment {name}")
@@ -117,14 +111,14 @@ def batches(run: Run, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tens
             yield inputs, clean if plan.training.loss.options.get("denoise") else inputs, clean
 
 
-def noise_of(run: Run) -> list[Choice]:
+def noise_of(run: FinishedRun) -> list[Choice]:
     """Return what changes the pixels of the training images, and not their geometry, in the first copy that has any."""
     data = run.experiment.data
     found = ([choice for choice in copy if not _geometric(choice)] for copy in (*data.expansion, data.augmentations))
     return next((noise for noise in found if noise), [])
 
 
-def _adds_noise(run: Run) -> bool:
+def _adds_noise(run: FinishedRun) -> bool:
     """Say whether noise that nothing tells is part of what should be drawn, and is all that changes the pixels."""
     data = run.experiment.data
     if run.experiment.training.loss.options.get("denoise") or not noise_of(run):

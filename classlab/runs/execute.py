@@ -1,8 +1,9 @@
 """Execute an experiment: from its declaration to a run folder that holds everything."""
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,16 @@ from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.runs import records, recount, store
-from classlab.runs.finished import Run
+from classlab.runs.epoch_table import screen
+from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
+from classlab.runs.finished import FinishedRun
 from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
-from classlab.runs.screen import screen
 from classlab.terminal import errors
-from classlab.yaml_text import read_yaml, shown
+from classlab.yaml_text import echoed, read_yaml, value_text
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-    from classlab.training.evaluate import Images
     from classlab.training.settings import Settings
 
 
@@ -41,7 +42,7 @@ def train(
     threads: int | None = None,
     digest: str | None = None,
     verbose: bool = True,
-) -> Run:
+) -> FinishedRun:
     """Train and return the run; the same experiment and seed again is that run, returned at once when it is finished.
 
     experiment: a shipped name, a YAML file, a mapping or an Experiment. model: the reader's own module (copied, never
@@ -54,46 +55,122 @@ def train(
 
     Raises UserError for bad input and ContractRefused where the contract cannot be met.
     """
+    asked = ask(experiment, model, data, test, seed, out, device, resume, again, threads, digest)
+    happening = events(asked)
+    try:
+        for _ in screen(happening) if verbose else happening:
+            pass
+    except KeyboardInterrupt:
+        happening.close()
+        if (asked.path / store.LAST).exists():
+            _stopped(asked.path, asked.experiment.training.epochs, "--again --resume" if again else "--resume")
+        raise
+    return asked.run
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that was asked for. prepared: None where it is finished already. digest: the one in its folder's name."""
+
+    experiment: Experiment
+    run: FinishedRun
+    prepared: Prepared | None
+    digest: str
+    resume: bool
+    device: str | None
+    threads: int | None
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.run.path
+
+
+def ask(
+    experiment: "str | Path | Mapping[str, Any] | Experiment",
+    model: "nn.Module | Callable[[], nn.Module] | None" = None,
+    data: Any = None,
+    test: Any = None,
+    seed: int = 0,
+    out: str | Path = "runs",
+    device: str | None = None,
+    resume: bool = False,
+    again: bool = False,
+    threads: int | None = None,
+    digest: str | None = None,
+) -> Asked:
+    """Return the run that is asked for, prepared unless it is finished; arguments and errors as for `train`."""
     experiment = experiments.load(experiment, trust=True)  # what is trained is the reader's own
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise UserError(f"seed must be a whole number from 0, got {shown(seed)}")
-    if seed > limits.SEED:
-        raise UserError(f"seed must be at most {limits.SEED:,}, got {shown(seed)}")
+    _check_seed(seed)
     given: dict[str, Any] = {"model": model, "data": data}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:
         digests = (experiment.digest(), *experiment.earlier_digests())
-        path, _ = store.found(out, experiment.name, seed, _first(digest, digests))
+        path, found = store.found(out, experiment.name, seed, _first(digest, digests))
         if not again:
             store.refuse_links(path.parent, path)
             _check_folder(path, experiment)
         if (path / store.SUMMARY).exists() and not again:
-            return _finished(Run(path), verbose)
+            return Asked(experiment, FinishedRun(path), None, found, resume, device, threads)
     prepared = prepare(experiment, seed, given, test)
-    path, digest = store.found(out, experiment.name, seed, _first(digest, prepared.digests))
+    path, found = store.found(out, experiment.name, seed, _first(digest, prepared.digests))
     path = _again(path, resume) if again else path
     _check_folder(path, experiment)
-    run = Run(path, model, prepared.dataset if data is not None else None)
-    if (path / store.SUMMARY).exists():
-        return _finished(run, verbose)
+    run = FinishedRun(path, model, prepared.dataset if data is not None else None)
+    finished = (path / store.SUMMARY).exists()
+    return Asked(experiment, run, None if finished else prepared, found, resume, device, threads)
+
+
+def _check_seed(seed: Any) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UserError(f"seed must be a whole number from 0, got {value_text(seed)}")
+    if seed > limits.SEED:
+        raise UserError(f"seed must be at most {limits.SEED:,}, got {value_text(seed)}")
+
+
+def events(asked: Asked) -> Generator[Event, None, None]:
+    """Train the run and yield what happens, see runs.events; of a finished one its end alone.
+
+    Whoever stops listening stops the run, which keeps the epochs that are done. Raises UserError and ContractRefused.
+    """
+    path, prepared = asked.path, asked.prepared
+    if prepared is None:
+        yield _ended(asked.run)
+        return
     refuse(prepared)
     store.refuse_links(path.parent, path)
     store.create(path.parent)
     with store.alone(path):
         if (path / store.SUMMARY).exists():  # another process was at it, and has come to its end meanwhile
-            return _finished(run, verbose)
-        if (path / store.EXPERIMENT).exists() and not resume and (path / store.LAST).exists():
+            yield _ended(asked.run)
+            return
+        if (path / store.EXPERIMENT).exists() and not asked.resume and (path / store.LAST).exists():
             done = len(store.read_metrics(path / store.METRICS))
             raise UserError(
-                f"{path} is incomplete ({done} of {experiment.training.epochs} epochs are done); "
+                f"{path} is incomplete ({done} of {asked.experiment.training.epochs} epochs are done); "
                 "go on with --resume, or start anew with --again"
             )
-        settings = _settings(prepared, path, device, threads)
+        settings = _settings(prepared, path, asked.device, asked.threads)
         begin(prepared, settings, path)
-        about = {"experiment": digest, "seed": seed}
-        _train(prepared, settings, path, about, verbose, "--again --resume" if again else "--resume")
+        yield from _train(prepared, settings, path, {"experiment": asked.digest, "seed": prepared.seed})
         conclude(prepared, settings, path)
-    return run
+        yield Ended(path, asked.run.summary)
+
+
+def _ended(run: FinishedRun) -> Ended:
+    """Return the end of a run that is there already. Raises UserError where code that it names has changed since."""
+    changed = changed_code(run.environment, run.experiment)
+    if changed:
+        raise UserError(f"{run.path} was made before {listing(changed)} was changed; --again makes a new run of it")
+    return Ended(run.path, run.summary)
+
+
+def _stopped(path: Path, epochs: int, go_on: str) -> None:
+    """Say after Ctrl-C what is kept of a run, and how to go on."""
+    with suppress(UserError):
+        note(path, "stopped by Ctrl-C")
+    kept = f"{len(store.read_metrics(path / store.METRICS))} of {epochs} epochs are kept in {escape(str(path))}"
+    errors.print(f"stopped; {kept}; go on with {go_on}")  # what the path holds of the reader's is escaped
 
 
 def _first(wanted: str | None, digests: Sequence[str]) -> list[str]:
@@ -123,22 +200,12 @@ def _again(path: Path, resume: bool) -> Path:
     return begun
 
 
-def _finished(run: Run, verbose: bool) -> Run:
-    """Return a run that is there already. Raises UserError where the code that it names has changed since."""
-    changed = changed_code(run.environment, run.experiment)
-    if changed:
-        raise UserError(f"{run.path} was made before {listing(changed)} was changed; --again makes a new run of it")
-    if verbose:
-        errors.print(f"[dim]{escape(str(run.path))} is finished; --again makes a new run of it[/dim]")
-    return run
-
-
 def _settings(prepared: Prepared, path: Path, device: str | None, threads: int | None) -> "Settings":
     """Choose how the arithmetic is done, or keep what the run was begun with."""
     from classlab.training.settings import Settings, check_device, choose
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
-        begun = Settings(**records.read(path / store.ENVIRONMENT, records.Environment)["settings"])
+        begun = Settings(**records.read_environment(path / store.ENVIRONMENT)["settings"])
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
         check_device(begun.device)
@@ -179,6 +246,7 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
             "dataset": {"name": dataset.name, "digest": dataset.digest, "source": dataset.source},
             "normalise": {"mean": prepared.mean, "std": prepared.std},
             "code": own_code(experiment),
+            **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),
         },
     )
@@ -186,18 +254,37 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
 
 def _check_unchanged(prepared: Prepared, path: Path) -> None:
     """Raise UserError where images, split or code are not what the run was begun with: it would be half of each."""
-    begun = records.read(path / store.ENVIRONMENT, records.Environment)
+    begun = records.read_environment(path / store.ENVIRONMENT)
     changed = changed_code(begun, prepared.experiment)
     if prepared.dataset.digest != begun["dataset"]["digest"]:
         changed.append(f"the images of {prepared.dataset.name}")
-    elif split_digest(prepared.train, prepared.val) != _split(path)["digest"]:
+    elif prepared.started != begun.get("started_from", prepared.started):
+        changed.append("the weights that it started from")
+    elif split_digest(prepared.train, prepared.val) != records.read_split(path / store.SPLIT)["digest"]:
         changed.append("the split")
     if changed:
         raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
 
 
-def _split(path: Path) -> dict[str, Any]:
-    return records.read(path / store.SPLIT, records.Split, limits.SPLIT_BYTES)
+def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) -> None:
+    """Raise UserError, before training, where a checkpoint is another run's: by name, weights or optimizer."""
+    from classlab.models.make import load_weights
+
+    file, about = path / store.LAST, store.read_about(path / store.LAST)
+    named = about.get("experiment"), about.get("seed")
+    if named[0] not in prepared.digests or named[1] != prepared.seed:
+        raise UserError(
+            f"{file} is the state of another run: of experiment {echoed(str(named[0]))} with seed "
+            f"{echoed(str(named[1]))}; --again makes a new run"
+        )
+    load_weights(prepared.model, state, str(file))
+    shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
+    for name, value in state.items():
+        if name.startswith("optimizer."):
+            place = name.split(".")[1]
+            fits = place.isdecimal() and int(place) < len(shapes) and value.shape in ((), (1,), shapes[int(place)])
+            if not fits:
+                raise UserError(f"{file} is the state of another run: {name} is {tuple(value.shape)} there")
 
 
 def _rows_done(path: Path, done: int) -> list[dict[str, float]]:
@@ -215,59 +302,52 @@ def _rows_done(path: Path, done: int) -> list[dict[str, float]]:
     return rows
 
 
-def _train(
-    prepared: Prepared, settings: "Settings", path: Path, about: dict[str, Any], verbose: bool, go_on: str
-) -> None:
+def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str, Any]) -> Iterator[Event]:
     """Run the loop; after every epoch write its row and its state, the state last: it is what makes the epoch count.
 
     about: what the checkpoints say of themselves, the digest in the folder's name and the seed.
     """
-    from classlab.training.train import train as loop
+    from classlab.training.train import Step, train_network
 
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
     done = store.epochs_counted(state, path / store.LAST) if state else 0
+    if state:
+        _check_state(state, prepared, path)
     rows = _rows_done(path, done)
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
-    try:
-        with screen(prepared.experiment.name, plan.epochs, len(splits["train"]), done, verbose) as (advance, show):
-            for epoch in loop(model, splits, prepared.experiment, prepared.seed, settings, state, advance):
-                if epoch.settings != settings:  # the step could not be compiled
-                    settings = epoch.settings
-                    known = records.read(path / store.ENVIRONMENT, records.Environment)
-                    store.write_json(path / store.ENVIRONMENT, known | {"settings": settings.to_json()})
-                rows.append(epoch.row)
-                store.write_metrics(path / store.METRICS, rows)
-                if epoch.improved:
-                    store.write_checkpoint(path / store.BEST, epoch.state, about)
-                store.write_checkpoint(path / store.LAST, epoch.state, about)
-                note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
-                show(epoch.row)
-    except KeyboardInterrupt:
-        with suppress(UserError):
-            note(path, "stopped by Ctrl-C")
-        kept = f"{len(rows)} of {plan.epochs} epochs are kept in {escape(str(path))}"
-        errors.print(f"stopped; {kept}; go on with {go_on}")  # what kept holds of the reader's is escaped
-        raise
+    yield Begun(path, prepared.experiment.name, prepared.seed, plan.epochs, done, len(splits["train"]))
+    for epoch in train_network(model, splits, prepared.experiment, prepared.seed, settings, state):
+        if isinstance(epoch, Step):
+            yield Progress(path, epoch.images)
+            continue
+        if epoch.settings != settings:  # the step could not be compiled
+            settings = epoch.settings
+            known = records.read_environment(path / store.ENVIRONMENT)
+            store.write_json(path / store.ENVIRONMENT, {**known, "settings": settings.to_json()})
+        rows.append(epoch.row)
+        store.write_metrics(path / store.METRICS, rows)
+        if epoch.improved:
+            store.write_checkpoint(path / store.BEST, epoch.state, about)
+        store.write_checkpoint(path / store.LAST, epoch.state, about)
+        note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
+        yield EpochDone(path, epoch.row)
 
 
-def conclude(
-    prepared: Prepared, settings: "Settings", path: Path, splits: "Mapping[str, Images] | None" = None
-) -> None:
+def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     """Evaluate the selected weights on the test set, once, and write the verdict. summary.json ends the run."""
     from classlab.models.make import load_weights
     from classlab.training.calibration import calibrate_network
-    from classlab.training.train import evaluate_split
+    from classlab.training.epoch_metrics import evaluate_split
 
     experiment = prepared.experiment
     rows = store.read_metrics(path / store.METRICS)
-    best = experiment.protocol.select == "best" and (path / store.BEST).exists()
-    state = store.read_checkpoint(path / (store.BEST if best else store.LAST))
+    state = store.read_checkpoint(store.selected(path, experiment.protocol.select))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
-    splits = splits or place_splits(prepared, settings)
+    splits = place_splits(prepared, settings)
     test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)
     labels = test.labels.cpu().numpy()
@@ -300,11 +380,6 @@ def conclude(
     note(path, sentence)
     contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
-
-
-def about_of(prepared: Prepared) -> dict[str, Any]:
-    """Return what a checkpoint says of itself."""
-    return {"experiment": prepared.digests[0], "seed": prepared.seed}
 
 
 def note(path: Path, text: str) -> None:

@@ -1,20 +1,22 @@
-"""Run: one execution of an experiment with one seed, read back from its folder."""
+"""A finished run: one execution of an experiment with one seed, read back from its folder. The one way to ask a run."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 
 from classlab import experiment as experiments
 from classlab import files, limits
 from classlab.contract import Check, check_data, check_layers, is_fixed
-from classlab.errors import UserError
+from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.plain_text import printable
 from classlab.runs import records, store
 from classlab.runs.recount import Recount, judge_again, recount
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     import altair
@@ -22,12 +24,18 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
-    from classlab.use.predict import Predictions
+    from classlab.network.layer_table import LayerTable
+    from classlab.training.batches import Images
+
+T = TypeVar("T")
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
-    """One execution of an experiment with one seed. Everything is read from `path` when it is first asked for.
+class FinishedRun:
+    """One execution of an experiment with one seed. All is worked out from `path` when first asked for, and kept.
+
+    One that was cut off can be opened too: its status is incomplete, and what it has not is said when it is asked for.
 
     given: the module and dataset that Python handed over, for a run that its file alone cannot repeat. trust: whether
     code of the reader's own that the folder names may run; without it asking for the experiment raises Untrusted.
@@ -39,6 +47,13 @@ class Run:
     given_data: "Dataset | None" = None
     trust: bool = False
     counted: Recount | None = None
+    _kept: dict[tuple[Any, ...], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def _once(self, key: tuple[Any, ...], work: Callable[[], T]) -> T:
+        """Return what `work` gives, worked out once. It is kept here, so that it goes with the run."""
+        if key not in self._kept:
+            self._kept[key] = work()
+        return self._kept[key]
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -46,19 +61,19 @@ class Run:
         return experiments.load(self.path / store.EXPERIMENT, trust=self.trust)
 
     @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The figures of summary.json; for a run that has not ended, its status says incomplete."""
+    def summary(self) -> records.Summary:
+        """The figures of summary.json; for a run that has not ended fewer, and its status says incomplete."""
         if self.counted is not None:
-            return self.counted.summary
+            return cast(records.Summary, self.counted.summary)
         if (self.path / store.SUMMARY).exists():
-            return records.read(self.path / store.SUMMARY, records.Summary)
+            return records.read_summary(self.path / store.SUMMARY)
         rows = store.read_metrics(self.path / store.METRICS)
         try:  # only read, for to make an Experiment of it would run the code that it may name
             declared = experiments.read_yaml(self.path / store.EXPERIMENT)
             name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{self.path / store.EXPERIMENT} holds no whole experiment") from None
-        return {
+        known = {
             "run": str(self.path),
             "experiment": name,
             "seed": self.environment["seed"],
@@ -66,8 +81,9 @@ class Run:
             "status": "incomplete",
             "status_sentence": f"incomplete: {len(rows)} of {epochs} epochs are done",
         }
+        return cast(records.Summary, known)
 
-    def counted_again(self) -> "Run":
+    def counted_again(self) -> Self:
         """Return this run with every figure that its other files give, and the contract judged by them.
 
         summary.json is a text that anybody can edit: what it says otherwise stands in `counted.differences`.
@@ -90,11 +106,9 @@ class Run:
     def _fixed_checks(self, summary: dict[str, Any], differences: list[str]) -> list[Check]:
         """Return the rules on data and layers, judged by the network; as the summary has them where it is gone."""
         from classlab.network.contents import contents
-        from classlab.network.layer_table import layer_table
 
-        channels, height, width = self.environment["input_shape"]
         try:
-            table = layer_table(self.model(), (channels, height, width))
+            table = self.layer_table
         except UserError:
             held = (check for check in summary["contract"]["checks"] if is_fixed(check["rule"]))
             return [Check(**{name: check.get(name) for name in Check.__annotations__}) for check in held]
@@ -108,9 +122,9 @@ class Run:
         return [*check_data(contract, data), *check_layers(contract, contents(table))]
 
     @cached_property
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> records.Environment:
         """The machine, the versions and the settings that the run was made with."""
-        return records.read(self.path / store.ENVIRONMENT, records.Environment)
+        return records.read_environment(self.path / store.ENVIRONMENT)
 
     @property
     def seed(self) -> int:
@@ -124,7 +138,7 @@ class Run:
 
     @cached_property
     def reconstructs(self) -> bool:
-        """Whether the network draws images again; then there are losses, and no accuracies and no mistakes."""
+        """Whether the network reconstructs images; then there are losses, and no accuracies and no mistakes."""
         from classlab.training.task import reconstructs
 
         return reconstructs(self.experiment.training.loss)
@@ -146,19 +160,25 @@ class Run:
             return ""
         return printable(text)
 
-    def predictions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the test set's logits (float32, count × classes) and labels (int64, count).
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint that the protocol selects; its weights are the result."""
+        return store.selected(self.path, self.experiment.protocol.select)
 
-        Of a run that draws images again the outputs stand in the place of the logits: normalised, in the images' shape.
-        """
-        return store.read_predictions(self.path / store.PREDICTIONS)
-
-    def split(self) -> dict[str, Any]:
+    def split(self) -> records.Split:
         """Return the indices of the training and validation images and their digest."""
-        return records.read(self.path / store.SPLIT, records.Split, limits.SPLIT_BYTES)
+        return self._split
+
+    @cached_property
+    def _split(self) -> records.Split:
+        return records.read_split(self.path / store.SPLIT)
 
     def dataset(self) -> "Dataset":
         """Return the dataset the run was made with. Raises UserError where Python handed it over and it is gone."""
+        return self._dataset
+
+    @cached_property
+    def _dataset(self) -> "Dataset":
         from classlab.data.loading import prepare
 
         if self.given_data is not None:
@@ -168,26 +188,122 @@ class Run:
         return prepare(self.experiment.data)
 
     def model(self) -> "nn.Module":
-        """Return the network with the selected weights, in evaluation mode.
+        """Return the network with the selected weights, in evaluation mode, a new one each time.
 
-        Raises UserError where it cannot be built again: a module that came from Python, an encoder's run that is gone.
+        Raises UserError where it cannot be built again: a module that came from Python.
         """
         from classlab.models.make import load_weights, make
+        from classlab.runs.start import freeze
 
         model = self.given_model
         if model is None:
             if "model" in self.environment["given_in_python"]:
                 raise UserError(f"{self.path} was made with a module given in Python; its code is not in its folder")
             model = self.experiment.model
-        shape, classes = tuple(self.environment["input_shape"]), self.environment["classes"]
+        channels, height, width = self.environment["input_shape"]
+        shape, classes = (channels, height, width), self.environment["classes"]
         try:
-            network = make(model, self.experiment.training.initialise, shape, classes, self.seed)
+            training = self.experiment.training
+            network = make(model, training.initialise, shape, classes, self.seed)
+            freeze(network, training.start_from)
         except UserError as error:
             raise UserError(f"the network of {self.path} cannot be built again: {error}") from None
-        best = self.experiment.protocol.select == "best" and (self.path / store.BEST).exists()
-        file = self.path / (store.BEST if best else store.LAST)  # a run that diverged at once has no best epoch
+        file = self.checkpoint
         load_weights(network, store.read_weights(file, network), str(file))
         return network.eval()
+
+    @cached_property
+    def network(self) -> "nn.Module":
+        """The network with the selected weights, built once. It is shared: to change one, take `model()`."""
+        return self.model()
+
+    @cached_property
+    def layer_table(self) -> "LayerTable":
+        """The layers of the network. Raises UserError where it cannot be built again."""
+        from classlab.network.layer_table import layer_table
+
+        channels, height, width = self.environment["input_shape"]
+        return layer_table(self.network, (channels, height, width))
+
+    def images(self, name: str, copies: bool = False) -> "Images":
+        """Return the images of a split on the cpu, with their labels and the normalisation, in the split's order.
+
+        name: train, val or test. copies: with every copy of an expanded training set, as the loop met it.
+        Raises UserError where the images are gone.
+        """
+        return self._once(("images", name, copies), lambda: self._images(name, copies))
+
+    def _images(self, name: str, copies: bool) -> "Images":
+        import torch
+
+        from classlab.data.expansion import expansion
+        from classlab.training.batches import Images
+
+        if name not in SPLITS:
+            raise UserError(f"a split is {listing(SPLITS)}; got {value_text(name)}{did_you_mean(name, SPLITS)}")
+        dataset, normalise, plan = self.dataset(), self.environment["normalise"], self.experiment.data
+        if name == "test":
+            pixels, labels = dataset.test_images, dataset.test_labels
+        else:
+            split = self.split()
+            index = split["train"] if name == "train" else split["val"]
+            pixels, labels = dataset.images[index], dataset.labels[index]
+        mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
+        classes = torch.from_numpy(labels)
+        expanded = expansion(plan.expansion, plan.expansion_seed) if copies and name == "train" else None
+        classes = expanded.labels(classes) if expanded else classes
+        return Images(torch.from_numpy(pixels), classes, mean, std, expanded)
+
+    def predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the test set's logits (float32, count × classes) and labels (int64, count), as the run stored them.
+
+        Of a run that reconstructs images the outputs stand in the place of the logits: normalised, in their shape.
+        """
+        return self._predictions
+
+    @cached_property
+    def _predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        return store.read_predictions(self.path / store.PREDICTIONS)
+
+    def logits(self, name: str = "test") -> np.ndarray:
+        """Return the network's outputs for a split, float32 (count, classes); for reconstruction in the images' shape.
+
+        name: train, val or test; of the test set as the run stored them, of the others measured now, not augmented.
+        Raises UserError where images or network are gone.
+        """
+        return self._once(("logits", name), lambda: self._logits(name))
+
+    def _logits(self, name: str) -> np.ndarray:
+        from classlab.training import choices
+        from classlab.training.evaluate import evaluate
+
+        if name == "test":
+            return self.predictions()[0]
+        images = self.images(name)
+        if not len(images):
+            raise UserError(f"{self.path} kept no {name} images")
+        loss = choices.loss(self.experiment.training.loss)
+        return evaluate(self.network, images, loss, self.reconstructs).outputs.numpy()
+
+    def labels(self, name: str = "test") -> np.ndarray:
+        """Return the true classes of a split, int64 (count,)."""
+        return self.predictions()[1] if name == "test" else self.images(name).labels.numpy()
+
+    def probabilities(self, name: str = "test") -> np.ndarray:
+        """Return the softmax of the logits of a split, float64 (count, classes), each row adding up to 1.
+
+        Raises UserError for a run that reconstructs images, whose outputs are no logits.
+        """
+        return self._once(("probabilities", name), lambda: self._probabilities(name))
+
+    def _probabilities(self, name: str) -> np.ndarray:
+        from scipy.special import softmax
+
+        logits = self.logits(name)
+        # The summary says it without the experiment, which may name code that is not trusted.
+        if logits.ndim != 2 or self.summary.get("test_accuracy", 0.0) is None:
+            raise UserError(f"{self.path} reconstructs images and names no class, so it gives no probabilities")
+        return softmax(logits.astype(np.float64), axis=1)
 
     def curves(self) -> "altair.TopLevelMixin":
         """Return loss and accuracy, or for reconstruction the loss, as a chart that shows itself in a notebook."""
@@ -195,53 +311,36 @@ class Run:
 
         return charts.loss(self.history) if self.reconstructs else charts.curves(self.history)
 
-    def mistakes(self, count: int = 25) -> "pandas.DataFrame":
-        """Return the `count` test images the network got wrong with the most confidence, surest first.
+    def mistakes(self, count: int = 25, name: str = "test") -> "pandas.DataFrame":
+        """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
 
-        Columns: index (in the test set), true, predicted (class names), confidence (softmax, a fraction).
-        Raises UserError for a run that draws images again.
+        Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction).
+        Raises UserError for a run that reconstructs images.
         """
         import pandas
-        from scipy.special import softmax
 
         if self.reconstructs:
             raise UserError(
-                f"mistakes are wrong class names, and {self.path} draws images again and names no class; "
-                "its report shows what it draws badly"
+                f"mistakes are wrong class names, and {self.path} reconstructs images and names no class; "
+                "its report shows what it reconstructs badly"
             )
-        logits, labels = self.predictions()
-        probabilities = softmax(logits.astype(np.float64), axis=1)
-        predicted = logits.argmax(1)
+        probabilities, labels = self.probabilities(name), self.labels(name)
+        predicted = self.logits(name).argmax(1)
         wrong = np.flatnonzero(predicted != labels)
-        sure = probabilities[wrong, predicted[wrong]]
-        order = np.argsort(-sure, kind="stable")[:count]
+        confidence = probabilities[wrong, predicted[wrong]]
+        order = np.argsort(-confidence, kind="stable")[:count]
         names = self.environment["class_names"]
         return pandas.DataFrame(
             {
                 "index": wrong[order],
                 "true": [names[label] for label in labels[wrong[order]]],
                 "predicted": [names[label] for label in predicted[wrong[order]]],
-                "confidence": sure[order],
+                "confidence": confidence[order],
             }
         )
 
-    def report(self, out: str | Path | None = None, **options: Any) -> Path:
-        """Write the report and return its path; `author`, `roll` and `course` are printed on it when given.
-
-        pdf=True: also a PDF beside it. figures="folder": also every figure and table as files.
-        """
-        from classlab.report import document
-
-        return document.write(self, out=out, **options)
-
-    def predict(self, pictures: Any, *, prepare: Literal["digits", "plain"] | None = None) -> "Predictions":
-        """Return what the network says of the reader's own pictures: files, folders, arrays; see use.predict."""
-        from classlab.use.predict import predict
-
-        return predict(self, pictures, prepare=prepare)
-
     def __repr__(self) -> str:
-        return f"Run({self.experiment.name}, seed {self.seed}, {self.sentence()})"
+        return f"{type(self).__name__}({self.experiment.name}, seed {self.seed}, {self.sentence()})"
 
     def sentence(self) -> str:
         """Return the outcome in a few words: the accuracy with its interval or the test loss, or the status."""
@@ -266,7 +365,7 @@ class Run:
         )
 
 
-def load(path: str | Path, trust: bool = False) -> Run:
+def load(path: str | Path, trust: bool = False) -> FinishedRun:
     """Return the run in a folder. Raises UserError where there is none.
 
     trust: whether code of the reader's own that the folder names may run; never trust what you have not read.
@@ -275,4 +374,4 @@ def load(path: str | Path, trust: bool = False) -> Run:
     if not (path / store.EXPERIMENT).is_file():
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")
-    return Run(path, trust=trust)
+    return FinishedRun(path, trust=trust)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from classlab.data.dataset import Dataset
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
     from classlab.training.settings import Settings
 
 
@@ -37,6 +37,7 @@ class Prepared:
     given: the module or arrays that Python handed over. digests: 8 hexadecimal digits for all that decides the run,
     then those that earlier versions of classlab gave it.
     train, val: indices into the dataset's training images. mean, std: of the normalisation, per channel.
+    started: the SHA-256 of the weights taken over from another run, None where there are none.
     fixed_checks: the contract's rules on data and network, which nothing that happens later can change.
     """
 
@@ -52,6 +53,7 @@ class Prepared:
     std: list[float]
     multiply_adds: int | None
     parameters: int
+    started: str | None
     fixed_checks: list[contracts.Check]
 
 
@@ -67,6 +69,7 @@ def prepare(
     from classlab.models.make import make
     from classlab.network.contents import contents
     from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
+    from classlab.runs.start import take_over
     from classlab.training.random import number
     from classlab.training.task import reconstructs
 
@@ -82,7 +85,10 @@ def prepare(
 
     classes, initialise = len(dataset.class_names), experiment.training.initialise
     source = given.get("model", experiment.model)
-    model = make(source, initialise, dataset.input_shape, classes, number(seed, 0, "initialise"))
+    start = experiment.training.start_from
+    part = start.layers if start else None
+    model = make(source, initialise, dataset.input_shape, classes, number(seed, 0, "initialise"), part)
+    started = take_over(model, start) if start else None
     check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
     images = len(train) * max(1, len(plan.expansion))
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
@@ -101,6 +107,7 @@ def prepare(
         std=std,
         multiply_adds=table.multiply_adds,
         parameters=table.parameters,
+        started=started,
         fixed_checks=[
             *contracts.check_data(experiment.contract, None if "data" in given else plan),
             *contracts.check_layers(experiment.contract, contents(table)),
@@ -149,13 +156,13 @@ def _given_digests(given: dict[str, Any], model: "nn.Module", dataset: "Dataset"
 
 def _normalise(plan: Data, dataset: "Dataset") -> tuple[list[float], list[float]]:
     """Return mean and std per channel: the experiment's own, or the dataset's."""
-    own, channels = plan.normalise, dataset.input_shape[0]
-    if own is None:
+    normalise, channels = plan.normalise, dataset.input_shape[0]
+    if normalise is None:
         return list(dataset.mean), list(dataset.std)
-    for name, values in (("mean", own.mean), ("std", own.std)):
+    for name, values in (("mean", normalise.mean), ("std", normalise.std)):
         if len(values) != channels:
             raise UserError(f"data.normalise.{name} needs one number per channel: {channels}, got {len(values)}")
-    return own.mean, own.std
+    return normalise.mean, normalise.std
 
 
 def refuse(prepared: Prepared) -> None:
@@ -188,7 +195,7 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
     import torch
 
     from classlab.data.expansion import Expansion, expansion
-    from classlab.training.evaluate import Images
+    from classlab.training.batches import Images
     from classlab.training.task import compares_with_clean
 
     wants_clean = compares_with_clean(prepared.experiment.training.loss)

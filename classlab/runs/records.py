@@ -4,18 +4,28 @@ A record is checked when it is read, and handed on as plain data. Keys that a re
 a later version may have written them.
 """
 
+import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic reads typing's own from Python 3.12 on
+    TypeVar,
+)
 
 import pydantic
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from classlab import files, limits
 from classlab.errors import UserError
 from classlab.experiment import sentence
 from classlab.plain_text import on_a_line, printable
 
+T = TypeVar("T")
 Count = Annotated[int, Field(ge=0, le=limits.SEED)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
@@ -23,33 +33,38 @@ Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]{1,3})?|mps)$")]
 Text = Annotated[str, Field(max_length=4000)]
 
 
-class Record(pydantic.BaseModel):
-    """A JSON object with known types; nothing is converted, and no number is infinite."""
+# Nothing is converted, no number is infinite, and keys that are not known are kept.
+OPEN = pydantic.ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+CLOSED = pydantic.ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
-    model_config = pydantic.ConfigDict(strict=True, extra="allow", allow_inf_nan=False, protected_namespaces=())
 
-
-class CheckRecord(Record):
+@pydantic.with_config(OPEN)
+class CheckRecord(TypedDict):
     """One limit of a contract as it was judged, see contract.Check."""
 
     rule: Text
     limit: float | Text
-    measured: float | Text | None = None
+    measured: NotRequired[float | Text | None]
     passed: bool
     sentence: Text
-    margin: float | None = None
+    margin: NotRequired[float | None]
 
 
-class ContractRecord(Record):
+@pydantic.with_config(OPEN)
+class ContractRecord(TypedDict):
     """The contract as it was judged. open: rules that several runs decide together."""
 
     passed: bool
     checks: list[CheckRecord]
-    open: list[Text] = []
+    open: NotRequired[list[Text]]
 
 
-class Summary(Record):
-    """summary.json: what a run came to. Losses are None where they were not finite."""
+@pydantic.with_config(OPEN)
+class Summary(TypedDict):
+    """summary.json: what a run came to. Losses are None where they were not finite.
+
+    A run that has not come to its end has no summary.json; runs.finished says of it what is known, with fewer keys.
+    """
 
     run: Text
     experiment: Text
@@ -57,49 +72,39 @@ class Summary(Record):
     status: Literal["finished", "diverged", "did_not_learn"]
     status_sentence: Text
     parameters: Count
-    multiply_adds: Count | None = None
+    multiply_adds: NotRequired[Count | None]
     epochs: Count
     selected_epoch: Count
-    validated_on: Text | None = None
-    train_loss: float | None = None
-    train_accuracy: Share | None = None
-    val_loss: float | None = None
-    val_accuracy: Share | None = None
-    val_correct: Count | None = None
-    val_total: Count | None = None
+    validated_on: NotRequired[Text | None]
+    train_loss: NotRequired[float | None]
+    train_accuracy: NotRequired[Share | None]
+    val_loss: NotRequired[float | None]
+    val_accuracy: NotRequired[Share | None]
+    val_correct: NotRequired[Count | None]
+    val_total: NotRequired[Count | None]
     test_loss: float | None
     test_accuracy: Share | None
-    test_correct: Count | None = None
-    test_total: Count | None = None
+    test_correct: NotRequired[Count | None]
+    test_total: NotRequired[Count | None]
     test_interval: Annotated[list[Share], Field(min_length=2, max_length=2)] | None
-    temperature: float | None = None
+    temperature: NotRequired[float | None]
     seconds: Seconds
     contract: ContractRecord
 
-    @pydantic.model_validator(mode="after")
-    def _check_together(self) -> Self:
-        if (self.test_accuracy is None) != (self.test_interval is None):
-            raise ValueError("test_accuracy and test_interval stand together or not at all")
-        if self.status == "finished" and self.test_accuracy is None and self.test_loss is None:
-            raise ValueError("a finished run has a test accuracy or a test loss")
-        if self.test_accuracy is not None and (self.test_correct or 0) > (self.test_total or 0):
-            raise ValueError("test_correct must be at most test_total")
-        return self
 
-
-class SettingsRecord(Record):
-    """How the arithmetic of a run was done, see training.device.Settings."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
+@pydantic.with_config(CLOSED)
+class SettingsRecord(TypedDict):
+    """How the arithmetic of a run was done, see training.settings.Settings."""
 
     device: Device
     precision: Literal["fp32", "bf16", "fp64"]
     channels_last: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
-    compiled: bool = False
+    compiled: NotRequired[bool]
 
 
-class DatasetRecord(Record):
+@pydantic.with_config(OPEN)
+class DatasetRecord(TypedDict):
     """Which images a run was made with."""
 
     name: Text
@@ -107,14 +112,16 @@ class DatasetRecord(Record):
     source: Text
 
 
-class NormaliseRecord(Record):
+@pydantic.with_config(OPEN)
+class NormaliseRecord(TypedDict):
     """The fixed normalisation, per channel."""
 
     mean: list[float]
     std: list[Annotated[float, Field(gt=0)]]
 
 
-class Environment(Record):
+@pydantic.with_config(OPEN)
+class Environment(TypedDict):
     """environment.json: with what a run was made."""
 
     seed: Count
@@ -125,26 +132,18 @@ class Environment(Record):
     class_names: list[Text]
     dataset: DatasetRecord
     normalise: NormaliseRecord
-    code: dict[str, str] = {}
-    python: Text | None = None
-    torch: Text | None = None
-    platform: Text | None = None
-    processor: Text | None = None
-    cores: Count | None = None
-    gpu: Text | None = None
-
-    @pydantic.model_validator(mode="after")
-    def _check_together(self) -> Self:
-        if len(self.class_names) != self.classes:
-            raise ValueError(f"class_names must be {self.classes} names, as classes says; got {len(self.class_names)}")
-        channels = self.input_shape[0]
-        for name, values in (("mean", self.normalise.mean), ("std", self.normalise.std)):
-            if len(values) != channels:
-                raise ValueError(f"normalise.{name} must be {channels} numbers, one a channel; got {len(values)}")
-        return self
+    code: NotRequired[dict[str, str]]
+    started_from: NotRequired[Text]  # the SHA-256 of the weights taken over from another run
+    python: NotRequired[Text | None]
+    torch: NotRequired[Text | None]
+    platform: NotRequired[Text | None]
+    processor: NotRequired[Text | None]
+    cores: NotRequired[Count | None]
+    gpu: NotRequired[Text | None]
 
 
-class Split(Record):
+@pydantic.with_config(OPEN)
+class Split(TypedDict):
     """split.json: the indices of the training and validation images, and how many test images there are."""
 
     digest: Text
@@ -153,15 +152,56 @@ class Split(Record):
     test: Count
 
 
-def read(path: Path, record: type[Record], most: int = limits.RECORD_BYTES) -> dict[str, Any]:
+def figure(summary: Mapping[str, Any], name: str) -> float | None:
+    """Return the number that a summary has under a name: test_accuracy, val_loss; None where it has none."""
+    value = summary.get(name)
+    return value if isinstance(value, int | float) else None
+
+
+def read_summary(file: Path) -> Summary:
+    """Return summary.json. Raises UserError for a damaged or contradictory one, and MissingFile without a file."""
+    summary = read(file, Summary)
+    if (summary["test_accuracy"] is None) != (summary["test_interval"] is None):
+        raise UserError(f"{file}: test_accuracy and test_interval stand together or not at all")
+    if summary["status"] == "finished" and summary["test_accuracy"] is None and summary["test_loss"] is None:
+        raise UserError(f"{file}: a finished run has a test accuracy or a test loss")
+    if summary["test_accuracy"] is not None and (summary.get("test_correct") or 0) > (summary.get("test_total") or 0):
+        raise UserError(f"{file}: test_correct must be at most test_total")
+    return summary
+
+
+def read_environment(file: Path) -> Environment:
+    """Return environment.json. Raises UserError for a damaged or contradictory one, and MissingFile without a file."""
+    found = read(file, Environment)
+    if len(found["class_names"]) != found["classes"]:
+        names = f"class_names must be {found['classes']} names, as classes says; got {len(found['class_names'])}"
+        raise UserError(f"{file}: {names}")
+    channels, normalise = found["input_shape"][0], found["normalise"]
+    for name, values in (("mean", normalise["mean"]), ("std", normalise["std"])):
+        if len(values) != channels:
+            raise UserError(f"{file}: normalise.{name} must be {channels} numbers, one a channel; got {len(values)}")
+    return found
+
+
+def read_split(file: Path) -> Split:
+    """Return split.json. Raises UserError for a damaged one, and MissingFile without a file."""
+    return read(file, Split, limits.SPLIT_BYTES)
+
+
+def read(path: Path, record: type[T], most: int = limits.RECORD_BYTES) -> T:
     """Return a JSON file that holds such a record as plain data. Raises UserError, and MissingFile without a file."""
     document = read_object(path, most)
     try:
-        return record.model_validate(document).model_dump(exclude_unset=True)
+        return _validator(record).validate_python(document)
     except pydantic.ValidationError as error:
         raise UserError(f"{path}: {sentence(error, record, 'it')}") from None
     except RecursionError:
         raise UserError(f"{path} cannot be read: it is nested too deep") from None
+
+
+@functools.cache
+def _validator(record: type[T]) -> pydantic.TypeAdapter[T]:
+    return pydantic.TypeAdapter(record)
 
 
 def read_object(path: Path, most: int = limits.RECORD_BYTES) -> dict[str, Any]:

@@ -51,9 +51,9 @@ def recount(folder: Path, summary: Mapping[str, Any]) -> Recount:
             lost = None if finite else np.nan
             loss = summary.get("test_loss") if lost is None else lost
             counted["status"], counted["status_sentence"] = status(rows, _number(loss), correct, labels)
-    told = {key: value for key, value in counted.items() if key in WORDS}
-    different = [key for key, value in told.items() if not _same(summary.get(key), value)]
-    return Recount({**summary, **counted}, tuple(_sentence(key, summary.get(key), told[key]) for key in different))
+    figures = {key: value for key, value in counted.items() if key in WORDS}
+    different = [key for key, value in figures.items() if not _same(summary.get(key), value)]
+    return Recount({**summary, **counted}, tuple(_sentence(key, summary.get(key), figures[key]) for key in different))
 
 
 def judge_again(summary: Mapping[str, Any], contract: Contract, fixed: Sequence[contracts.Check]) -> dict[str, Any]:
@@ -136,8 +136,8 @@ def _same(said: Any, counted: Any) -> bool:
 
 def _sentence(key: str, said: Any, counted: Any) -> str:
     source = store.PREDICTIONS if key.startswith(("test_", "status")) else store.METRICS
-    return f"{store.SUMMARY} gives {_shown(said)} for {WORDS[key]}; {source} gives {_shown(counted)}"
+    return f"{store.SUMMARY} gives {_figure_text(said)} for {WORDS[key]}; {source} gives {_figure_text(counted)}"
 
 
-def _shown(value: Any) -> str:
+def _figure_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else "none" if value is None else str(value).replace("_", " ")

@@ -15,7 +15,7 @@ from classlab.data.tensors import read_metadata, read_tensors
 from classlab.errors import UserError
 from classlab.files import write
 from classlab.json_text import to_json
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,15 +45,24 @@ def found(out: str | Path, experiment: str, seed: int, digests: Sequence[str]) -
     return next((place for place in places if place[0].exists()), places[0])
 
 
+def selected(path: Path, select: str) -> Path:
+    """Return the checkpoint that a protocol selects in a run's folder. select: best or last.
+
+    A run that diverged at once has no best epoch: then its last one is the result.
+    """
+    best = path / BEST
+    return best if select == "best" and best.exists() else path / LAST
+
+
 def unused(path: Path) -> Path:
     """Return `path`, or the first of path-2, path-3, … that does not exist."""
-    return next(one for one in _numbered(path) if not one.exists())
+    return next(candidate for candidate in _numbered(path) if not candidate.exists())
 
 
 def cut_off(path: Path) -> Path | None:
     """Return the last of path, path-2, path-3, … that was cut off before its end, None where there is none."""
     there = itertools.takewhile(Path.exists, _numbered(path))
-    open_ = [one for one in there if (one / LAST).exists() and not (one / SUMMARY).exists()]
+    open_ = [candidate for candidate in there if (candidate / LAST).exists() and not (candidate / SUMMARY).exists()]
     return open_[-1] if open_ else None
 
 
@@ -141,7 +150,9 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     names = header.split(",")
     strange = [name for name in names if name not in COLUMNS]
     if lines and (strange or "epoch" not in names or len(set(names)) < len(names) or not _go_together(names)):
-        raise UserError(f"{path} must have the columns epoch, train_loss and so on, each once; got {shown(header)}")
+        raise UserError(
+            f"{path} must have the columns epoch, train_loss and so on, each once; got {value_text(header)}"
+        )
     rows: list[dict[str, float]] = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -167,9 +178,9 @@ def _row(names: list[str], cells: list[str]) -> dict[str, float]:
         try:
             row |= {name: int(cell) if name == "epoch" else float(cell)} if cell else {}
         except ValueError:
-            raise UserError(f"{name} must be a number; got {shown(cell)}") from None
+            raise UserError(f"{name} must be a number; got {value_text(cell)}") from None
     if not 1 <= row.get("epoch", 0) <= 10**9:
-        raise UserError(f"epoch must be a whole number from 1; got {shown(row.get('epoch'))}")
+        raise UserError(f"epoch must be a whole number from 1; got {value_text(row.get('epoch'))}")
     for name in ("train_loss", "seconds", "learning_rate"):
         if name not in row:
             raise UserError(f"{name} is missing")

@@ -1,4 +1,4 @@
-"""Intervals for one number: an accuracy, a mean over seeds, the next run; and how numbers are told in words."""
+"""Intervals for one number: an accuracy, a mean over seeds, the next run; and how numbers are put into words."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from statistics import NormalDist, fmean, stdev
 
 @dataclass(frozen=True)
 class Scale:
-    """How a metric is told: what a value is multiplied by, its unit, that of a difference, and which way is better.
+    """How a metric is written: what a value is multiplied by, its unit, that of a difference, and which way is better.
 
     `is_share`: a value is a share of images, so it lies in 0 … 1 and moves in steps of one image. `is_gap`: a value is
     the difference of two such shares, each of which moves so.
@@ -96,8 +96,8 @@ def newcombe(first: tuple[int, int], second: tuple[int, int], phi: float = 0.0) 
     p, q = first[0] / first[1], second[0] / second[1]
     (low_p, high_p), (low_q, high_q) = wilson(*first), wilson(*second)
 
-    def length(one: float, other: float) -> float:
-        return math.sqrt(max(0.0, one**2 - 2 * phi * one * other + other**2))
+    def length(first_part: float, second_part: float) -> float:
+        return math.sqrt(max(0.0, first_part**2 - 2 * phi * first_part * second_part + second_part**2))
 
     return p - q - length(p - low_p, high_q - q), p - q + length(high_p - p, q - low_q)
 
@@ -139,16 +139,16 @@ def over_seeds(
         raise ValueError("a mean over seeds needs at least one value")
     mean, n = fmean(values), len(values)
     if n == 1:
-        told = f"{scale.value(mean)} (one seed: its spread is not known)"
-        return Estimate(mean, None, 1, None, None, confidence, told)
+        sentence = f"{scale.value(mean)} (one seed: its spread is not known)"
+        return Estimate(mean, None, 1, None, None, confidence, sentence)
     sd = stdev(values)
     half = t_quantile(confidence, n - 1) * max(sd, scale.rounding(images)) / math.sqrt(n)
     low, high = _within(scale, mean - half, mean + half)
-    told = (
+    sentence = (
         f"{scale.value(mean)}, standard deviation {scale.gaps(sd)[0]}{scale.gap_unit}, {n} seeds; "
         f"{100 * confidence:g} % interval of the mean {scale.value(low)} to {scale.value(high)}"
     )
-    return Estimate(mean, sd, n, low, high, confidence, told)
+    return Estimate(mean, sd, n, low, high, confidence, sentence)
 
 
 def one_more_run(

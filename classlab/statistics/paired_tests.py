@@ -112,10 +112,10 @@ def variant(
             failed.setdefault(seed, "without a value")
             consequence = f"has no {scale.name} to count"
         if seed in failed:
-            told = f"{failed[seed].replace('_', ' ')} and {consequence}"
-            notes[told] = notes.get(told, 0) + 1
+            reason = f"{failed[seed].replace('_', ' ')} and {consequence}"
+            notes[reason] = notes.get(reason, 0) + 1
     total = len(set(values) | set(failed))
-    note = "; ".join(_of(count, total, told) for told, count in notes.items())
+    note = "; ".join(_runs_note(count, total, reason) for reason, count in notes.items())
     return Variant(name, values, failed, note)
 
 
@@ -129,14 +129,14 @@ def compare(
     a value was measured on: values that agree to the image are not taken to have no spread. Raises ValueError for a
     side without any value.
     """
-    tests = [_t_test(_seen(one), _seen(baseline), scale.rounding(images)) for one in variants]
+    tests = [_t_test(_seen(candidate), _seen(baseline), scale.rounding(images)) for candidate in variants]
     known = [test.p for test in tests if test]
     adjusted = iter(holm(known))
     return [
-        _comparison(one, baseline, test, next(adjusted), len(known), scale)
+        _comparison(candidate, baseline, test, next(adjusted), len(known), scale)
         if test
-        else _one_seed_each(one, baseline, scale, images)
-        for one, test in zip(variants, tests, strict=True)
+        else _one_seed_each(candidate, baseline, scale, images)
+        for candidate, test in zip(variants, tests, strict=True)
     ]
 
 
@@ -193,17 +193,17 @@ def mcnemar(first_correct: Sequence[bool], second_correct: Sequence[bool]) -> Di
     p = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5))) if discordant else 1.0
     different = p < ALPHA
     verdict = "differ, which says nothing yet of other seeds" if different else "cannot be told apart"
-    told = (
+    sentence = (
         f"{ACCURACY.value(first)} and {ACCURACY.value(second)}: these two networks {verdict}; of {images:,} images "
         f"only the first is right on {only_first:,}, only the second on {only_second:,} (exact McNemar test, {_p(p)})"
     )
     return Disagreement(
-        first, second, only_first, only_second, images, (only_first - only_second) / images, p, different, told
+        first, second, only_first, only_second, images, (only_first - only_second) / images, p, different, sentence
     )
 
 
 def equivalence(
-    one: Variant, baseline: Variant, margin: float, scale: Scale = ACCURACY, images: int = 10_000
+    candidate: Variant, baseline: Variant, margin: float, scale: Scale = ACCURACY, images: int = 10_000
 ) -> Equivalence:
     """Test whether the two differ by less than `margin` either way: two one-sided t tests, each at 5 %.
 
@@ -213,23 +213,28 @@ def equivalence(
 
     if not margin > 0:
         raise ValueError(f"the margin must be above 0; got {margin}")
-    test = _t_test(_seen(one), _seen(baseline), scale.rounding(images))
-    limit, pair = scale.gap(margin), f"{one.name} and {baseline.name}"
+    test = _t_test(_seen(candidate), _seen(baseline), scale.rounding(images))
+    limit, pair = scale.gap(margin), f"{candidate.name} and {baseline.name}"
     if test is None:
-        told = f"whether {pair} differ by less than {limit} cannot be said with one seed each{_notes(one, baseline)}"
-        return Equivalence(one.name, baseline.name, margin, None, None, None, None, False, "none", (1, 1), told)
+        sentence = (
+            f"whether {pair} differ by less than {limit} cannot be said with one seed each{_notes(candidate, baseline)}"
+        )
+        return Equivalence(
+            candidate.name, baseline.name, margin, None, None, None, None, False, "none", (1, 1), sentence
+        )
     room = margin - abs(test.effect)
     p = float(stdtr(test.df, -room / test.error)) if test.error else float(room <= 0)
+    # Each of the two tests has 5 %, so both reject where the 90 % interval, not the 95 % one, lies within the margin.
     half = t_quantile(1 - 2 * ALPHA, test.df) * test.error
     low, high = test.effect - half, test.effect + half
     gap, least, most = scale.gaps(test.effect, low, high)
     verdict = "differ by less than" if p < ALPHA else "have not been shown to differ by less than"
-    told = (
+    sentence = (
         f"{pair} {verdict} {limit}: a difference of {gap}{scale.gap_unit} (90 % interval {least} to {most}; "
-        f"two one-sided tests by the {test.name}, {_seeds(test)}, {_p(p)}){_notes(one, baseline)}"
+        f"two one-sided tests by the {test.name}, {_seeds(test)}, {_p(p)}){_notes(candidate, baseline)}"
     )
     return Equivalence(
-        one.name, baseline.name, margin, test.effect, low, high, p, p < ALPHA, test.name, test.seeds, told
+        candidate.name, baseline.name, margin, test.effect, low, high, p, p < ALPHA, test.name, test.seeds, sentence
     )
 
 
@@ -246,22 +251,23 @@ class _Test:
     p: float
 
 
-def _t_test(one: Mapping[int, float], other: Mapping[int, float], rounding: float) -> _Test | None:
+def _t_test(values: Mapping[int, float], baseline_values: Mapping[int, float], rounding: float) -> _Test | None:
     """Make the test that the seeds allow, None for one seed each. `sd` is what `seeds_needed` asks for.
 
     rounding: the least standard deviation of a value, see Scale.rounding.
     """
-    shared = _shared(one, other)
+    shared = _shared(values, baseline_values)
     if shared:
-        gaps = [one[seed] - other[seed] for seed in shared]
+        gaps = [values[seed] - baseline_values[seed] for seed in shared]
         sd = max(stdev(gaps), math.sqrt(2) * rounding)
         seeds = (len(shared), len(shared))
         return _finished("paired t test", fmean(gaps), sd / math.sqrt(len(gaps)), len(gaps) - 1, sd, seeds)
-    a, b = list(one.values()), list(other.values())
+    a, b = list(values.values()), list(baseline_values.values())
     effect, seeds = fmean(a) - fmean(b), (len(a), len(b))
     if min(seeds) == 1:
         if max(seeds) == 1:
             return None
+        # One seed has no spread of its own, so both sides are taken to have that of the longer one.
         longer = a if len(a) > 1 else b
         sd = max(stdev(longer), rounding)
         return _finished("pooled t test", effect, sd * math.sqrt(1 + 1 / len(longer)), len(longer) - 1, sd, seeds)
@@ -282,14 +288,16 @@ def _finished(name: str, effect: float, error: float, df: float, sd: float, seed
 
 
 def _comparison(
-    one: Variant, baseline: Variant, test: _Test, p_adjusted: float, family: int, scale: Scale
+    candidate: Variant, baseline: Variant, test: _Test, p_adjusted: float, family: int, scale: Scale
 ) -> Comparison:
     half = t_quantile(0.95, test.df) * test.error
     low, high = test.effect - half, test.effect + half
     different = p_adjusted < ALPHA
     paired = test.name == "paired t test"
+    # The strictest step of Holm's correction divides 0.05 by the number of comparisons; to plan with it errs on the
+    # safe side.
     needed = None if different else seeds_needed(test.effect, test.sd, paired=paired, alpha=ALPHA / family)
-    means = [scale.value(fmean(values)) for values in _values_used(one, baseline)]
+    means = [scale.value(fmean(values)) for values in _values_used(candidate, baseline)]
     gap, least, most = scale.gaps(test.effect, low, high)
     after = f", {_p(p_adjusted)} after Holm's correction for {family} comparisons" if family > 1 else ""
     seeds = f", {_seeds(test)}" if different else ""
@@ -299,12 +307,12 @@ def _comparison(
     )
     if different:
         better = (test.effect > 0) == scale.higher_is_better
-        told = f"{one.name} is {'better' if better else 'worse'} than {baseline.name}: {evidence}"
+        sentence = f"{candidate.name} is {'better' if better else 'worse'} than {baseline.name}: {evidence}"
     else:
-        told = f"{one.name} and {baseline.name} cannot be told apart with {_seeds(test)}: {evidence}"
-        told += _settled_by(test, needed, paired)
+        sentence = f"{candidate.name} and {baseline.name} cannot be told apart with {_seeds(test)}: {evidence}"
+        sentence += _settled_by(test, needed, paired)
     return Comparison(
-        one.name,
+        candidate.name,
         baseline.name,
         test.effect,
         low,
@@ -315,24 +323,25 @@ def _comparison(
         test.name,
         test.seeds,
         needed,
-        told + _notes(one, baseline),
+        sentence + _notes(candidate, baseline),
     )
 
 
-def _one_seed_each(one: Variant, baseline: Variant, scale: Scale, images: int) -> Comparison:
-    values = [next(iter(side.values.values())) for side in (one, baseline)]
+def _one_seed_each(candidate: Variant, baseline: Variant, scale: Scale, images: int) -> Comparison:
+    values = [next(iter(side.values.values())) for side in (candidate, baseline)]
     first, second = (scale.value(value).removesuffix(scale.unit) for value in values)
+    # Without a second seed only the draw of the test images is known: the binomial variances of both accuracies add up.
     noise = math.sqrt(sum(value * (1 - value) for value in values) / images) if scale.is_share else math.inf
     effect = values[0] - values[1]
     if abs(effect) > NormalDist().inv_cdf(1 - ALPHA / 2) * noise:
-        told = (
+        sentence = (
             f"{first} and {second}: these two networks differ by more than {images:,} images leave to chance, but one "
-            f"seed each does not say that {one.name} and {baseline.name} do"
+            f"seed each does not say that {candidate.name} and {baseline.name} do"
         )
     else:
-        told = f"{first} and {second} cannot be told apart with one seed each"
+        sentence = f"{first} and {second} cannot be told apart with one seed each"
     return Comparison(
-        one.name,
+        candidate.name,
         baseline.name,
         effect,
         None,
@@ -343,19 +352,21 @@ def _one_seed_each(one: Variant, baseline: Variant, scale: Scale, images: int) -
         "none",
         (1, 1),
         None,
-        told + _notes(one, baseline),
+        sentence + _notes(candidate, baseline),
     )
 
 
-def _shared(one: Mapping[int, float], other: Mapping[int, float]) -> list[int]:
+def _shared(first: Mapping[int, float], second: Mapping[int, float]) -> list[int]:
     """Return the seeds to pair by: those of both sides, if they are at least two and at least half of either side's."""
-    shared = sorted(one.keys() & other.keys())
-    return shared if len(shared) >= 2 and 2 * len(shared) >= max(len(one), len(other)) else []
+    # Pairing removes what the seeds have in common, but uses shared seeds alone: with few of them it would leave out
+    # most of the runs.
+    shared = sorted(first.keys() & second.keys())
+    return shared if len(shared) >= 2 and 2 * len(shared) >= max(len(first), len(second)) else []
 
 
-def _values_used(one: Variant, baseline: Variant) -> list[list[float]]:
+def _values_used(candidate: Variant, baseline: Variant) -> list[list[float]]:
     """Return both sides' values: those of shared seeds if the test is paired by them, else all."""
-    sides = (one.values, baseline.values)
+    sides = (candidate.values, baseline.values)
     seeds = _shared(*sides)
     return [[side[seed] for seed in seeds or side] for side in sides]
 
@@ -391,19 +402,21 @@ def _power(effect: float, sd: float, n: int, paired: bool, alpha: float) -> floa
     return 1.0 if math.isnan(missed) else 1 - missed + wrong_way
 
 
-def _seen(one: Variant) -> Mapping[int, float]:
-    if not one.values:
-        raise ValueError(f"{one.name} has no run with a value to compare{f' ({one.note})' if one.note else ''}")
-    return one.values
+def _seen(candidate: Variant) -> Mapping[int, float]:
+    if not candidate.values:
+        raise ValueError(
+            f"{candidate.name} has no run with a value to compare{f' ({candidate.note})' if candidate.note else ''}"
+        )
+    return candidate.values
 
 
 def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
-def _of(count: int, total: int, told: str) -> str:
+def _runs_note(count: int, total: int, reason: str) -> str:
     runs = "the one run" if total == 1 else f"{count} of {total} runs"
     if count > 1:
-        told = told.replace("counts with its own value", "count with their own values")
-        told = told.replace("counts at", "count at").replace("has no", "have no")
-    return f"{runs} {told}"
+        reason = reason.replace("counts with its own value", "count with their own values")
+        reason = reason.replace("counts at", "count at").replace("has no", "have no")
+    return f"{runs} {reason}"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from classlab import statistics
+from classlab import metrics, statistics
 from classlab.statistics import Comparison, Equivalence, Estimate, Scale
-from classlab.study.results import Row, scale_of
+from classlab.study.results import Row
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Told:
+class VariantAnswer:
     """One variant. `runs`: all of them, whatever became of them; `n`: how many have a value, in the mean.
 
     estimate: of the metric; best, last: of the best and the last epoch's accuracy (or loss) on the split that was
@@ -55,7 +55,7 @@ class Answer:
 
     metric: str
     baseline: str
-    variants: list[Told]
+    variants: list[VariantAnswer]
     comparisons: list[Comparison]
     equivalences: list[Equivalence]
     notes: list[str]
@@ -63,15 +63,18 @@ class Answer:
     @property
     def scale(self) -> Scale:
         """How the metric is told."""
-        return scale_of(self.metric)
+        return metrics.scale(self.metric)
 
     def sentences(self) -> list[str]:
         """Return one sentence for each variant, one for each test, and what else must be known."""
-        return [*(one.sentence for one in self.variants), *self.tested(), *self.notes]
+        return [*(variant.sentence for variant in self.variants), *self.tested(), *self.notes]
 
     def tested(self) -> list[str]:
         """Return one sentence for each comparison, and for each test of equivalence."""
-        return [*(one.sentence for one in self.comparisons), *(one.sentence for one in self.equivalences)]
+        return [
+            *(comparison.sentence for comparison in self.comparisons),
+            *(equivalence.sentence for equivalence in self.equivalences),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as a program reads it."""
@@ -92,41 +95,47 @@ def answer(
     value counts at, the share of the largest class; only for accuracies. within: a difference too small to matter, in
     points for accuracies, else in the metric's own unit; None: equivalence is not tested.
     """
-    scale = scale_of(metric)
+    scale = metrics.scale(metric)
     chance = chance if scale.is_share else None
-    gathered = {name: _gather(name, of, metric, chance, scale) for name, of in rows.items()}
+    gathered = {name: _gather(name, variant_rows, metric, chance, scale) for name, variant_rows in rows.items()}
     images = _images(rows.values(), metric)
-    told = [_told(gathered[name], of, metric, chance, images) for name, of in rows.items()]
-    others = [one for name, one in gathered.items() if name != baseline]
-    comparable = [one for one in others if one.values] if gathered[baseline].values else []
+    answers = [
+        _variant_answer(gathered[name], variant_rows, metric, chance, images) for name, variant_rows in rows.items()
+    ]
+    others = [variant for name, variant in gathered.items() if name != baseline]
+    comparable = [variant for variant in others if variant.values] if gathered[baseline].values else []
     if _one_seed_each(comparable, gathered[baseline]) and metric == "test_accuracy":
         comparisons = _over_images(comparable, gathered[baseline], right, images)
     else:
         comparisons = statistics.compare(comparable, gathered[baseline], scale, images)
     equivalences = [
-        statistics.equivalence(one, gathered[baseline], within / scale.factor, scale, images)
-        for one in comparable
+        statistics.equivalence(variant, gathered[baseline], within / scale.factor, scale, images)
+        for variant in comparable
         if within
     ]
     notes = []
-    for one in others:
-        if one not in comparable:
-            silent = one if not one.values else gathered[baseline]
-            notes.append(f"{one.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})")
-    return Answer(metric, baseline, told, comparisons, equivalences, notes)
+    for variant in others:
+        if variant not in comparable:
+            silent = variant if not variant.values else gathered[baseline]
+            notes.append(
+                f"{variant.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})"
+            )
+    return Answer(metric, baseline, answers, comparisons, equivalences, notes)
 
 
 def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:
-    runs = [(one["seed"], one.get(metric), _status(one)) for one in rows]
+    runs = [(row["seed"], row.get(metric), _status(row)) for row in rows]
     return statistics.variant(name, runs, chance, scale)
 
 
-def _status(one: Row) -> str:
-    return "not begun" if one["status"] == "waiting" else one["status"]
+def _status(row: Row) -> str:
+    return "not begun" if row["status"] == "waiting" else row["status"]
 
 
-def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None, images: int) -> Told:
-    scale = scale_of(metric)
+def _variant_answer(
+    gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance: float | None, images: int
+) -> VariantAnswer:
+    scale = metrics.scale(metric)
     values = list(gathered.values.values())
     estimate = statistics.over_seeds(values, scale=scale, images=images) if values else None
     best, last = (_of_epoch(when, gathered.name, rows, metric, chance) for when in ("best", "last"))
@@ -135,10 +144,10 @@ def _told(gathered: statistics.Variant, rows: Sequence[Row], metric: str, chance
     if 0 < len(learned) < len(values):  # values in two heaps, of which one mean says little
         estimated = statistics.over_seeds(learned, scale=scale, images=images)
         note += f"; the {len(learned)} that learned: {estimated.sentence}"
-    told = estimate.sentence if estimate else f"no run with a value of {metric.replace('_', ' ')}"
-    statuses = dict(Counter(WORDS[one["status"]] for one in rows))
-    sentence = f"{gathered.name}: {told}{f' ({note})' if note else ''}"
-    return Told(gathered.name, len(rows), len(values), statuses, estimate, best, last, note, sentence)
+    text = estimate.sentence if estimate else f"no run with a value of {metrics.short(metric)}"
+    statuses = dict(Counter(WORDS[row["status"]] for row in rows))
+    sentence = f"{gathered.name}: {text}{f' ({note})' if note else ''}"
+    return VariantAnswer(gathered.name, len(rows), len(values), statuses, estimate, best, last, note, sentence)
 
 
 def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: float | None) -> Estimate | None:
@@ -146,10 +155,10 @@ def _of_epoch(when: str, name: str, rows: Sequence[Row], metric: str, chance: fl
     what = "loss" if metric.endswith("loss") else "accuracy"
     for split in ("val", "test"):
         key = f"{when}_{split}_{what}"
-        if any(one.get(key) is not None for one in rows):
-            gathered = _gather(name, rows, key, chance if what == "accuracy" else None, scale_of(key))
+        if any(row.get(key) is not None for row in rows):
+            gathered = _gather(name, rows, key, chance if what == "accuracy" else None, metrics.scale(key))
             values = list(gathered.values.values())
-            return statistics.over_seeds(values, scale=scale_of(key), images=_images([rows], key))
+            return statistics.over_seeds(values, scale=metrics.scale(key), images=_images([rows], key))
     return None
 
 
@@ -157,7 +166,7 @@ def watched(rows: Sequence[Row], metric: str) -> str | None:
     """Return the split that `best` and `last` of the table are of, or None where none was evaluated every epoch."""
     what = "loss" if metric.endswith("loss") else "accuracy"
     for split in ("val", "test"):
-        if any(one.get(f"best_{split}_{what}") is not None for one in rows):
+        if any(row.get(f"best_{split}_{what}") is not None for row in rows):
             return split
     return None
 
@@ -165,12 +174,12 @@ def watched(rows: Sequence[Row], metric: str) -> str | None:
 def _images(rows: Iterable[Sequence[Row]], metric: str) -> int:
     """Return how many images the metric was measured on, which says how finely an accuracy moves."""
     split = "val" if "val_" in metric else "test"
-    totals = [one.get(f"{split}_total") for of in rows for one in of]
+    totals = [row.get(f"{split}_total") for variant_rows in rows for row in variant_rows]
     return max((total for total in totals if total), default=10_000)
 
 
 def _one_seed_each(variants: Sequence[statistics.Variant], baseline: statistics.Variant) -> bool:
-    return bool(variants) and all(len(one.values) == 1 for one in [*variants, baseline])
+    return bool(variants) and all(len(variant.values) == 1 for variant in [*variants, baseline])
 
 
 def _over_images(
@@ -178,22 +187,22 @@ def _over_images(
 ) -> list[Comparison]:
     """Compare single networks over the test images (McNemar), corrected for their number; see statistics.mcnemar."""
     ours = right(baseline.name, next(iter(baseline.values)))
-    theirs = [right(one.name, next(iter(one.values))) for one in variants]
-    if ours is None or any(one is None or len(one) != len(ours) for one in theirs):
+    theirs = [right(variant.name, next(iter(variant.values))) for variant in variants]
+    if ours is None or any(correct is None or len(correct) != len(ours) for correct in theirs):
         return statistics.compare(variants, baseline, images=images)
-    tests = [statistics.mcnemar(one.tolist(), ours.tolist()) for one in theirs if one is not None]
+    tests = [statistics.mcnemar(correct.tolist(), ours.tolist()) for correct in theirs if correct is not None]
     adjusted = statistics.holm([test.p for test in tests])
     family = len(tests)
     made = []
-    for one, test, p in zip(variants, tests, adjusted, strict=True):
-        notes = "".join(f"; {side.name}: {side.note}" for side in (one, baseline) if side.note)
+    for variant, test, p in zip(variants, tests, adjusted, strict=True):
+        notes = "".join(f"; {side.name}: {side.note}" for side in (variant, baseline) if side.note)
         after = f"; after Holm's correction for {family} comparisons p = {p:.2g}" if family > 1 else ""
         if after and test.different and p >= 0.05:
             after += ", so that even these two are not told apart"
-        sentence = f"{one.name} and {baseline.name}, one seed each: {test.sentence}{after}{notes}"
+        sentence = f"{variant.name} and {baseline.name}, one seed each: {test.sentence}{after}{notes}"
         made.append(
             Comparison(
-                one.name, baseline.name, test.effect, None, None, test.p, p, p < 0.05, "exact McNemar test", (1, 1),
+                variant.name, baseline.name, test.effect, None, None, test.p, p, p < 0.05, "exact McNemar test", (1, 1),
                 None, sentence,
             )
         )  # fmt: skip

@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classlab import files, limits
+from classlab import files, limits, metrics
 from classlab.errors import UserError
 from classlab.runs import records, store
+from classlab.runs.finished import FinishedRun
 from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
-from classlab.study.declaration import METRIC, METRICS
 from classlab.study.sweep import flat, short_keys, short_values_each
 from classlab.yaml_text import parse_yaml
 
@@ -49,8 +49,8 @@ class Compared:
         """One row for each run."""
         return [
             {"variant": name, "seed": seed, **self.measured[folder], "run": str(folder)}
-            for name, of in self.folders.items()
-            for seed, folder in of.items()
+            for name, by_seed in self.folders.items()
+            for seed, folder in by_seed.items()
         ]
 
     @property
@@ -63,7 +63,7 @@ class Compared:
     @property
     def differences(self) -> dict[str, dict[str, str]]:
         """The settings that differ: dotted key -> variant -> its value, as short text; and what Python handed over."""
-        given = {name: _given(next(iter(of.values()))) for name, of in self.folders.items()}
+        given = {name: _given(next(iter(by_seed.values()))) for name, by_seed in self.folders.items()}
         more = {"given in Python": given} if len(set(given.values())) > 1 else {}
         return _differences(self.documents) | more
 
@@ -82,7 +82,7 @@ class Compared:
     def answer(self) -> Answer:
         """Each variant's mean with its interval, and each comparison with the baseline."""
         by_variant = {name: [row for row in self.rows if row["variant"] == name] for name in self.folders}
-        folders = [folder for of in self.folders.values() for folder in of.values()]
+        folders = [folder for by_seed in self.folders.values() for folder in by_seed.values()]
         chance = next(filter(None, map(results.largest_class_share, folders)), None)
         return answer(by_variant, self.baseline, self.metric, self._right, chance)
 
@@ -104,7 +104,7 @@ class Compared:
 
         if len(self.folders) != 2:
             raise UserError(f"disagreements are between two variants; got {len(self.folders)}: name the runs of two")
-        (first, labels), (second, _) = (_probabilities(list(of.values())) for of in self.folders.values())
+        (first, labels), (second, _) = (_probabilities(list(by_seed.values())) for by_seed in self.folders.values())
         answers = first.argmax(1), second.argmax(1)
         places = np.flatnonzero(answers[0] != answers[1])
         sure = first.max(1)[places] * second.max(1)[places]
@@ -145,9 +145,9 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
     None takes the test accuracy, or the test loss where no run has an accuracy. Raises UserError for runs of other
     datasets.
     """
-    if metric is not None and not METRIC.fullmatch(metric):
-        raise UserError(f"metric must be one like {', '.join(METRICS[:8])}; got {metric!r}")
-    folders = find([getattr(one, "path", one) for one in _spread(runs)])
+    if metric is not None and not metrics.PATTERN.fullmatch(metric):
+        raise UserError(f"metric must be one like {', '.join(metrics.NAMES[:8])}; got {metric!r}")
+    folders = find([getattr(run, "path", run) for run in _spread(runs)])
     _check_same_images(folders)
     folders_of: dict[str, dict[int, Path]] = {}
     documents: dict[str, dict[str, Any]] = {}
@@ -160,8 +160,8 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
         if twin != folder:
             raise UserError(f"{twin} and {folder} are the same experiment with the same seed; a seed counts once")
         documents[key] = document
-    names = _names(documents, {key: next(iter(of.values())) for key, of in folders_of.items()})
-    named = {names[key]: dict(sorted(of.items())) for key, of in folders_of.items()}
+    names = _names(documents, {key: next(iter(by_seed.values())) for key, by_seed in folders_of.items()})
+    named = {names[key]: dict(sorted(by_seed.items())) for key, by_seed in folders_of.items()}
     measured = {folder: results.row(folder) for folder in folders}
     if metric is None:
         accuracy = any(row.get("test_accuracy") is not None for row in measured.values())
@@ -177,8 +177,10 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
         inside = [path]
         if not (path / store.EXPERIMENT).is_file():
             inside = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
-            planned = [(path / one.run) for one in plan.read(path).runs]  # of a study, in its own order
-            inside = [one for one in planned if one in inside] + [one for one in inside if one not in planned]
+            planned = [(path / run.run) for run in plan.read(path).runs]  # of a study, in its own order
+            inside = [folder for folder in planned if folder in inside] + [
+                folder for folder in inside if folder not in planned
+            ]
         if not inside:
             hint = "" if path.is_dir() else ", and no such folder"
             raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
@@ -189,7 +191,7 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _spread(given: Sequence[Any]) -> list[Any]:
-    return [one for part in given for one in (part if isinstance(part, list | tuple) else [part])]
+    return [run for part in given for run in (part if isinstance(part, list | tuple) else [part])]
 
 
 def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -204,8 +206,8 @@ def _document(folder: Path, parsed: dict[str, dict[str, Any]]) -> dict[str, Any]
     return parsed[text]
 
 
-def _environment(folder: Path) -> dict[str, Any]:
-    return records.read(folder / store.ENVIRONMENT, records.Environment)
+def _environment(folder: Path) -> records.Environment:
+    return records.read_environment(folder / store.ENVIRONMENT)
 
 
 def _digest(folder: Path) -> str:
@@ -241,10 +243,10 @@ def _check_same_images(folders: Sequence[Path]) -> None:
 
 def _differences(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
     flats = {name: flat(document) for name, document in documents.items()}
-    keys = list(dict.fromkeys(key for one in flats.values() for key in one))
+    keys = list(dict.fromkeys(key for settings in flats.values() for key in settings))
     found = {}
     for key in keys:
-        values = [one.get(key) for one in flats.values()]
+        values = [settings.get(key) for settings in flats.values()]
         if key != "description" and any(value != values[0] for value in values):
             found[key] = dict(zip(flats, short_values_each(values), strict=True))
     return found
@@ -277,10 +279,6 @@ def _names(documents: dict[str, dict[str, Any]], folders: dict[str, Path]) -> di
 def _probabilities(folders: Sequence[Path]) -> "tuple[np.ndarray, np.ndarray]":
     """Return the mean over runs of each image's probabilities (count, classes), and the labels (count,)."""
     import numpy as np
-    from scipy.special import softmax
 
-    read = [store.read_predictions(folder / store.PREDICTIONS) for folder in folders]
-    for folder, (outputs, _) in zip(folders, read, strict=True):
-        if outputs.ndim != 2 or records.read(folder / store.SUMMARY, records.Summary)["test_accuracy"] is None:
-            raise UserError(f"{folder} draws images again and names no class: there is nothing to disagree on")
-    return np.mean([softmax(outputs.astype(np.float64), axis=1) for outputs, _ in read], axis=0), read[0][1]
+    runs = [FinishedRun(folder) for folder in folders]
+    return np.mean([run.probabilities() for run in runs], axis=0), runs[0].labels()

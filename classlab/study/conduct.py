@@ -1,18 +1,22 @@
 """Execute a study: from its declaration to a folder of runs and their results."""
 
 import json
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from classlab import lookup
 from classlab.errors import UserError
+from classlab.experiment import Experiment
 from classlab.lookup import Untrusted
 from classlab.runs import store
+from classlab.runs.events import Ended, Event, Failed
 from classlab.study import declaration as studies
-from classlab.study import forecast, places, plan, results, screen
+from classlab.study import forecast, live_table, plan, results
 from classlab.study.declaration import Study
-from classlab.study.plan import Plan, Planned
+from classlab.study.jobs import Job, Place
+from classlab.study.plan import Plan, Planned, population_state
 from classlab.study.result import FAILURES, STUDY, StudyResult, read_failures
 from classlab.study.sweep import Variant, variants
 from classlab.terminal import errors
@@ -62,6 +66,7 @@ def study(
         store.create(folder)
         with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
+            _say_what_begins_anew(folder, planned, missing)
             _begin(folder, whole, planned, {} if resume else failures)
             _train(folder, whole, made, planned, jobs or cores(), verbose)
         return StudyResult(folder)
@@ -79,10 +84,10 @@ def merged(asked: Study, folder: Path) -> Study:
     """
     if not (folder / STUDY).is_file():
         return asked
-    ours = {one.name: one.experiment.digest() for one in variants(asked)}
+    ours = {variant.name: variant.experiment.digest() for variant in variants(asked)}
     try:
         held = studies.load(folder / STUDY)
-        theirs = {one.name: one.experiment.digest() for one in variants(held)}
+        theirs = {variant.name: variant.experiment.digest() for variant in variants(held)}
     except Untrusted as error:
         raise UserError(f"{folder} holds another study, which {error.what}; give another folder with --out") from None
     changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
@@ -101,8 +106,22 @@ def merged(asked: Study, folder: Path) -> Study:
 
 def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> list[Variant]:
     """Return the variants of which a run is not in the plan."""
-    held = {(one.variant, one.seed) for one in planned.runs}
-    return [one for one in made if any((one.name, seed) not in held for seed in seeds)]
+    held = {(run.variant, run.seed) for run in planned.runs}
+    return [variant for variant in made if any((variant.name, seed) not in held for seed in seeds)]
+
+
+def _say_what_begins_anew(folder: Path, planned: Plan, missing: Sequence[Planned]) -> None:
+    """Say which runs an earlier version left half-trained in a population, whose state this version does not use."""
+    begun = [entry for entry in planned.entries if population_state(folder, entry).is_file()]
+    lost = [
+        run for entry in begun for run in entry.runs if run in missing and not (folder / run.run / store.LAST).exists()
+    ]
+    if lost:
+        errors.print(
+            f"{len(lost)} runs in {folder} were half-trained as a population, which only earlier versions of classlab "
+            "trained: they begin anew",
+            soft_wrap=True, markup=False,
+        )  # fmt: skip
 
 
 def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str]) -> None:
@@ -112,30 +131,55 @@ def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str
 
 
 def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, jobs: int, verbose: bool) -> None:
-    """Train what is not finished, entry by entry; results.csv follows the run folders all the while."""
-    experiments = {one.name: one.experiment for one in made}
+    """Train what is not finished, entry by entry; results.csv follows the runs as they end."""
+    experiments = {variant.name: variant.experiment for variant in made}
     failures = read_failures(folder)
-    lock = threading.Lock()
-
-    def failed(one: Planned, sentence: str) -> None:
-        with lock:
-            failures[one.run] = sentence
-            store.write_json(folder / FAILURES, dict(sorted(failures.items())))
-
+    rows = {run.run: results.row(folder / run.run, failures.get(run.run)) for run in planned.runs}
+    rows = {run: row for run, row in rows.items() if row["status"] in (*results.ENDED, "failed")}
+    happening = _kept(_events(folder, planned, experiments, failures, jobs), folder, failures, rows)
     try:
-        with screen.watch(StudyResult(folder), whole, made, planned, verbose):
-            for entry in planned.entries:
-                waiting = [one for one in entry.runs if not (folder / one.run / store.SUMMARY).is_file()]
-                waiting = [one for one in waiting if one.run not in failures]
-                if waiting:
-                    places.train_entry(entry, waiting, experiments, folder, jobs, failed)
+        for _ in live_table.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
+            pass
     except KeyboardInterrupt:
-        done = sum((folder / one.run / store.SUMMARY).is_file() for one in planned.runs)
-        told = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
-        errors.print(told, markup=False)
+        done = sum((folder / run.run / store.SUMMARY).is_file() for run in planned.runs)
+        sentence = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
+        errors.print(sentence, markup=False)
         raise
     finally:
         StudyResult(folder).write()
+
+
+def _kept(
+    events: Iterable[Event | None], folder: Path, failures: dict[str, str], rows: dict[str, results.Row]
+) -> Iterator[Event | None]:
+    """Write what happens into the study's folder, and yield it on. failures, rows: of the runs that have ended."""
+    result = StudyResult(folder)
+    for event in events:
+        if isinstance(event, Ended | Failed):
+            run = event.run.relative_to(folder).as_posix()
+            if isinstance(event, Failed):
+                failures[run] = event.sentence
+                store.write_json(folder / FAILURES, dict(sorted(failures.items())))
+            rows[run] = results.row(event.run, failures.get(run))
+            with suppress(UserError):  # a full disk, say: they are written again at the end, where it is said
+                result.write(rows)
+        yield event
+
+
+def _events(
+    folder: Path, planned: Plan, experiments: Mapping[str, Experiment], failures: Collection[str], jobs: int
+) -> Iterator[Event | None]:
+    """Train what is not finished and has not failed, and yield what happens."""
+    for entry in planned.entries:
+        waiting = [run for run in entry.runs if not (folder / run.run / store.SUMMARY).is_file()]
+        asked = [
+            Job(folder / run.run, experiments[run.variant], run.seed, entry.device, entry.threads)
+            for run in waiting
+            if run.run not in failures
+        ]
+        if asked:
+            place: Place = lookup.find("place", entry.place)
+            yield from place(asked, jobs, folder / store.LOG)
 
 
 def to_json(result: StudyResult) -> dict[str, Any]:

@@ -4,27 +4,16 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import pydantic
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from classlab import experiment as experiments
-from classlab import limits, lookup
+from classlab import limits, lookup, metrics
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
-from classlab.yaml_text import parse_yaml, read_yaml, set_value, shown, to_yaml
-
-# What a metric's name is made of: when it was measured, on which split, and what. Without a `when` it is measured at
-# the selected epoch, which is the run's result.
-METRIC = re.compile(r"((first|best|last)_)?(train|val|test)_(accuracy|loss)|spread_(val|test)_accuracy")
-METRICS = (
-    "test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss",
-    "best_val_accuracy", "best_test_accuracy", "first_val_accuracy", "first_test_accuracy",
-    "last_val_accuracy", "last_test_accuracy", "spread_val_accuracy", "spread_test_accuracy",
-    "best_val_loss", "best_test_loss", "first_val_loss", "first_test_loss", "last_val_loss", "last_test_loss",
-    "first_train_loss", "last_train_loss",
-)  # fmt: skip
+from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
 
 def _stated(value: Any) -> Any:
@@ -42,6 +31,16 @@ def _stated(value: Any) -> Any:
     ):
         del document["protocol"]["validate_on"]
     return document
+
+
+def _place(value: str) -> str:
+    """Return the place that a study asks for. Earlier versions also knew populations, which auto has replaced."""
+    known = ["auto", *lookup.names("place")]
+    if value == "population":
+        return "auto"
+    if value not in known:
+        raise ValueError(f"must be one of {listing(known)}; got {value_text(value)}{did_you_mean(value, known)}")
+    return value
 
 
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
@@ -81,7 +80,7 @@ class Compare(Section):
         default="test_accuracy",
         description="test_accuracy, val_loss, …: of the selected epoch; best_, first_, last_ before it: of that epoch; "
         "spread_val_accuracy: the highest less the lowest of the last five epochs",
-        json_schema_extra={"pattern": f"^({METRIC.pattern})$"},
+        json_schema_extra={"pattern": f"^({metrics.PATTERN.pattern})$"},
     )
     equivalent_within: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
@@ -92,9 +91,11 @@ class Compare(Section):
     @pydantic.field_validator("metric")
     @classmethod
     def _check_metric(cls, metric: str) -> str:
-        if not METRIC.fullmatch(metric):
-            meant = did_you_mean(metric, METRICS)
-            raise ValueError(f"must be a metric; got {shown(metric)}{meant or ';'} for example: {listing(METRICS, 8)}")
+        if not metrics.PATTERN.fullmatch(metric):
+            meant = did_you_mean(metric, metrics.NAMES)
+            raise ValueError(
+                f"must be a metric; got {value_text(metric)}{meant or ';'} for example: {listing(metrics.NAMES, 8)}"
+            )
         return metric
 
 
@@ -111,7 +112,7 @@ class Study(Section):
         default=3, description="how many, counted from 0, or a list of which"
     )
     compare: Compare = Compare()
-    place: Literal["auto", "population", "processes", "one by one"] = Field(
+    place: Annotated[str, AfterValidator(_place)] = Field(
         default="auto", description="where runs are trained, if they can be there; auto: where it was measured cheapest"
     )
 
@@ -163,7 +164,9 @@ def load(
         file = experiments.find_file("study", source)
         fields, folder = read_yaml(file), file.parent
     if not isinstance(fields, dict):
-        raise UserError(f"{source} must hold a study (name, question, experiment, sweep, seeds), got {shown(fields)}")
+        raise UserError(
+            f"{source} must hold a study (name, question, experiment, sweep, seeds), got {value_text(fields)}"
+        )
     for override in overrides:
         _override(fields, override)
     if seeds is not None:
@@ -188,7 +191,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
     elif first in sections:
         held = {} if fields.get("set") is None else fields["set"]
         if not isinstance(held, dict):
-            raise UserError(f"--set {key}: the study's own set is {shown(held)}; it must be a mapping of settings")
+            raise UserError(f"--set {key}: the study's own set is {value_text(held)}; it must be a mapping of settings")
         fields["set"] = {**held, key.strip(): parse_yaml(text, f"--set {key}")}
     else:
         known = [*sections, *Study.model_fields]
@@ -249,14 +252,10 @@ def _plain(value: Any) -> Any:
         return value.model_dump(mode="json")
     if isinstance(value, Path):
         return str(value)
-    raise UserError(f"a study holds names, numbers, lists and mappings; got {shown(repr(value))}")
+    raise UserError(f"a study holds names, numbers, lists and mappings; got {value_text(repr(value))}")
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a study file, for editors."""
     fields = Study.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **fields, "title": "classlab study"}
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -36,8 +36,7 @@ class Expected:
 class DryRun:
     """The variants, and the whole of what is still to do.
 
-    seconds: by the clock, with `jobs` processes where runs are trained so. at_most: whether populations make it less
-    than that. disk: bytes that are still to be written.
+    seconds: by the clock, with `jobs` processes where runs are trained so. disk: bytes that are still to be written.
     """
 
     study: str
@@ -48,7 +47,6 @@ class DryRun:
     runs: int
     done: int
     seconds: float
-    at_most: bool
     disk: int
 
     def to_json(self) -> dict[str, Any]:
@@ -73,27 +71,27 @@ def dry_run(
     made = variants(whole)
     works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
-    by_variant = {one.name: [run for run in planned.runs if run.variant == one.name] for one in made}
+    by_variant = {variant.name: [run for run in planned.runs if run.variant == variant.name] for variant in made}
     folders = {name: [folder / run.run for run in runs] for name, runs in by_variant.items()}
     times = forecast.times(made, device, folders, fetch=False)
     done = {run.run for run in planned.runs if results.row(folder / run.run)["status"] in results.ENDED}
     expected = [
         Expected(
-            variant=one.name,
-            seeds=sorted(run.seed for run in by_variant[one.name]),
-            done=sum(run.run in done for run in by_variant[one.name]),
-            parameters=works[one.name].parameters,
-            steps=works[one.name].steps,
+            variant=variant.name,
+            seeds=sorted(run.seed for run in by_variant[variant.name]),
+            done=sum(run.run in done for run in by_variant[variant.name]),
+            parameters=works[variant.name].parameters,
+            steps=works[variant.name].steps,
             places=list(
                 dict.fromkeys(
-                    entry.place for entry in planned.entries if any(run.variant == one.name for run in entry.runs)
+                    entry.place for entry in planned.entries if any(run.variant == variant.name for run in entry.runs)
                 )
             ),
-            seconds=times[one.name].seconds,
-            known_from=times[one.name].known_from,
-            disk=works[one.name].disk,
+            seconds=times[variant.name].seconds,
+            known_from=times[variant.name].known_from,
+            disk=works[variant.name].disk,
         )
-        for one in made
+        for variant in made
     ]
     waiting = [run for run in planned.runs if run.run not in done]
     return DryRun(
@@ -105,7 +103,6 @@ def dry_run(
         runs=len(planned.runs),
         done=len(done),
         seconds=sum(_entry_seconds(entry, waiting, times, jobs) for entry in planned.entries),
-        at_most=any(entry.place == "population" for entry in planned.entries),
         disk=sum(works[run.variant].disk for run in waiting),
     )
 

@@ -33,8 +33,8 @@ MOST_SLOTS = 2
 class Work:
     """What one run of a variant is.
 
-    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone. group: equal
-    where runs may be trained as one population, None where this one trains alone. disk: bytes of its folder.
+    images: trained on in an epoch. steps: of the whole run. threads, device: chosen as for a run alone.
+    disk: bytes of its folder.
     """
 
     variant: str
@@ -46,7 +46,6 @@ class Work:
     steps: int
     threads: int
     device: str
-    group: str | None
     disk: int
 
 
@@ -64,7 +63,7 @@ def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -
     fetch: whether the network may be asked for data; else others of the same sizes stand in, see data.prepare.
     Raises UserError or Refused for the first variant that cannot be trained, naming it.
     """
-    return {one.name: _work(one, device, fetch) for one in variants}
+    return {variant.name: _work(variant, device, fetch) for variant in variants}
 
 
 def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
@@ -84,7 +83,6 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
         steps=plan.epochs * math.ceil(images / plan.batch_size),
         threads=settings.threads,
         device=settings.device,
-        group=_group(prepared),
         disk=_disk(experiment, prepared),
     )
 
@@ -108,24 +106,6 @@ def _dataset(data: str, fetch: bool) -> "Dataset":
     from classlab.data.loading import prepare
 
     return prepare(Data.model_validate_json(data), fetch=fetch)
-
-
-def _group(prepared: "Prepared") -> str | None:
-    """Return what runs that may be trained as one population have in common, None where one trains alone."""
-    import torch
-
-    from classlab.runs.together import group_key
-    from classlab.training import choices
-    from classlab.training.fast.functional import take_apart
-
-    key = group_key(prepared.experiment)
-    if key is not None:
-        try:
-            loss = choices.loss(prepared.experiment.training.loss)
-            take_apart(prepared.model, torch.zeros(2, *prepared.dataset.input_shape), loss)
-        except Exception:  # NotFunctionalError, or what the reader's module raises, which its run will tell
-            return None
-    return key
 
 
 def _images(prepared: "Prepared") -> int:
@@ -157,35 +137,35 @@ def times(
     fetch: whether the network may be asked for data, as for `check`.
     """
     known: dict[str, Seconds] = {}
-    for one in variants:
-        found = _from_runs(folders.get(one.name, ()))
+    for variant in variants:
+        found = _from_runs(folders.get(variant.name, ()))
         if found is not None:
-            known[_kind(one.experiment)] = Seconds(found, "finished runs")
-    for one in variants:
-        if _kind(one.experiment) not in known:
-            prepared = _prepared(one, fetch)
-            seconds = _measured(one.experiment, prepared, device, threads, compiled)
+            known[_kind(variant.experiment)] = Seconds(found, "finished runs")
+    for variant in variants:
+        if _kind(variant.experiment) not in known:
+            prepared = _prepared(variant, fetch)
+            seconds = _measured(variant.experiment, prepared, device, threads, compiled)
             stood_in = prepared.dataset.source == NOT_FETCHED
             known_from = (
                 f"a short measurement without {prepared.dataset.name}, which is not fetched yet"
                 if stood_in
                 else MEASURED
             )
-            known[_kind(one.experiment)] = Seconds(seconds, known_from)
+            known[_kind(variant.experiment)] = Seconds(seconds, known_from)
     return {
-        one.name: Seconds(
-            known[_kind(one.experiment)].seconds * one.experiment.training.epochs,
-            known[_kind(one.experiment)].known_from,
+        variant.name: Seconds(
+            known[_kind(variant.experiment)].seconds * variant.experiment.training.epochs,
+            known[_kind(variant.experiment)].known_from,
         )
-        for one in variants
+        for variant in variants
     }
 
 
 def _from_runs(folders: Sequence[Path]) -> float | None:
     """Return the seconds of an epoch in the runs that are finished."""
     files_ = [folder / store.SUMMARY for folder in folders if (folder / store.SUMMARY).exists()]
-    summaries = [records.read(file, records.Summary) for file in files_]
-    seconds = [one["seconds"] / one["epochs"] for one in summaries if one.get("epochs")]
+    summaries = [records.read_summary(file) for file in files_]
+    seconds = [summary["seconds"] / summary["epochs"] for summary in summaries if summary.get("epochs")]
     return median(seconds) if seconds else None
 
 
@@ -194,12 +174,8 @@ def _kind(experiment: Experiment) -> str:
     document: dict[str, Any] = experiment.model_dump(mode="json")
     plan = document["training"]
     kept = {key: plan[key] for key in ("batch_size", "loss", "precision", "compile")}
-    told = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
-    return json.dumps(told, sort_keys=True)
-
-
-class _Enough(Exception):
-    """Raised out of the loop when enough steps were timed."""
+    decisive = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
+    return json.dumps(decisive, sort_keys=True)
 
 
 def _measured(
@@ -207,30 +183,26 @@ def _measured(
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.preparation import place_model, place_splits
+    from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import choose
-    from classlab.training.train import evaluate_split, train
+    from classlab.training.train import Epoch, train_network
 
     plan = experiment.training
     settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
     settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
-
-    def tick(count: int) -> None:
-        ticks.append((time.perf_counter(), count))
-        warm = len(ticks) > WARM_UP_BATCHES
-        if warm and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
-            raise _Enough
-
     started = time.perf_counter()
-    try:
-        whole = next(train(model, splits, experiment, 0, settings, None, tick))
-        return float(whole.row["seconds"])  # a whole epoch was over before
-    except _Enough:
-        first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
-        image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
-    except StopIteration:
+    for happened in train_network(model, splits, experiment, 0, settings):
+        if isinstance(happened, Epoch):  # a whole epoch was over before
+            return float(happened.row["seconds"])
+        ticks.append((time.perf_counter(), happened.images))
+        if len(ticks) > WARM_UP_BATCHES and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
+            break
+    else:
         return time.perf_counter() - started
+    first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
+    image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
     seconds = image * _images(prepared)
     evaluated = {"val": 0, "test": 0, "train": 0}
     if experiment.protocol.validate_on != "none":
@@ -244,5 +216,5 @@ def _measured(
     )
     started = time.perf_counter()
     evaluate_split(model, "test", some, experiment, 0, 1, settings)
-    one = (time.perf_counter() - started) / len(some)
-    return seconds + one * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)
+    seconds_per_image = (time.perf_counter() - started) / len(some)
+    return seconds + seconds_per_image * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)

@@ -1,26 +1,24 @@
 """The plan: which runs, where each is trained, with how many threads. Frozen in plan.json, where it only grows."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from classlab import limits
-from classlab.errors import UserError
+from classlab import limits, lookup
+from classlab.errors import UserError, listing
 from classlab.runs import records, store
 from classlab.study.forecast import Work
 from classlab.study.sweep import Variant
+from classlab.yaml_text import value_text
 
 FILE = "plan.json"
 FORMAT = 1
 RUNS = "runs"  # the folder of the study's run folders
-MOST_MEMBERS = 64
-
-Place = Literal["population", "processes", "one by one"]
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,9 @@ class Planned:
 
 @dataclass(frozen=True)
 class Entry:
-    """Runs trained in the same way. threads: of each run, or of the population. device: where."""
+    """Runs trained in the same way. place: a file of study/places. threads: of each run. device: where."""
 
-    place: Place
+    place: str
     threads: int
     device: str
     runs: tuple[Planned, ...]
@@ -56,47 +54,47 @@ class Plan:
     @property
     def runs(self) -> list[Planned]:
         """Every run of every entry."""
-        return [one for entry in self.entries for one in entry.runs]
+        return [run for entry in self.entries for run in entry.runs]
 
 
-class PlannedRecord(records.Record):
+@pydantic.with_config(records.CLOSED)
+class PlannedRecord(TypedDict):
     """A run in plan.json. Its folder lies within the study's, wherever the file comes from."""
-
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid")
 
     variant: records.Text
     seed: records.Count
     run: Annotated[str, Field(pattern=r"^runs/[A-Za-z0-9][A-Za-z0-9._-]{0,99}/s[0-9]{1,20}-[0-9a-f]{8}$")]
 
 
-class EntryRecord(records.Record):
-    """An entry in plan.json."""
+@pydantic.with_config(records.OPEN)
+class EntryRecord(TypedDict):
+    """An entry in plan.json. Earlier versions trained runs together as a population, and planned some so."""
 
-    place: Place
+    place: records.Text
     threads: Annotated[int, Field(ge=1, le=1024)]
     device: records.Device
     runs: Annotated[list[PlannedRecord], Field(min_length=1, max_length=limits.RUNS)]
 
 
-class PlanRecord(records.Record):
+@pydantic.with_config(records.OPEN)
+class PlanRecord(TypedDict):
     """plan.json. Another format is another version's."""
 
     format: Literal[1]
     entries: list[EntryRecord]
 
 
-def choose_path(group: Sequence[Work], wanted: str = "auto") -> Place:
-    """Return where a group of runs is trained. group: the work of every run. wanted: what the study asks for.
+def choose_place(group: Sequence[Work], wanted: str = "auto") -> str:
+    """Return where a group of runs is trained. group: the work of every run. wanted: what the study asks for."""
+    if wanted not in ("auto", "processes"):
+        return wanted
+    small = all(_takes_one_core(work.threads, work.device) for work in group)
+    return "processes" if small and len(group) >= 2 else "one by one"
 
-    On a CPU one process a core beat a population for every network measured (docs/log.md): one network fits in a core's
-    cache, thirty do not. A GPU waits for its orders while one small network trains; there a population pays.
-    """
-    keys = {work.group for work in group}
-    pooled = len(group) >= 2 and len(keys) == 1 and None not in keys
-    if pooled and (wanted == "population" or (wanted == "auto" and group[0].device != "cpu")):
-        return "population"
-    small = len(group) >= 2 and all(work.threads == 1 and work.device == "cpu" for work in group)
-    return "processes" if small and wanted != "one by one" else "one by one"
+
+def _takes_one_core(threads: int, device: str) -> bool:
+    """Whether a run leaves the other cores idle, so that other runs may be trained on them at the same time."""
+    return threads == 1 and device == "cpu"
 
 
 def extend(
@@ -106,38 +104,20 @@ def extend(
 
     A pure function of its arguments: the same study is planned in the same way wherever its work is the same.
     """
-    held = {(one.variant, one.seed) for one in plan.runs}
-    populations: dict[str, list[Planned]] = {}
-    others: dict[tuple[int, str], list[Planned]] = {}
+    held = {(run.variant, run.seed) for run in plan.runs}
+    groups: dict[tuple[int, str], list[Planned]] = {}
     for variant in variants:
         new = [
             Planned(variant.name, seed, run_folder(variant, seed)) for seed in seeds if (variant.name, seed) not in held
         ]
         work = works[variant.name]
-        if work.group is not None:
-            populations.setdefault(work.group, []).extend(new)
-        else:
-            others.setdefault((work.threads, work.device), []).extend(new)
-    entries: list[Entry] = []
-    for runs in filter(None, populations.values()):
-        work = works[runs[0].variant]
-        if choose_path([works[one.variant] for one in runs], wanted) == "population":
-            entries += [Entry("population", work.threads, work.device, part) for part in _parts(runs)]
-        else:
-            others.setdefault((work.threads, work.device), []).extend(runs)
-    for (threads, device), runs in others.items():
-        if runs:
-            place = choose_path([works[one.variant] for one in runs], wanted)
-            entries.append(Entry(place, threads, device, tuple(runs)))
+        groups.setdefault((work.threads, work.device), []).extend(new)
+    entries = [
+        Entry(choose_place([works[run.variant] for run in runs], wanted), threads, device, tuple(runs))
+        for (threads, device), runs in groups.items()
+        if runs
+    ]
     return Plan((*plan.entries, *entries))
-
-
-def _parts(runs: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:
-    """Cut a large group into populations of nearly equal size."""
-    count = math.ceil(len(runs) / MOST_MEMBERS)
-    size = math.ceil(len(runs) / count)
-    for start in range(0, len(runs), size):
-        yield tuple(runs[start : start + size])
 
 
 def run_folder(variant: Variant, seed: int) -> str:
@@ -156,10 +136,20 @@ def read(folder: Path) -> Plan:
         return Plan()
     try:
         document = records.read(folder / FILE, PlanRecord, limits.SPLIT_BYTES)
+        return Plan(tuple(_entry(**fields) for fields in document["entries"]))
     except UserError as error:
         raise UserError(f"{folder / FILE} is not a plan that this version of classlab can read ({error})") from None
-    entries = [
-        Entry(entry["place"], entry["threads"], entry["device"], tuple(Planned(**run) for run in entry["runs"]))
-        for entry in document["entries"]
-    ]
-    return Plan(tuple(entries))
+
+
+def _entry(place: str, threads: int, device: str, runs: Sequence[Mapping[str, Any]]) -> Entry:
+    """Return an entry of plan.json; the runs of an earlier version's population go where such runs go today."""
+    if place == "population":
+        place = "processes" if _takes_one_core(threads, device) and len(runs) >= 2 else "one by one"
+    if place not in lookup.names("place"):
+        raise UserError(f"it plans runs for the place {value_text(place)}; there are {listing(lookup.names('place'))}")
+    return Entry(place, threads, device, tuple(Planned(**run) for run in runs))
+
+
+def population_state(folder: Path, entry: Entry) -> Path:
+    """Return where an earlier version kept what a population needed to go on, while it trained the entry's runs."""
+    return folder / "populations" / Path(entry.runs[0].run).name / "population.safetensors"

@@ -14,14 +14,14 @@ from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import Study
 from classlab.study.plan import Plan
 from classlab.study.sweep import Variant, baseline, settings, variants
-from classlab.yaml_text import shown
+from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     import altair
     import numpy as np
     import pandas
 
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
 
 STUDY, FAILURES = "study.yaml", "failures.json"
 
@@ -51,25 +51,25 @@ class StudyResult:
     @cached_property
     def folders(self) -> dict[str, dict[int, Path]]:
         """Variant -> seed -> the folder of the run."""
-        found: dict[str, dict[int, Path]] = {one.name: {} for one in self.variants}
-        for one in sorted(self.plan.runs, key=lambda run: run.seed):
-            if one.variant not in found:
-                raise UserError(f"{self.path / plan.FILE} plans the variant {one.variant}, which {STUDY} does not have")
-            found[one.variant][one.seed] = self.path / one.run
+        found: dict[str, dict[int, Path]] = {variant.name: {} for variant in self.variants}
+        for run in sorted(self.plan.runs, key=lambda run: run.seed):
+            if run.variant not in found:
+                raise UserError(f"{self.path / plan.FILE} plans the variant {run.variant}, which {STUDY} does not have")
+            found[run.variant][run.seed] = self.path / run.run
         return found
 
     @property
-    def runs(self) -> "dict[str, dict[int, Run]]":
+    def runs(self) -> "dict[str, dict[int, FinishedRun]]":
         """Variant -> seed -> the run, of those that were begun."""
-        from classlab.runs.finished import Run
+        from classlab.runs.finished import FinishedRun
 
         return {
             variant: {
-                seed: Run(folder, trust=self.trust)
-                for seed, folder in of.items()
+                seed: FinishedRun(folder, trust=self.trust)
+                for seed, folder in by_seed.items()
                 if (folder / store.EXPERIMENT).is_file()
             }
-            for variant, of in self.folders.items()
+            for variant, by_seed in self.folders.items()
         }
 
     @cached_property
@@ -110,7 +110,9 @@ class StudyResult:
     @cached_property
     def answer(self) -> Answer:
         """Each variant's mean with its interval, and each test against the baseline."""
-        by_variant = {one.name: [row for row in self.rows if row["variant"] == one.name] for one in self.variants}
+        by_variant = {
+            variant.name: [row for row in self.rows if row["variant"] == variant.name] for variant in self.variants
+        }
         chance = next(filter(None, map(results.largest_class_share, self._all_folders())), None)
         compare, names = self.study.compare, list(by_variant)
         return answer(
@@ -118,7 +120,7 @@ class StudyResult:
         )
 
     def _all_folders(self) -> list[Path]:
-        return [folder for of in self.folders.values() for folder in of.values()]
+        return [folder for by_seed in self.folders.values() for folder in by_seed.values()]
 
     def right(self, variant: str, seed: int) -> "np.ndarray | None":
         """Return which test images a run got right, bool (count,); None where it has no such answers."""
@@ -142,18 +144,18 @@ class StudyResult:
 
         rows = [
             {
-                "variant": one.name,
-                "runs": one.runs,
-                "n": one.n,
-                "mean": one.estimate.mean if one.estimate else None,
-                "sd": one.estimate.sd if one.estimate else None,
-                "low": one.estimate.low if one.estimate else None,
-                "high": one.estimate.high if one.estimate else None,
-                "best": one.best.mean if one.best else None,
-                "last": one.last.mean if one.last else None,
-                "statuses": ", ".join(f"{count} {status}" for status, count in one.statuses.items()),
+                "variant": variant.name,
+                "runs": variant.runs,
+                "n": variant.n,
+                "mean": variant.estimate.mean if variant.estimate else None,
+                "sd": variant.estimate.sd if variant.estimate else None,
+                "low": variant.estimate.low if variant.estimate else None,
+                "high": variant.estimate.high if variant.estimate else None,
+                "best": variant.best.mean if variant.best else None,
+                "last": variant.last.mean if variant.last else None,
+                "statuses": ", ".join(f"{count} {status}" for status, count in variant.statuses.items()),
             }
-            for one in self.answer.variants
+            for variant in self.answer.variants
         ]
         return pandas.DataFrame(rows)
 
@@ -186,16 +188,16 @@ class StudyResult:
 
     def multiples(self, metric: str | None = None) -> "altair.TopLevelMixin":
         """Return a small chart for each variant, every seed a line, all on the same axes."""
-        from classlab.drawing import seeds
+        from classlab.drawing import small_multiples
 
         metric = metric or self.curve_metric
-        return seeds.multiples(self.histories(metric), metric, self.diverged)
+        return small_multiples.multiples(self.histories(metric), metric, self.diverged)
 
     def dots(self) -> "altair.TopLevelMixin":
         """Return every run's value of the compared metric as a dot, with each variant's mean and interval."""
-        from classlab.drawing import seeds
+        from classlab.drawing import dot_plot
 
-        return seeds.dots(self.dot_rows(), self.interval_rows(), self.answer.metric)
+        return dot_plot.dots(self.dot_rows(), self.interval_rows(), self.answer.metric)
 
     def dot_rows(self) -> list[dict[str, Any]]:
         """Return variant, seed, value and status of every run."""
@@ -206,8 +208,8 @@ class StudyResult:
 
     def interval_rows(self) -> list[dict[str, Any]]:
         """Return variant, mean, low and high of every variant that has a mean."""
-        told = [(one.name, one.estimate) for one in self.answer.variants]
-        return [{"variant": name, "mean": e.mean, "low": e.low, "high": e.high} for name, e in told if e]
+        estimates = [(variant.name, variant.estimate) for variant in self.answer.variants]
+        return [{"variant": name, "mean": e.mean, "low": e.low, "high": e.high} for name, e in estimates if e]
 
     @property
     def curve_metric(self) -> str:
@@ -236,7 +238,7 @@ def read_failures(folder: Path) -> dict[str, str]:
     document = records.read_object(folder / FAILURES)
     for run, sentence in document.items():
         if not isinstance(sentence, str):
-            raise UserError(f"{folder / FAILURES}: {run} must have a sentence; got {shown(sentence)}")
+            raise UserError(f"{folder / FAILURES}: {run} must have a sentence; got {value_text(sentence)}")
     return document
 
 

@@ -12,14 +12,12 @@ from classlab.errors import UserError
 from classlab.plain_text import spreadsheet_safe
 from classlab.runs import records, store
 from classlab.runs.recount import recount
-from classlab.statistics import ACCURACY, LOSS, Scale
 
 if TYPE_CHECKING:
     import numpy as np
 
 MOST_DIFFERENCES = 8  # told one by one
 LAST_EPOCHS = 5  # of which spread_val_accuracy is the highest less the lowest
-SPREAD = Scale("spread", unit=" points", gap_unit=" points", higher_is_better=False, is_share=False, is_gap=True)
 SELECTED = ("test_accuracy", "test_loss", "val_accuracy", "val_loss", "train_accuracy", "train_loss")
 ENDED = ("finished", "diverged", "did_not_learn")
 Row = dict[str, Any]
@@ -32,7 +30,7 @@ def row(folder: Path, failure: str | None = None) -> Row:
     folder: of the run, which need not be there yet. failure: the sentence kept for a run that could not be trained.
     """
     if (folder / store.SUMMARY).exists():
-        counted = recount(folder, records.read(folder / store.SUMMARY, records.Summary))
+        counted = recount(folder, records.read_summary(folder / store.SUMMARY))
         summary = counted.summary
         found = {key: summary.get(key) for key in ("status", "epochs", "selected_epoch", "parameters", *SELECTED)}
         curve = _curve(store.read_metrics(folder / store.METRICS))
@@ -84,11 +82,6 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def scale_of(metric: str) -> Scale:
-    """Return how a metric is told in words."""
-    return SPREAD if metric.startswith("spread_") else ACCURACY if metric.endswith("accuracy") else LOSS
-
-
 OUTCOME = ("seed", "status", "epochs", "selected_epoch", "parameters", *SELECTED)
 TAKEN = ("variant", "experiment", *OUTCOME, "run", "sentence", "seconds")  # names that no setting's column may have
 CURVE = (
@@ -100,7 +93,7 @@ CURVE = (
 def columns(rows: Sequence[Row], changed: Sequence[str]) -> list[str]:
     """Return the columns of results.csv: of the curves those that any run has."""
     curve = [pattern.format(split) for split in ("val", "test") for pattern in CURVE]
-    measured = [name for name in curve if any(one.get(name) is not None for one in rows)]
+    measured = [name for name in curve if any(row.get(name) is not None for row in rows)]
     return ["variant", *changed, *OUTCOME, *measured, "run", "sentence"]
 
 
@@ -112,8 +105,8 @@ def to_csv(rows: Sequence[Row], names: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(map(spreadsheet_safe, names))
-    for one in rows:
-        writer.writerow([_cell(one.get(name)) for name in names])
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
     return text.getvalue()
 
 

@@ -60,8 +60,8 @@ def _variants(study: Study) -> list[Variant]:
             made.append(Variant(name, _experiment(name, base, {**study.set, **changes}), changes))
     _check_distinct(made)
     _check_baseline(study, made)
-    for one in made:
-        _check_metric(study.compare.metric, one)
+    for variant in made:
+        _check_metric(study.compare.metric, variant)
     return made
 
 
@@ -77,17 +77,17 @@ def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) 
 def _check_distinct(made: Sequence[Variant]) -> None:
     by_name: dict[str, Variant] = {}
     by_digest: dict[tuple[str, str], Variant] = {}
-    for one in made:
-        if one.name in by_name:
-            raise UserError(f"two variants are named {one.name}; every variant needs a name of its own")
-        same = by_digest.get((one.experiment.name, one.experiment.digest()))
+    for variant in made:
+        if variant.name in by_name:
+            raise UserError(f"two variants are named {variant.name}; every variant needs a name of its own")
+        same = by_digest.get((variant.experiment.name, variant.experiment.digest()))
         if same:
-            raise UserError(f"variants {same.name} and {one.name} are the same experiment; leave one out")
-        by_name[one.name] = by_digest[one.experiment.name, one.experiment.digest()] = one
+            raise UserError(f"variants {same.name} and {variant.name} are the same experiment; leave one out")
+        by_name[variant.name] = by_digest[variant.experiment.name, variant.experiment.digest()] = variant
 
 
 def _check_baseline(study: Study, made: Sequence[Variant]) -> None:
-    names, wanted = [one.name for one in made], study.compare.baseline
+    names, wanted = [variant.name for variant in made], study.compare.baseline
     if wanted is not None and wanted not in names:
         raise UserError(
             f"compare.baseline {wanted!r} is no variant of {study.name}{did_you_mean(wanted, names) or ';'} "
@@ -102,7 +102,7 @@ def _check_metric(metric: str, variant: Variant) -> None:
     protocol, problem = variant.experiment.protocol, None
     of_an_epoch = metric.startswith(("first_", "best_", "last_", "spread_"))
     if metric.endswith("accuracy") and reconstructs(variant.experiment.training.loss):
-        problem = "draws images again, so it has losses and no accuracies; compare.metric=test_loss for example"
+        problem = "reconstructs images, so it has losses and no accuracies; compare.metric=test_loss for example"
     elif "val_" in metric and protocol.validate_on != "val":
         problem = "has no validation images; set data.val_size and protocol.validate_on=val"
     elif "test_" in metric and of_an_epoch and protocol.validate_on != "test" and not protocol.test_each_epoch:
@@ -181,18 +181,18 @@ def settings(made: Sequence[Variant]) -> tuple[list[str], dict[str, dict[str, st
     They are columns of results.csv, and as short as its other columns allow: training.epochs, for epochs is taken.
     The experiment's name is one of them where variants train several experiments.
     """
-    keys = list(dict.fromkeys(key for one in made for key in one.changes))
-    found: dict[str, dict[str, str]] = {one.name: {} for one in made}
+    keys = list(dict.fromkeys(key for variant in made for key in variant.changes))
+    found: dict[str, dict[str, str]] = {variant.name: {} for variant in made}
     columns = []
-    if len({one.experiment.name for one in made}) > 1:
+    if len({variant.experiment.name for variant in made}) > 1:
         columns.append("experiment")
-        for one in made:
-            found[one.name]["experiment"] = one.experiment.name
+        for variant in made:
+            found[variant.name]["experiment"] = variant.experiment.name
     for key, column in short_keys(keys, TAKEN).items():
         columns.append(column)
-        texts = short_values_each([_at(one.experiment.model_dump(mode="json"), key) for one in made])
-        for one, text in zip(made, texts, strict=True):
-            found[one.name][column] = text
+        texts = short_values_each([_at(variant.experiment.model_dump(mode="json"), key) for variant in made])
+        for variant, text in zip(made, texts, strict=True):
+            found[variant.name][column] = text
     return columns, found
 
 
@@ -201,7 +201,7 @@ def short_values_each(values: Sequence[Any]) -> list[str]:
     spelled = [json.dumps(value, sort_keys=True) for value in values]
     distinct = dict(zip(spelled, values, strict=True))
     texts = dict(zip(distinct, short_values(list(distinct.values())), strict=True))
-    return [texts[one] for one in spelled]
+    return [texts[text] for text in spelled]
 
 
 def _at(document: Any, key: str) -> Any:

@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import traceback
+from typing import Any
 
 
 def main() -> None:
@@ -29,31 +30,20 @@ def _listen(asked: "queue.Queue[str]") -> None:
     os._exit(0)
 
 
-def _train(job: dict) -> str | None:
+def _train(job: dict[str, Any]) -> str | None:
     """Train one run; return None, or the sentence of what went wrong. Its traceback goes to standard error."""
     from classlab.runs.execute import train
+    from classlab.study.jobs import sentence
 
     # Last, so that nothing there stands before Python's own modules.
     sys.path += [place for place in job["path"] if place not in sys.path]
     try:
-        train(
-            job["experiment"], seed=job["seed"], out=job["out"], device=job["device"], threads=job["threads"],
-            digest=job["digest"], resume=True, verbose=False,
-        )  # fmt: skip
+        train(job["experiment"], **job["options"], verbose=False)
     except Exception as error:
-        print(f"{job['experiment']['name']}, seed {job['seed']}:", file=sys.stderr)
+        print(f"{job['experiment']['name']}, seed {job['options']['seed']}:", file=sys.stderr)
         traceback.print_exc()
-        return told(error)
+        return sentence(error)
     return None
-
-
-def told(error: BaseException) -> str:
-    """Return an error in one line."""
-    from classlab.errors import Refused, UserError
-
-    lines = str(error).strip().splitlines() or [""]
-    text = lines[0] if len(lines[0]) <= 300 else lines[0][:299] + "…"
-    return text if isinstance(error, UserError | Refused) else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 if __name__ == "__main__":

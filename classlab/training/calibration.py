@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from classlab.training.evaluate import Images
+from classlab.training.batches import Images
 
 SEEN = 5000  # training images that stand in where no validation images were kept
 IMAGES = 10_000  # training images from which the main directions are taken

@@ -82,17 +82,19 @@ def _first_loss(first: float, classes: int) -> Finding:
 
 
 def _gradients(model: nn.Module) -> Finding:
-    trained = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
-    unreached = [name for name, one in trained if one.grad is None or not bool(one.grad.any())]
-    broken = [name for name, one in trained if one.grad is not None and not bool(one.grad.isfinite().all())]
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+    unreached = [name for name, gradient in gradients.items() if gradient is None or not bool(gradient.any())]
+    broken = [
+        name for name, gradient in gradients.items() if gradient is not None and not bool(gradient.isfinite().all())
+    ]
     if broken:
         sentence = f"the gradient of {broken[0]} is not finite"
     elif unreached:
         others = f" and {len(unreached) - 1} more" if len(unreached) > 1 else ""
         sentence = f"no gradient reaches {unreached[0]}{others}"
     else:
-        sentence = f"gradients reach all {len(trained)} parameter tensors"
-    return Finding("gradients", not broken and not unreached, float(len(trained) - len(unreached)), sentence)
+        sentence = f"gradients reach all {len(gradients)} parameter tensors"
+    return Finding("gradients", not broken and not unreached, float(len(gradients) - len(unreached)), sentence)
 
 
 def _fit_classes(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice) -> Finding:
@@ -123,7 +125,7 @@ def _fit_images(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice)
 
 def _steps(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice) -> Iterator[tuple[int, Tensor]]:
     """Train on the one batch; yield the step's number and its outputs, before its update."""
-    trained = [one for one in model.parameters() if one.requires_grad]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, lr=LEARNING_RATE)
     for step in range(STEPS + 1):
         value, outputs = _loss(model, images, targets, loss)

@@ -150,16 +150,24 @@ def check_device(given: str | None) -> str:
     return given
 
 
-def sums(settings: Settings, *shape: int) -> torch.Tensor:
-    """Return zeros of this shape to add up in: float64, or float32 on mps, which has nothing wider."""
+def sums(settings: Settings, count: int) -> torch.Tensor:
+    """Return so many zeros to add up in: float64, or float32 on mps, which has nothing wider."""
     dtype = torch.float32 if settings.device.startswith("mps") else torch.float64
-    return torch.zeros(shape, device=settings.device, dtype=dtype)
+    return torch.zeros(count, device=settings.device, dtype=dtype)
+
+
+_at_work: list[object] = []
 
 
 @contextmanager
 def isolated(settings: Settings) -> Iterator[None]:
-    """Work with the settings' threads and on a copy of torch's random state; the session's own come back at the end."""
-    threads = torch.get_num_threads()
+    """Work with the settings' threads and on a copy of torch's random state; the session's own come back at the end.
+
+    What is begun inside must end inside. Two trainings that take turns would draw from each other's random state, and
+    neither would be repeatable: Raises UserError where that happened.
+    """
+    threads, mark = torch.get_num_threads(), object()
+    _at_work.append(mark)
     devices = [torch.device(settings.device)] if settings.device.startswith("cuda") else []
     with torch.random.fork_rng(devices):
         torch.set_num_threads(settings.threads)
@@ -167,6 +175,12 @@ def isolated(settings: Settings) -> Iterator[None]:
             yield
         finally:
             torch.set_num_threads(threads)
+            in_turns = _at_work.pop() is not mark
+    if in_turns:
+        raise UserError(
+            "two runs were trained in turns in one process, which mixes up their random numbers; "
+            "train one after the other, or each in a process of its own"
+        )
 
 
 def environment() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a network is trained for: naming the class of an image, or drawing the image again."""
+"""What a network is trained for: to name the class of an image, or to reconstruct the image."""
 
 import inspect
 

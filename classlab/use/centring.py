@@ -61,7 +61,7 @@ VARIANTS = (
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundDigit:
     """A digit found in a picture.
 
     strength: float, (height, width): ink, 1 where full, 0 outside the digit, about SIDE pixels long.
@@ -80,22 +80,22 @@ class Found:
         return self.ink.clarity >= CLEAR and self.alone >= ALONE and self.ink.against <= AGAINST
 
 
-def find_digits(picture: np.ndarray) -> list[Found]:
+def find_digits(picture: np.ndarray) -> list[FoundDigit]:
     """Return the digit as each likely reading of the picture shows it, the likeliest first; none on a blank page.
 
     picture: float32, (height, width, 3), 0…255. The digit is looked for in a small copy; a digit that is small there is
     looked at again where it stands.
     """
     scale = min(1.0, WORKING / max(picture.shape[:2]))
-    found = []
+    digits = []
     for ink in readings(_resized(picture, scale)):
         mask = digit_mask(ink.strength)
         if mask is not None:
-            found.append(_closer(picture, scale, ink, mask) or _cut(ink, mask))
-    return found
+            digits.append(_closer(picture, scale, ink, mask) or _cut(ink, mask))
+    return digits
 
 
-def _closer(picture: np.ndarray, scale: float, ink: Ink, mask: np.ndarray) -> Found | None:
+def _closer(picture: np.ndarray, scale: float, ink: Ink, mask: np.ndarray) -> FoundDigit | None:
     """Return the digit as a closer look at its place shows it; None where it is large enough or nothing is gained."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     size = max(np.ptp(rows), np.ptp(columns)) + 1
@@ -124,16 +124,16 @@ def _resized(picture: np.ndarray, scale: float) -> np.ndarray:
     return np.einsum("ij,jkc,lk->ilc", down, picture, along, optimize=True).astype(np.float32)
 
 
-def _cut(ink: Ink, mask: np.ndarray) -> Found:
+def _cut(ink: Ink, mask: np.ndarray) -> FoundDigit:
     """Cut the digit out with some ground around it and enlarge or shrink it to about SIDE pixels."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     size = max(np.ptp(rows), np.ptp(columns)) + 1
     margin = max(2, round(0.12 * size))
-    padded, shown = np.pad(ink.strength, margin), np.pad(mask, margin)
+    padded, padded_mask = np.pad(ink.strength, margin), np.pad(mask, margin)
     part = slice(rows[0], rows[-1] + 1 + 2 * margin), slice(columns[0], columns[-1] + 1 + 2 * margin)
     # Grey edges of the stroke lie just outside its mask.
-    around = ndimage.binary_dilation(shown[part], iterations=max(1, round(0.02 * size)))
-    others = (padded[part] > 0.3) & ~shown[part]
+    around = ndimage.binary_dilation(padded_mask[part], iterations=max(1, round(0.02 * size)))
+    others = (padded[part] > 0.3) & ~padded_mask[part]
     inside = np.where(around & ~others, padded[part], 0)
     zoom = SIDE / size
     if zoom > 1:
@@ -144,16 +144,16 @@ def _cut(ink: Ink, mask: np.ndarray) -> Found:
         )
     squares = np.square(np.minimum(ink.strength, 1.2)) * (ink.strength > 0.25)
     alone = float(squares[mask].sum() / squares.sum())
-    return Found(inside, ink, size / max(ink.strength.shape), alone)
+    return FoundDigit(inside, ink, size / max(ink.strength.shape), alone)
 
 
-def shrink(found: Found, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
+def shrink(digit: FoundDigit, side: int, frame: Frame = FRAMES["mnist"], variant: Variant = PLAIN) -> np.ndarray | None:
     """Return the digit as the network wants it, float32 (side, side), 0 for ground to 1 for ink; None if none is left.
 
     side: of the result, in pixels.
     """
     box = frame.box * side * variant.box / 20
-    mask = _without_specks(found.strength > variant.threshold * _local_strength(found.strength))
+    mask = _without_specks(digit.strength > variant.threshold * _local_strength(digit.strength))
     if mask.sum() < 12:
         return None
     size = _size(mask)

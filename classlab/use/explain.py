@@ -24,7 +24,7 @@ SURE, UNSURE, TRACK = (27, 94, 160), (176, 92, 10), (236, 239, 243)
 
 
 def check_name(out: Path) -> None:
-    """Raise UserError where the sheet cannot have this name, so that it is told before any picture is read."""
+    """Raise UserError where the sheet cannot have this name, so that this is said before any picture is read."""
     if out.suffix.lower() != ".png":
         raise UserError(f"the sheet that explains is a PNG file: give a name that ends in .png, got {out}")
 
@@ -34,14 +34,14 @@ def explain(answers: "list[Prediction]", out: Path) -> Path:
     check_name(out)
     from PIL import Image
 
-    shown = [answer for answer in answers if not answer.error][:MOST]
-    if not shown:
+    readable = [answer for answer in answers if not answer.error][:MOST]
+    if not readable:
         raise UserError(f"{out} is not written: no picture could be read, so there is nothing to explain")
-    columns = 1 if len(shown) < 4 else 2 if len(shown) < 13 else 3
-    rows = -(-len(shown) // columns)
-    left = len([answer for answer in answers if not answer.error]) - len(shown)
+    columns = 1 if len(readable) < 4 else 2 if len(readable) < 13 else 3
+    rows = -(-len(readable) // columns)
+    left = len([answer for answer in answers if not answer.error]) - len(readable)
     sheet = Image.new("RGB", (columns * WIDTH, rows * HEIGHT + GAP + (LINE if left else 0)), PAPER)
-    for index, answer in enumerate(shown):
+    for index, answer in enumerate(readable):
         _cell(sheet, answer, index % columns * WIDTH, index // columns * HEIGHT + GAP)
     if left:
         _write(sheet, (GAP, rows * HEIGHT + GAP), f"and {left:,} more, not shown", FAINT)

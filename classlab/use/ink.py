@@ -1,4 +1,4 @@
-"""Ink and paper told apart: how much of each pixel is ink, whatever the light, the colours and which of them is darker.
+"""Ink and paper separated: how much of each pixel is ink, whatever the light, the colours and which of them is darker.
 
 The ground under each pixel is a median of its wide surroundings, which keeps the edge of a shadow and loses strokes.
 A second opinion comes from a closing (for dark ink; an opening for light ink), which only fills what is narrow, so that
@@ -45,7 +45,7 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
     picture: float32, (height, width, 3), 0…255. dark: where given, only readings of ink that is darker, or lighter.
     Where the ink is hardly above the camera's noise, a smoother picture is read as well.
     """
-    found: list[Ink] = []
+    inks: list[Ink] = []
     for smoothing in (1.0, 2.5):
         smooth = ndimage.gaussian_filter(picture, (*[smoothing * _blur(picture.shape)] * 2, 0))
         grounds = _ground(smooth), _surface(smooth)
@@ -53,13 +53,13 @@ def readings(picture: np.ndarray, dark: bool | None = None) -> list[Ink]:
             local, even = (list(_readings(smooth, ground, way)) for ground in grounds)
             # Strokes wider than half the median's window become its ground; an even ground shows more of them.
             more = even and (not local or even[0].evidence > 1.1 * local[0].evidence)
-            found += local + (even if more else [])
-        if found and max(ink.clarity for ink in found) > CLEAR:
+            inks += local + (even if more else [])
+        if inks and max(ink.clarity for ink in inks) > CLEAR:
             break
-    most = {way: max((ink.evidence for ink in found if ink.dark == way), default=0.0) for way in (True, False)}
-    found = [replace(ink, against=most[not ink.dark] / ink.evidence) for ink in found]
-    found = sorted(found, key=lambda ink: -ink.evidence)
-    return [ink for ink in found if ink.evidence > 0.12 * found[0].evidence]
+    most = {way: max((ink.evidence for ink in inks if ink.dark == way), default=0.0) for way in (True, False)}
+    inks = [replace(ink, against=most[not ink.dark] / ink.evidence) for ink in inks]
+    inks = sorted(inks, key=lambda ink: -ink.evidence)
+    return [ink for ink in inks if ink.evidence > 0.12 * inks[0].evidence]
 
 
 def _surface(picture: np.ndarray) -> np.ndarray:
@@ -72,6 +72,7 @@ def _surface(picture: np.ndarray) -> np.ndarray:
     values = picture[::step, ::step].reshape(-1, 3)
     weights = np.ones(len(values), dtype=np.float32)
     fitted = np.tile(np.median(values, axis=0), (len(values), 1))
+    # Least squares alone would bend towards the strokes; the weights let most pixels, the ground, decide.
     for _ in range(12):  # least absolute differences by weighted least squares
         away = np.abs(values - fitted).max(axis=1)
         weights = 1 / np.maximum(away, 3.0) ** 1.5
@@ -115,6 +116,8 @@ def _readings(picture: np.ndarray, ground: np.ndarray, dark: bool) -> Iterator[I
     away = np.clip(np.minimum(signed, (filled - picture) / np.maximum(filled, least)), 0, None)
     colour = _direction(away)
     strength = away @ colour
+    # The median of the distances from a mean, times 1.4826, is the standard deviation of normal noise, and strokes,
+    # which are few, hardly move it. Of such noise one pixel in 4,000 lies above 3.5 standard deviations.
     noise = 1.4826 * float(np.median(np.abs(signed @ colour)))
     floor = max(LEAST_CONTRAST, 3.5 * noise)
     clear_of_edge = _without_edge(strength, floor)
@@ -122,6 +125,8 @@ def _readings(picture: np.ndarray, ground: np.ndarray, dark: bool) -> Iterator[I
         full = None if part is None else _full_strength(part, floor)
         if part is not None and full is not None:
             clarity = full / max(noise, 1e-6)
+            # Squared, so that a few clear strokes explain more than a whole page of faint grain; and a reading that
+            # hardly stands out from the noise explains little, however much of the page it covers.
             evidence = float(np.square(np.minimum(part, full)).mean()) * min(1.0, clarity / CLEAR) ** 2
             if part is strength and clear_of_edge is not None:
                 evidence *= 0.1  # most of it speaks of the edge

@@ -40,10 +40,10 @@ def files_of(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if is_folder(path):
-            found = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
-            if not found:
+            pictures = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
+            if not pictures:
                 raise UserError(f"the folder {path} holds no picture file; known: {', '.join(sorted(SUFFIXES))}")
-            files += found
+            files += pictures
         else:
             files.append(path)
     return files
@@ -61,7 +61,7 @@ def read(path: Path) -> Picture:
         return Picture(from_image(image), "a moving picture: its first frame was taken" if moving else "")
 
 
-def given(name: str, image: Any) -> Picture:
+def from_python(name: str, image: Any) -> Picture:
     """Return what a picture shows that was opened or made in Python. Raises BadFile, which names it."""
     from PIL import Image
 

@@ -20,6 +20,7 @@ def digit_mask(strength: np.ndarray) -> np.ndarray | None:
     strong = hysteresis(strength)
     lines = ruled_lines(strength)
     kept = strong & ~lines
+    # A digit that lies along the lines, a 1 or the bar of a 7, may go with them. Then it is better to keep the lines.
     if kept.sum() < 0.06 * strong.sum() or not _main_piece(kept, strength)[1]:
         kept = strong
     labels, main = _main_piece(kept, strength)
@@ -54,11 +55,13 @@ def _lines(strength: np.ndarray) -> np.ndarray:
     mask = strength > FAINT
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
-    found = np.zeros_like(mask)
+    lines = np.zeros_like(mask)
     if width < 40 or len(rows) < 0.5 * width:
-        return found
+        return lines
     best = None
     for slope in ANGLES:
+        # A Hough transform over small angles. At the slope of a line its pixels fall into few bins, and the sum of the
+        # squares is largest.
         bins = np.rint(rows - slope * (columns - width / 2)).astype(int) + height // 2
         counts = np.bincount(np.clip(bins, 0, 2 * height), minlength=2 * height + 1)
         score = np.square(counts[counts > 0.5 * width].astype(float)).sum()
@@ -79,15 +82,16 @@ def _lines(strength: np.ndarray) -> np.ndarray:
         if thick > 0.05 * height + 2:
             continue
         length = int(1.7 * thick) + 2
+        # What is much taller than a line is thick is a stroke that crosses it, and stays.
         strokes = ndimage.binary_opening(mask, np.ones((length, 1)))
         line = np.zeros_like(mask)
         line[rows[inside], columns[inside]] = True
         reached = ndimage.binary_dilation(line, np.ones((2 * max(1, round(thick)) + 1, 1))) & mask
         along = np.zeros(width)
         np.maximum.at(along, columns[inside], strength[rows[inside], columns[inside]])
-        own = float(np.quantile(along, 0.25))  # a digit covers less than three quarters of it
-        found |= reached & ~strokes & (strength < max(1.5 * own, own + 0.25))
-    return found
+        usual_strength = float(np.quantile(along, 0.25))  # a digit covers less than three quarters of it
+        lines |= reached & ~strokes & (strength < max(1.5 * usual_strength, usual_strength + 0.25))
+    return lines
 
 
 def _thickness(mask: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
@@ -138,6 +142,7 @@ def _with_neighbours(labels: np.ndarray, main: int, strength: np.ndarray) -> np.
         and ink[index] >= LEAST_PIECE * ink[main - 1]
         and _edge_factor(labels[boxes[index]] == index + 1, boxes[index], labels.shape) > 0.1
     }
+    # A broken stroke is a chain of pieces: each one that is added may bring the next one near.
     for _ in range(6):
         rows, columns = np.flatnonzero(chosen.any(1)), np.flatnonzero(chosen.any(0))
         size = max(np.ptp(rows), np.ptp(columns)) + 1

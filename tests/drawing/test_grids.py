@@ -1,5 +1,6 @@
 import base64
 import io
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from classlab.drawing import grids
-from classlab.drawing.blocks import Picture
+from classlab.drawing.blocks import Picture, Pictures, Strip, Strips
+from classlab.drawing.palette import LIGHT
 
 
 def images(count=5, channels=1, height=4, width=3, seed=0):
@@ -49,10 +51,52 @@ def test_a_sheet_holds_every_image_in_reading_order_and_paper_elsewhere(count, c
     assert (sheet[~seen] == 7).all()
 
 
-def test_a_gallery_shows_itself_in_a_notebook_and_escapes_what_it_is_told():
-    picture = Picture(images()[0], description='a "4"', lines=("predicted <b>9</b>",), tone="bad")
-    html = grids.gallery([picture])._repr_html_()
-    assert "predicted &lt;b&gt;9&lt;/b&gt;" in html
-    assert 'alt="a &quot;4&quot;"' in html
-    data = html.split("base64,")[1].split('"')[0]
-    assert np.array_equal(decoded(base64.b64decode(data)), picture.image[0])
+def embedded(drawing):
+    """The images inside an SVG drawing, and where each stands and how large: (x, y, width, height)."""
+    root = ElementTree.fromstring(drawing)
+    found = []
+    for image in root.iter("{http://www.w3.org/2000/svg}image"):
+        place = tuple(float(image.get(name)) for name in ("x", "y", "width", "height"))
+        found.append((place, decoded(base64.b64decode(image.get("href").split("base64,")[1]))))
+    return root, found
+
+
+def texts(root):
+    return [(text.text, text.get("fill")) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_gallery_holds_each_image_and_its_lines_in_their_tones():
+    pictures = [
+        Picture(image, "said", ("true <b>4</b>", "A 9"), tone="bad", line_tones=("plain", "good"))
+        for image in images(9)
+    ]
+    root, found = embedded(grids.gallery(Pictures("told", tuple(pictures)), title="Nine", notes=["A: a network"]))
+    assert len(found) == 9
+    scale = 84 // 4
+    for (_, pixels), picture in zip(found, pictures, strict=True):
+        assert np.array_equal(pixels, np.kron(picture.image[0], np.ones((scale, scale), dtype=np.uint8)))
+    assert len({place for place, _ in found}) == 9 and len({place[1] for place, _ in found}) == 2
+    assert texts(root)[:4] == [
+        ("Nine", LIGHT.ink), ("A: a network", LIGHT.muted), ("true <b>4</b>", LIGHT.ink), ("A 9", LIGHT.good),
+    ]  # fmt: skip
+    assert root.get("aria-label") == "Nine"
+
+
+def test_no_pictures_are_a_title_alone():
+    root, found = embedded(grids.gallery(Pictures("", ()), title="0 test images"))
+    assert found == [] and texts(root) == [("0 test images", LIGHT.ink)]
+
+
+def test_strips_stand_under_their_headings_beside_their_names():
+    rows = tuple((name, (Strip(images(3), "first"), Strip(images(2, seed=1), "second"))) for name in ("cat", "dog"))
+    root, found = embedded(grids.strips(Strips("told", ("class", "as they are", "turned"), rows)))
+    assert len(found) == 4
+    heads = {text: float(node.get("x")) for node in root.iter() for text in [node.text] if text and text.strip()}
+    assert [place[0] for place, _ in found] == [heads["as they are"], heads["turned"]] * 2
+    assert heads["cat"] == heads["dog"] < heads["as they are"]
+    assert root.get("aria-label") == "told"
+
+
+def test_floats_between_0_and_1_become_eight_bits():
+    assert grids.eight_bit(np.array([-1.0, 0.0, 0.5, 1.0, 2.0])).tolist() == [0, 0, 128, 255, 255]
+    assert grids.eight_bit(images()) is not None and grids.eight_bit(images()).dtype == np.uint8

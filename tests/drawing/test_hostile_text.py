@@ -9,7 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classlab.drawing import answers, cells, charts, codes, figure_files, grids, page, paper, render, sheet, written
+from classlab.drawing import (
+    cells,
+    charts,
+    codes,
+    confusion_matrix,
+    figure_files,
+    grids,
+    page,
+    paper,
+    render,
+    svg,
+    written,
+)
 from classlab.drawing.blocks import (
     Code,
     Column,
@@ -59,14 +71,14 @@ def document(text):
     names = [text, "other"]
     matrix = np.array([[3, 1], [0, 4]])
     column = (Column(text), Column("rate", "percent"), Column(text, "code"))
-    svg = SVG.format(sheet.words(text))
+    drawing = SVG.format(svg.words(text))
     blocks = (
         Words(text), Heading(text), Verdict("good", text, text), Numbers((Number(text, text, text),)),
         Facts((Fact(text, text),), text), Code(text[:2000], text), Table("table", text, column, ((text, 0.5, text),)),
-        Figures((Figure("confusion", text, text, partial(charts.confusion, matrix, names)),)),
+        Figures((Figure("confusion", text, text, partial(confusion_matrix.confusion, matrix, names)),)),
         Figures((Figure("loss", text, text, partial(charts.loss, HISTORY, labels={"train": text, "val": "v"})),)),
         Figures((Figure("codes", text, text, partial(codes.codes, np.eye(2), np.arange(2), names)),)),
-        Drawing("drawing", text, lambda palette: svg),
+        Drawing("drawing", text, lambda palette: drawing),
         Pictures(text, (Picture(IMAGE, text, (text, text)),), "gallery"),
         Strips(text, ("class", text), ((text, (Strip(np.stack([IMAGE] * 3), text),)),), "strips"),
     )  # fmt: skip
@@ -90,14 +102,14 @@ def test_a_page_a_paper_a_notebook_and_files_are_made_of_any_text(kind, tmp_path
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_sheets_galleries_and_answers_are_drawn_of_any_text(kind):
+def test_strips_and_galleries_are_drawn_of_any_text(kind):
     text = HOSTILE[kind]
     strips = Strips(text, ("class", text), ((text, (Strip(np.stack([IMAGE] * 3), text),)),))
-    assert render.svg_to_png(sheet.sheet(text, strips, [text])).startswith(b"\x89PNG")
-    assert answers.answers_sheet(text[:300], [IMAGE], [(text, text, text)], (text[:300], text[:300])).startswith(
-        b"\x89PNG"
-    )
-    assert not STEERING.search(grids.gallery([Picture(IMAGE, text, (text,))]))
+    assert render.svg_to_png(grids.strips(strips, title=text, notes=[text])).startswith(b"\x89PNG")
+    picture = Picture(IMAGE, text, (text, text), line_tones=("good", "bad"))
+    drawing = grids.gallery(Pictures(text, (picture,)), title=text, notes=[text])
+    assert render.svg_to_png(drawing).startswith(b"\x89PNG")
+    assert not STEERING.search(drawing)
 
 
 @pytest.mark.parametrize("text", ["a\x1bb", "a\0b", "\ufffe", "\udcff"])

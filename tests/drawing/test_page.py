@@ -136,7 +136,7 @@ def test_headings_go_down_step_by_step_and_tables_name_their_cells():
 
 
 @pytest.mark.parametrize(
-    ("value", "column", "shown"),
+    ("value", "column", "text"),
     [
         (12345, Column("n", "count"), "12,345"),
         (0.99434, Column("a", "percent"), "99.43 %"),
@@ -150,8 +150,8 @@ def test_headings_go_down_step_by_step_and_tables_name_their_cells():
         ("5 s1", Column("k", "figure"), "5 s1"),
     ],
 )
-def test_a_value_gets_the_form_of_its_column(value, column, shown):
-    assert tables.shown(value, column) == shown
+def test_a_value_gets_the_form_of_its_column(value, column, text):
+    assert tables.cell_text(value, column) == text
 
 
 def test_things_of_one_name_in_several_sections_have_ids_of_their_own():

@@ -82,7 +82,6 @@ def _works(folder: Path, proxy: str) -> list[Work]:
         ("run", RUN),
         ("one by one", STUDY),
         ("processes", {**STUDY, "place": "processes"}),
-        ("population", {**STUDY, "place": "population"}),
     ):
         (files / f"{name}.yaml").write_text(donors.to_yaml(document))
 
@@ -105,8 +104,7 @@ def _works(folder: Path, proxy: str) -> list[Work]:
             check=_whole_report,
         ),
         study("one by one", 4),
-        study("population", 4),
-        study("processes", 1),
+        study("processes", 2),
     ]
     if proxy:
         surroundings = {"http_proxy": proxy, "HTTP_PROXY": proxy, "CLASSLAB_DATA": "out"}

@@ -26,7 +26,7 @@ def make(world: World, random: Random) -> Case:
         document |= {
             "compare": {"metric": "test_loss", "equivalent_within": 0.5},
             "set": {"training.batch_size": 64},
-            "place": random.choice(["population", "auto"]),
+            "place": random.choice(["population", "auto", "processes"]),
         }
     file, note = documents.write(world, random, "study.yaml", document, lambda fields: change(world, fields, random))
     words = ["study", commands.placed(world, file, "work"), *damage.maybe(random, 25, "--json")]

@@ -63,10 +63,10 @@ def going_on(world: World, random: Random, study: Path, note: str) -> Case:
     words += random.choice([["--resume"], ["--resume"], [], ["--dry-run"], ["--seeds", "3"]]) + damage.maybe(
         random, 20, "--json"
     )
-    inside = ["", "/*", "/runs/*", "/populations", "/populations/*"]
+    inside = ["", "/*", "/runs/*"]
     writes = [] if "--dry-run" in words else [f"sent/studies/rates{place}" for place in inside]
     case = Case(words, note, folder, writes, encoding=commands.encoding(random), whole=commands.whole(random, note))
-    case.seconds = 14.0 if not writes or document["place"] != "auto" else 20.0  # workers load everything anew
+    case.seconds = 14.0 if not writes or document["place"] == "one by one" else 20.0  # workers load everything anew
     return case
 
 

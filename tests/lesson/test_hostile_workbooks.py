@@ -26,7 +26,7 @@ from classlab.lesson import book as books
 from classlab.lesson import book_tables, checker, recognise, small_network, written_workbook, xlsx
 from classlab.lesson.formula import Address
 from classlab.lesson.meter import Meter
-from classlab.lesson.reading import Missing, held
+from classlab.lesson.reading import MissingQuantity, held
 from classlab.lesson.whole_columns import right_cells
 
 SHEET = "xl/worksheets/sheet1.xml"
@@ -197,10 +197,10 @@ def test_each_limit_has_a_sentence_of_its_own_and_holds_at_once(case, tmp_path):
 def test_a_refusal_takes_little_memory(case, tmp_path):
     file = refused(case, tmp_path)
     code = (
-        "import pathlib, resource, sys; from classlab.lesson import check\n"
+        "import pathlib, resource, sys; from classlab.lesson import checker\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak()\n"
-        "try: check.check(pathlib.Path(sys.argv[1]))\n"
+        "try: checker.check(pathlib.Path(sys.argv[1]))\n"
         "except Exception: print(peak() - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True)
@@ -457,7 +457,7 @@ def test_cells_found_right_all_at_once_are_those_found_right_one_by_one(seed, tm
         for row in range(layout.rows):
             try:
                 singly = read.agrees(name, row, read.expected(name, row)) if read.held[name].cells[row] else False
-            except Missing:
+            except MissingQuantity:
                 singly = False
             if right[row]:
                 assert singly, (name, row)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classlab.lesson.book import Book, Cell
-from classlab.lesson.formula import Address, Unknown, moved, parse, scan, tokens
+from classlab.lesson.formula import Address, UnknownFormula, moved, parse, scan, tokens
 from classlab.lesson.functions import FUNCTIONS, FormulaError
 
 
@@ -213,7 +213,7 @@ def test_a_formula_filled_down_is_known_without_being_read_again(column, first, 
 
 
 def test_what_is_no_formula_of_ours_is_unknown():
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownFormula):
         tokens("={1,2,3}", Address("S", 1, 1))
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownFormula):
         tokens("=" + "1+" * 3000 + "1", Address("S", 1, 1))

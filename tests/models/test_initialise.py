@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from classlab import lookup
-from classlab.models import initialise
 
 
 def drawn(name, module, seed=0, **options):
@@ -58,13 +57,6 @@ def test_the_generator_alone_decides_and_norms_are_reset(name):
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
     assert not torch.equal(first[0].weight, other[0].weight)
     assert torch.equal(first[1].weight, torch.ones(4))
-
-
-def test_given_weights_stay():
-    model = nn.Sequential(initialise.Given(nn.Linear(4, 4)), nn.Linear(4, 4))
-    before = model[0][0].weight.clone(), model[1].weight.clone()
-    drawn("he_normal", model)
-    assert torch.equal(model[0][0].weight, before[0]) and not torch.equal(model[1].weight, before[1])
 
 
 def test_gain_is_a_setting():

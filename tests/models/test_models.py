@@ -51,18 +51,6 @@ def test_weights_give_bit_equal_outputs_in_another_instance(name):
         ("eva7", (1, 8, 8), {}, "model eva7 net8 needs larger images than 8×8: nothing is left at its average pool"),
         ("convnet", (1, 8, 8), {}, "model convnet: nothing of a 8×8 image is left after convolution 2"),
         ("convnet", (1, 28, 28), {"pool_after": [3]}, "model convnet: pool_after names convolution 3, there are 2"),
-        (
-            "encoder_classifier",
-            (1, 28, 28),
-            {"freeze": True},
-            "model encoder_classifier: freeze needs encoder, the run folder of a trained autoencoder",
-        ),
-        (
-            "encoder_classifier",
-            (1, 28, 28),
-            {"encoder": "/nowhere"},
-            "model encoder_classifier: encoder must be a run folder, and /nowhere holds no experiment.yaml",
-        ),
     ],
 )
 def test_what_a_model_cannot_be_is_told_in_a_sentence(name, shape, options, sentence):

@@ -110,7 +110,6 @@ def test_on_paper_the_page_is_light_and_without_its_list_of_sections(browser, re
 @pytest.fixture(scope="module")
 def study_page(tmp_path_factory):
     import classlab as cl
-    from classlab.report import study
 
     out = tmp_path_factory.mktemp("study")
     one = {
@@ -121,7 +120,7 @@ def study_page(tmp_path_factory):
     }
     rates = {"training.optimizer.learning_rate": [0.1, 0.05, 1e30]}
     result = cl.study({"name": "s", "experiment": one, "sweep": {"grid": rates}, "seeds": 2}, out=out, jobs=1)
-    return study.write(result, out=out / "report.html")
+    return document.write(result, out=out / "report.html")
 
 
 @pytest.mark.parametrize("width", [400, 800, 1400])

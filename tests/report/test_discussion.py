@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from classlab.experiment import Experiment
+from classlab.report.blocks import discussion
 from classlab.report.outcome import Outcome
-from classlab.report.sections import discussion
 
 
 @dataclass

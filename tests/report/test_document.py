@@ -11,11 +11,12 @@ import classlab as cl
 from classlab.drawing.blocks import Code, Facts, Figures, Numbers, Pictures, Strips, Table, Verdict, Words
 from classlab.errors import UserError
 from classlab.report import document, outcome
+from classlab.report.blocks import rerun
 from classlab.runs.finished import load
 
 TITLES = [
     "Verdict", "Question and method", "Data", "Network", "Training curves", "Confusion matrix", "Predictions",
-    "Discussion", "Environment", "Make it again",
+    "Discussion", "Environment", "Reproduce it",
 ]  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def test_the_contract_is_told_rule_by_rule_with_its_margin(train):
 
 def test_the_confusion_matrix_agrees_with_scikit_learn(quick):
     logits, labels = quick.predictions()
-    result = outcome.of(quick)
+    result = outcome.of_run(quick)
     assert np.array_equal(result.matrix, confusion_matrix(labels, logits.argmax(1)))
     assert np.allclose(result.confidence, softmax(logits.astype(np.float64), axis=1).max(axis=1))
     (table,) = blocks(quick, "Confusion matrix", Table)
@@ -124,8 +125,8 @@ def test_the_counts_of_each_class_add_up(quick):
 
 
 def test_the_layer_table_is_that_of_inspect(quick):
-    (table,) = blocks(quick, "Network", Table)
-    assert "2,410" in table.total
+    layers, memory = blocks(quick, "Network", Table)
+    assert "2,410" in layers.total and memory.rows[-1][:2] == ("parameters", 2410)
     assert "2,410 parameters" in words(quick, "Network")
 
 
@@ -203,24 +204,24 @@ def test_a_run_given_in_python_says_what_its_folder_cannot_show(tmp_path):
     assert isinstance(section(run, "Data").blocks[-1], Strips)
     assert document.write(run).exists()
     later = load(run.path)
-    assert "The images cannot be shown here" in words(later, "Data")
-    assert "The layers cannot be shown here" in words(later, "Network")
-    assert "cannot be made again from its file" in words(later, "Make it again")
+    for title, why in (("Data", "arrays given in Python"), ("Network", "its code is not in its folder")):
+        assert words(later, title).startswith("This cannot be shown here: ") and words(later, title).count(why) == 1
+    assert "cannot be reproduced from its file" in words(later, "Reproduce it")
     assert document.build(later).title == "own"
 
 
 def test_the_command_names_the_shipped_experiment_only_where_it_is_that_one(quick):
-    assert blocks(quick, "Make it again", Code)[0].text == "classlab run quick.yaml --seed 0"
+    assert blocks(quick, "Reproduce it", Code)[0].text == "classlab run quick.yaml --seed 0"
     shipped, changed = (cl.load_experiment("digits-quick", sets) for sets in ([], ["training.epochs=2"]))
-    assert document.again.command(Stand(shipped)) == "classlab run digits-quick --seed 3"
-    assert document.again.command(Stand(shipped, "a GPU", "cuda")) == "classlab run digits-quick --seed 3"
-    assert document.again.command(Stand(shipped, "a GPU")) == "classlab run digits-quick --seed 3 --device cpu"
-    assert document.again.command(Stand(changed)) == "classlab run digits-quick.yaml --seed 3"
+    assert rerun.command(Stand(shipped)) == "classlab run digits-quick --seed 3"
+    assert rerun.command(Stand(shipped, "a GPU", "cuda")) == "classlab run digits-quick --seed 3"
+    assert rerun.command(Stand(shipped, "a GPU")) == "classlab run digits-quick --seed 3 --device cpu"
+    assert rerun.command(Stand(changed)) == "classlab run digits-quick.yaml --seed 3"
 
 
 def test_the_printed_experiment_loads_to_the_same_one(quick, tmp_path):
     file = tmp_path / "quick.yaml"
-    file.write_text(blocks(quick, "Make it again", Code)[1].text)
+    file.write_text(blocks(quick, "Reproduce it", Code)[1].text)
     assert cl.load_experiment(file) == quick.experiment
 
 

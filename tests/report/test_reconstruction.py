@@ -1,4 +1,4 @@
-"""The report of runs that draw images again, and of runs on a part of a dataset in several copies."""
+"""The report of runs that reconstruct images, and of runs on a part of a dataset in several copies."""
 
 import math
 
@@ -89,13 +89,14 @@ def test_the_report_has_the_sections_of_its_kind_and_speaks_of_losses(published)
     titles = [section.title for section in document.build(published).sections]
     assert titles == [
         "Verdict", "Question and method", "Data", "Network", "Training curves", "Reconstruction", "Environment",
-        "Make it again",
+        "Reproduce it",
     ]  # fmt: skip
     loss = published.summary["test_loss"]
     (verdict,) = blocks(published, "Verdict", Verdict)
-    assert verdict.sentence.startswith(f"{published.summary['test_total']} test images drawn again with a mean loss of")
+    images = published.summary["test_total"]
+    assert verdict.sentence.startswith(f"{images} test images reconstructed with a mean loss of")
     assert blocks(published, "Verdict", Numbers)[0].numbers[0].value == f"{loss:.4f}"
-    assert "draw the images of digits again after 3 epochs?" in words(published, "Question and method")
+    assert "reconstruct the images of digits after 3 epochs?" in words(published, "Question and method")
     assert "other curves" not in words(published, "Training curves")
     assert document.write(published).stat().st_size < 3_000_000
 
@@ -122,13 +123,13 @@ def test_the_floor_stands_in_the_chart_in_a_sentence_and_beside_the_losses(publi
     floor = reconstructed.floors(published).of_each["train"]
     text = words(published, "Reconstruction")
     assert f"The floor is {floor:.4f}: what of the images lies below 0 cannot be drawn" in text
-    assert "draws the noise's mean instead" in text
+    assert "gives the noise's mean instead" in text
     (block,) = blocks(published, "Training curves", Figures)
     assert [figure.name for figure in block.figures] == ["loss"]
     assert f"{floor:.4f}" in block.figures[0].description
     drawn = block.figures[0].draw(LIGHT).to_dict()
-    lines = [layer["data"]["values"] for layer in drawn["layer"] if layer["mark"].get("type") == "rule"]
-    assert [{"floor": floor}] in lines
+    rules = [layer["data"]["values"] for layer in drawn["layer"] if "data" in layer and layer["mark"]["type"] == "rule"]
+    assert [{"curve": "c0", "value": floor}] in [rows[:1] for rows in rules]
     rows = {row[0]: row[1:] for row in table(published, "Reconstruction", "floors").rows}
     assert rows["training"][0] == floor
     assert rows["test"][1] == published.summary["test_loss"]
@@ -212,7 +213,7 @@ def test_a_reader_s_own_module_without_an_encoder_says_that_it_has_no_codes(out)
     assert [strips.headings for strips in blocks(run, "Reconstruction", Strips)] == [
         ("class", "original", "reconstruction")
     ]
-    assert "The reconstructions cannot be shown here" in words(load(run.path), "Reconstruction")
+    assert "This cannot be shown here" in words(load(run.path), "Reconstruction")
 
 
 def test_a_diverged_one_says_so_and_shows_no_pictures(out):
@@ -248,7 +249,7 @@ def test_the_copies_shown_are_the_ones_that_were_trained_on(out):
     fields = {**PUBLISHED, "name": "held-out", "data": {**PUBLISHED["data"], "val_size": 50}}
     run = cl.train({**fields, "training": {**PUBLISHED["training"], "epochs": 1}}, out=out, verbose=False)
     (strips,) = blocks(run, "Data", Strips)
-    images = reconstructed.split_images(run, "train")
+    images = run.images("train", copies=True)
     count = len(run.split()["train"])
     first = np.flatnonzero(images.labels[:count].numpy() == 1)[:6]
     met = images.batch(torch.from_numpy(first + 2 * count), [], None)[0].numpy() * 0.5 + 0.5

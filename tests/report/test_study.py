@@ -7,7 +7,7 @@ import pytest
 import classlab as cl
 from classlab.drawing import figure_files, paper
 from classlab.drawing.blocks import Code, Facts, Figures, Table, Verdict, Words
-from classlab.report import study as reports
+from classlab.report import document
 from classlab.study import declaration as studies
 
 STUDY = {
@@ -30,14 +30,14 @@ def result(tmp_path_factory):
 
 
 def blocks(result, title, kind):
-    section = next(one for one in reports.build(result).sections if one.title == title)
+    section = next(one for one in document.build(result).sections if one.title == title)
     return [block for block in section.blocks if isinstance(block, kind)]
 
 
 def test_every_section_is_there_in_order(result):
-    built = reports.build(result, author="Ada Lovelace")
+    built = document.build(result, author="Ada Lovelace")
     assert built.title == STUDY["question"]
-    titles = ["Answer", "Question and method", "Curves", "Runs", "Environment", "Make it again"]
+    titles = ["Answer", "Question and method", "Curves", "Runs", "Environment", "Reproduce it"]
     assert [one.title for one in built.sections] == titles
     assert {fact.label for fact in built.byline} == {"Author", "Trained"}
 
@@ -79,22 +79,22 @@ def test_curves_are_drawn_for_what_was_measured(result):
 def test_what_the_variants_share_leaves_out_what_they_change(result):
     (facts,) = blocks(result, "Question and method", Facts)
     told = {fact.label: fact.value for fact in facts.facts}
-    assert told["Dataset"] == "digits" and told["Epochs"] == "3"
+    assert told["Dataset"] == "digits" and told["Epochs planned"] == "3"
     assert "Optimizer" not in told
 
 
 def test_the_printed_study_loads_to_the_same_one(result, tmp_path):
-    command, printed = blocks(result, "Make it again", Code)
+    command, printed = blocks(result, "Reproduce it", Code)
     assert command.text == "classlab study rates.yaml"
     (tmp_path / "rates.yaml").write_text(printed.text)
     assert studies.load(tmp_path / "rates.yaml") == result.study
 
 
 def test_it_is_written_as_html_pdf_and_files(result, tmp_path):
-    html = reports.write(result, out=tmp_path / "rates.html", pdf=True)
+    html = document.write(result, out=tmp_path / "rates.html", pdf=True)
     assert html.stat().st_size < 3_000_000
     assert (tmp_path / "rates.pdf").read_bytes().startswith(b"%PDF-")
-    names = {file.name for file in figure_files.write(reports.build(result), tmp_path / "figures")}
+    names = {file.name for file in figure_files.write(document.build(result), tmp_path / "figures")}
     assert {"dots.svg", "multiples.pdf", "variants.csv", "comparisons.tex", "runs.csv"} <= names
 
 
@@ -111,7 +111,7 @@ def test_a_study_cut_off_says_what_is_missing(result, tmp_path):
         shutil.rmtree(file)
     (verdict,) = blocks(load(folder), "Answer", Verdict)
     assert verdict.word == "Not begun"
-    assert paper.document_pdf(reports.build(load(folder))).startswith(b"%PDF-")
+    assert paper.document_pdf(document.build(load(folder))).startswith(b"%PDF-")
 
 
 def test_the_verdict_answers_a_question_of_equivalence(result):

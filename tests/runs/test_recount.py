@@ -7,7 +7,7 @@ import pytest
 
 import classlab as cl
 from classlab import statistics
-from classlab.report import document, study
+from classlab.report import document
 from classlab.runs import store
 
 QUICK = {
@@ -84,7 +84,7 @@ def test_studies_and_comparisons_count_again_too(tmp_path):
     sentence = next(text for text in again.sentences() if "summary.json gives" in text)
     assert "seed 0: summary.json gives 360 for the number of test images classified correctly" in sentence
     assert sentence in cl.compare(result.path).sentences()
-    runs = next(section for section in study.build(again).sections if section.title == "Runs")
+    runs = next(section for section in document.build(again).sections if section.title == "Runs")
     assert any("summary.json gives" in str(block) for block in runs.blocks)
 
 

@@ -116,7 +116,7 @@ def test_a_network_that_draws_can_stand_beside_one_that_names_classes(trained, q
     assert done.returncode == 0 and "no value" in done.stdout and "different answers" not in done.stdout, done.stderr
     document = json.loads(shell("compare", trained[0.1, 0], drawn, "--json").stdout)
     assert [one["n"] for one in document["variants"]] == [1, 0]
-    with pytest.raises(UserError, match="draws images again and names no class"):
+    with pytest.raises(UserError, match="reconstructs images and names no class"):
         compared.disagreements()
 
 

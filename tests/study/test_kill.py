@@ -29,9 +29,8 @@ def wait_for(process, condition):
 
 @pytest.mark.timeout(300)
 def test_a_study_killed_twice_ends_with_the_bytes_of_one_that_was_not_and_trains_nothing_twice(rates, shell, tmp_path):
-    # The runs of each variant go another way: the wide network's steps are worth two threads where there are two, so
-    # that it is trained one by one; the others are two populations.
-    rates["place"] = "population"
+    # The wide network's steps are worth two threads where there are two, so that it is trained one by one; the others
+    # are trained in processes.
     rates["sweep"] = {
         "variants": [
             {"name": "narrow"},

@@ -6,7 +6,7 @@ import math
 import pytest
 import scipy.stats
 
-from classlab import statistics
+from classlab import metrics, statistics
 from classlab.runs import store
 from classlab.study import plan, results
 from classlab.study.answer import answer, watched
@@ -123,9 +123,9 @@ def test_single_networks_are_corrected_for_their_number():
 
 
 def test_the_spread_is_told_in_points():
-    assert results.scale_of("spread_val_accuracy").value(0.0123) == "1.23 points"
-    assert not results.scale_of("spread_val_accuracy").higher_is_better
-    assert results.scale_of("best_val_loss") is statistics.LOSS
+    assert metrics.scale("spread_val_accuracy").value(0.0123) == "1.23 points"
+    assert not metrics.scale("spread_val_accuracy").higher_is_better
+    assert metrics.scale("best_val_loss") is statistics.LOSS
 
 
 def test_equal_gaps_between_spreads_are_not_taken_to_be_without_a_spread_of_their_own():

@@ -1,6 +1,7 @@
 """Convolutions by columns against torch's own: values and gradients in float64, and the layers it is for."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,11 +13,17 @@ from classlab.experiment import load
 from classlab.runs.preparation import place_model, place_splits, prepare
 from classlab.training.fast.columns import MOST_IN, MOST_OUT, Conv2d, allow
 from classlab.training.fast.replacements import quicken
-from classlab.training.fast.step import make_step
+from classlab.training.random import generator
 from classlab.training.settings import Settings, has_compiler
+from classlab.training.train import Epoch, train_network
 
 LAYOUTS = st.sampled_from([torch.contiguous_format, torch.channels_last])
 SIZES = st.tuples(st.integers(1, 6), st.integers(1, 6))
+
+
+def epochs(*arguments):
+    """The epochs of a training, without its single steps."""
+    return [happened for happened in train_network(*arguments) if isinstance(happened, Epoch)]
 
 
 @settings(max_examples=200)
@@ -85,21 +92,21 @@ COMPILED = pytest.param(True, marks=pytest.mark.skipif(not has_compiler(), reaso
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp64", 1e-9), ("fp32", 1e-4)])
 def test_after_fifty_steps_the_weights_are_those_of_plain_pytorch(precision, tolerance, compiled):
     small = ["data.dataset=digits", "data.normalise=null", "model.kernel=3", "model.pool_after=[1]"]
-    changes = [*small, "training.batch_size=4", f"training.precision={precision}"]
+    plan = ["protocol.validate_on=none", "training.epochs=1", f"training.precision={precision}"]
+    changes = [*small, *plan]
     prepared = prepare(load("cifar-lenet", changes), 0, {}, None)
     plain = copy.deepcopy(prepared.model).to(torch.float64 if precision == "fp64" else torch.float32)
     settings = Settings("cpu", precision, channels_last=True, threads=1, compiled=compiled)
     model = place_model(prepared.model, settings)
     assert any(type(layer) is Conv2d for layer in model.modules())
-    choice, part = prepared.experiment.training.optimizer, place_splits(prepared, settings)["train"]
-    optimizers = [choice.call("optimizer", parameters=list(one.parameters())) for one in (model, plain)]
-    step, _ = make_step(model, optimizers[0], prepared.experiment, settings, part.first(4, torch.channels_last))
-    totals = torch.zeros(2, dtype=torch.float64)
-    for index in torch.arange(200).split(4):
+    part = place_splits(prepared, settings)["train"]
+    part = replace(part, pixels=part.pixels[:200], labels=part.labels[:200])
+    assert len(list(epochs(model, {"train": part}, prepared.experiment, 0, settings))) == 1
+    optimizer = prepared.experiment.training.optimizer.call("optimizer", parameters=list(plain.parameters()))
+    for index in torch.randperm(200, generator=generator(0, 1, "shuffle")).split(4):
         images, labels = part.batch(index, [], None)[0], part.labels[index]
-        step(images.contiguous(memory_format=torch.channels_last), images, labels, totals)
-        optimizers[1].zero_grad()
+        optimizer.zero_grad()
         torch.nn.functional.cross_entropy(plain(images.contiguous()), labels).backward()
-        optimizers[1].step()
+        optimizer.step()
     for one, other in zip(model.parameters(), plain.parameters(), strict=True):
         assert float((one - other).detach().abs().max() / other.detach().abs().max()) < tolerance

@@ -14,9 +14,14 @@ from classlab.training.fast import cores, machine
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
 from classlab.training.settings import Settings, choose, has_compiler, isolated
-from classlab.training.train import train
+from classlab.training.train import Epoch, train_network
 
 FP32 = Settings("cpu", "fp32", False, 1)
+
+
+def epochs(*arguments):
+    """The epochs of a training, without its single steps."""
+    return [happened for happened in train_network(*arguments) if isinstance(happened, Epoch)]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +45,7 @@ def test_the_loop_equals_plain_pytorch(optimizer, plain):
     prepared = prepare(experiment, seed=5, given={}, test=None)
     splits = place_splits(prepared, FP32)
     reference = prepare(experiment, seed=5, given={}, test=None).model.train()
-    rows = [epoch.row for epoch in train(prepared.model, splits, experiment, 5, FP32)]
+    rows = [epoch.row for epoch in epochs(prepared.model, splits, experiment, 5, FP32)]
 
     images = (splits["train"].pixels.float() / 255 - splits["train"].mean) / splits["train"].std
     labels, steps = splits["train"].labels, -(-len(splits["train"]) // 64)
@@ -164,7 +169,7 @@ def test_an_epoch_sees_every_image_once():
     experiment = load("digits-quick", ["data.augmentations=[]", "training.epochs=1", "contract={}"])
     prepared = prepare(experiment, 0, {"model": Counting()}, None)
     seen.clear()
-    list(train(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32))
+    list(epochs(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32))
     met = torch.cat(seen).flatten(1).numpy()
     images = place_splits(prepared, FP32)["train"]
     all_images = ((images.pixels.float() / 255 - images.mean) / images.std).flatten(1).numpy()
@@ -181,9 +186,9 @@ def test_images_prepared_ahead_are_the_same_images(running, monkeypatch, tmp_pat
     assert not cores.has_idle_core(2)
     experiment = load("digits-quick", ["training.epochs=2", "contract={}"])
     prepared = prepare(experiment, 0, {}, None)
-    (*_, last) = train(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
+    (*_, last) = epochs(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
     monkeypatch.setattr(cores, "LOAD", tmp_path / "nowhere")
     assert not cores.has_idle_core(1)
     prepared = prepare(experiment, 0, {}, None)
-    (*_, alone) = train(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
+    (*_, alone) = epochs(prepared.model, place_splits(prepared, FP32), experiment, 0, FP32)
     assert all(torch.equal(value, alone.state[name]) for name, value in last.state.items())

@@ -14,8 +14,8 @@ from PIL import Image
 
 import classlab as cl
 from classlab.errors import UserError
+from classlab.training.batches import Images
 from classlab.training.calibration import calibrate, lead, losses, temperature
-from classlab.training.evaluate import Images
 from classlab.use.centring import find_digits
 
 

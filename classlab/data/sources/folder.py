@@ -111,7 +111,7 @@ def _folders_in(folder: Path) -> list[str]:
 
 
 def _class_names(folders: Sequence[str]) -> tuple[str, ...]:
-    """Return a name in plain text for each class; two folders of one such name are told apart by a number."""
+    """Return a name in plain text for each class; two folders of one such name get different numbers."""
     names: dict[str, str] = {}  # name -> folder
     taken = set(folders)
     for folder in folders:
@@ -131,7 +131,7 @@ def _files(folder: Path, folders: Sequence[str], test: bool) -> list[_File]:
         raise UserError(
             f"{folder} holds the class {strange[0]!r}, which train does not{did_you_mean(strange[0], folders)}"
         )
-    found: list[_File] = []
+    files: list[_File] = []
     others = 0
     for label, name in enumerate(folders):
         if not is_folder(folder / name):  # of test pictures a class may have none
@@ -139,12 +139,12 @@ def _files(folder: Path, folders: Sequence[str], test: bool) -> list[_File]:
         for file in files_below(folder / name, say):
             if not file.name.startswith("."):
                 if file.suffix.lower() in SUFFIXES:
-                    found.append(_File(file, label, test))
+                    files.append(_File(file, label, test))
                 else:
                     others += 1
     if others:
         say(f"{folder}: {others:,} file{'s' * (others > 1)} left out, not named as pictures are")
-    return found
+    return files
 
 
 def _read(

@@ -1,10 +1,10 @@
 """A convolution of few channels on a processor, two columns at a time: half of a register would be idle otherwise.
 
 In a channels-last image two neighbouring pixels are one pixel of twice the channels, and two neighbouring outputs one
-of twice the kernels, so neither is copied: the kernels alone are written down twice, the second time moved by a column.
-That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The sums are the same, in another
-order of adding; but where a pixel is infinite, zeros in the kernels make it NaN some columns further too. A compiled
-step of a few images takes four columns at a time, see training.fast.decompositions.
+output of twice the kernels. So no image is copied: the kernels alone are written down twice, the second time moved by a
+column. That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The same products are added in
+another order; but where a pixel is infinite, the zeros beside the moved kernels make it NaN some columns further too. A
+compiled step of a few images takes four columns at a time, see training.fast.decompositions.
 """
 
 import math
@@ -28,28 +28,32 @@ class Conv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution: (batch, channels, h, w) to (batch, kernels, h', w')."""
-        together = self._together(input)
-        if together == 1:
+        columns = self._columns(input)
+        if columns == 1:
             return super().forward(input)
         count, channels, height, width = input.shape
         kernels, length = self.weight.shape[0], self.weight.shape[3]
-        padding = (int(self.padding[0]), math.ceil(int(self.padding[1]) / together))
-        before = together * padding[1] - int(self.padding[1])  # columns that padding by whole groups begins too early
-        groups = math.ceil((before + length + together - 1) / together)
+        # Padding, too, comes in whole groups of columns. Where it begins earlier than was asked for, the kernels start
+        # with as many columns of zeros.
+        padding = (int(self.padding[0]), math.ceil(int(self.padding[1]) / columns))
+        early = columns * padding[1] - int(self.padding[1])
+        groups = math.ceil((early + length + columns - 1) / columns)
+        # One copy of the kernels for each column of the group: the copy for column c stands c columns further right.
         moved = [
-            F.pad(self.weight, (before + place, together * groups - before - place - length))
-            for place in range(together)
+            F.pad(self.weight, (early + column, columns * groups - early - column - length))
+            for column in range(columns)
         ]
-        weight = torch.cat(moved).unflatten(3, (groups, together)).permute(0, 4, 1, 2, 3).flatten(1, 2)
-        bias = None if self.bias is None else self.bias.repeat(together)
-        images = input.permute(0, 2, 3, 1).reshape(count, height, width // together, together * channels)
+        weight = torch.cat(moved).unflatten(3, (groups, columns)).permute(0, 4, 1, 2, 3).flatten(1, 2)
         weight = weight.contiguous(memory_format=torch.channels_last)
+        bias = None if self.bias is None else self.bias.repeat(columns)
+        # Of a channels-last image the reshape is a view: neighbouring columns become channels without being copied.
+        images = input.permute(0, 2, 3, 1).reshape(count, height, width // columns, columns * channels)
         output = F.conv2d(images.permute(0, 3, 1, 2), weight, bias, padding=padding)
-        rows, places = output.shape[2], together * output.shape[3]
-        return output.permute(0, 2, 3, 1).reshape(count, rows, places, kernels).permute(0, 3, 1, 2)
+        out_height, out_width = output.shape[2], columns * output.shape[3]
+        return output.permute(0, 2, 3, 1).reshape(count, out_height, out_width, kernels).permute(0, 3, 1, 2)
 
-    def _together(self, input: Tensor) -> int:
-        """Return how many columns go together; 1: torch's own convolution."""
+    def _columns(self, input: Tensor) -> int:
+        """Return how many columns to take at a time; 1: torch's own convolution."""
         if input.ndim != 4 or input.device.type != "cpu" or input.shape[1] != self.in_channels:
             return 1
         if not input.is_contiguous(memory_format=torch.channels_last):

@@ -1,7 +1,8 @@
-"""A network's whole training step as a pure function of tensors, so that it can be compiled, or vmapped over members.
+"""A network's whole training step as a pure function of tensors, so that it can be compiled into one graph.
 
-What a module does to itself while training does not survive that, so copies of the layers that do take its place:
-batch norm returns its new running statistics, dropout takes masks that were drawn beforehand.
+A graph knows nothing but tensors that go in and tensors that come out. What a layer does to itself while it trains, and
+what it draws at random, would happen once, while the graph is made, and never again. So copies of the layers that do
+such things take their place: batch norm returns its new running statistics, dropout takes masks drawn beforehand.
 """
 
 import copy
@@ -12,7 +13,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, grad_and_value
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from classlab.training.fast import dropout, replacements
@@ -26,9 +27,12 @@ class NotFunctionalError(Exception):
 
 
 class _NormByBatch(_BatchNorm):
-    """Batch norm while training; what the running statistics become is left in `seen`."""
+    """Batch norm while training; what its running mean and variance become is left in `statistics`.
 
-    seen: tuple[Tensor, Tensor] | None = None
+    torch's own writes them into its buffers, in place, which a pure function must not.
+    """
+
+    statistics: tuple[Tensor, Tensor] | None = None
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass  # the layer whose place this takes has checked it
@@ -36,11 +40,11 @@ class _NormByBatch(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         dims = [0, *range(2, input.ndim)]
         count = input.numel() // input.shape[1]
-        share = self.momentum
+        share = self.momentum  # of the new batch, in torch's sense of the word
         assert share is not None and self.running_mean is not None and self.running_var is not None
         variance, mean = torch.var_mean(input.detach(), dims, correction=0)
         unbiased = variance * (count / max(count - 1, 1))
-        self.seen = (
+        self.statistics = (
             (1 - share) * self.running_mean + share * mean,
             (1 - share) * self.running_var + share * unbiased,
         )
@@ -58,13 +62,6 @@ class _Masked(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return input * self.mask
-
-
-class _MeanOfAll(nn.Module):
-    """Global average pooling, in a form that torch.vmap knows for a whole population."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input.mean((-2, -1), keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -132,16 +129,18 @@ class Functional:
         """
         norms = [cast(_NormByBatch, self.network.get_submodule(name)) for name in self.norms]
 
-        def loss_of(weights: Tensors) -> tuple[Tensor, tuple[Tensor, list[tuple[Tensor, Tensor]]]]:
+        def forward(weights: Tensors) -> tuple[Tensor, tuple[Tensor, list[tuple[Tensor, Tensor]]]]:
             outputs = functional_call(self.network, {**weights, **others, **masks}, (inputs,))
-            seen: list[Any] = [norm.seen for norm in norms]
             loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
-            return loss, (outputs.detach(), seen)
+            # The statistics are handed out as a result: what only lies in the layers belongs to the inside of
+            # grad_and_value and is no tensor any more once it has returned.
+            statistics: list[Any] = [norm.statistics for norm in norms]
+            return loss, (outputs.detach(), statistics)
 
-        gradients, (loss, (outputs, seen)) = grad_and_value(loss_of, has_aux=True)(weights)
+        gradients, (loss, (outputs, statistics)) = grad_and_value(forward, has_aux=True)(weights)
         others = dict(others)
-        for name, norm, (mean, variance) in zip(self.norms, norms, seen, strict=True):
-            norm.seen = None  # else a tensor of this step would outlive it
+        for name, norm, (mean, variance) in zip(self.norms, norms, statistics, strict=True):
+            norm.statistics = None  # else a tensor of this step would outlive it
             others[f"{name}.running_mean"], others[f"{name}.running_var"] = mean, variance
             others[f"{name}.num_batches_tracked"] = others[f"{name}.num_batches_tracked"] + 1
         weights, slots = update(weights, gradients, slots, **rates)
@@ -149,10 +148,10 @@ class Functional:
         return weights, others, slots, loss, correct
 
 
-def take_apart(model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor] | None = None) -> Functional:
-    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout. loss: to be tried too.
+def take_apart(model: nn.Module, inputs: Tensor) -> Functional:
+    """Return the network taken apart. inputs: a batch such as it is trained on, in its layout.
 
-    Raises NotFunctionalError for randomness or changing buffers of its own, and for what torch.vmap cannot do.
+    Raises NotFunctionalError for a network with randomness of its own or buffers that change.
     """
     network = copy.deepcopy(model).train()
     masks = _dropouts(network, inputs)
@@ -165,17 +164,15 @@ def take_apart(model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor] | N
                 raise NotFunctionalError(f"the batch norm {name} does not keep the usual running statistics")
             layer.__class__ = _NormByBatch
             norms.append(name)
-        if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in (1, (1, 1)):
-            _replace(network, name, _MeanOfAll())
     for mask in masks:
         _replace(network, mask.name, _Masked())
-    replacements.undo(network, (replacements.POOLING, replacements.COLUMNS))  # torch.vmap knows torch's own
+    # torch.func cannot differentiate our max pooling, whose backward pass is written by hand; torch's it can.
+    replacements.undo(network, (replacements.POOLING,))
     trained = tuple(name for name, parameter in network.named_parameters() if parameter.requires_grad)
-    taken = Functional(network, trained, tuple(norms), tuple(masks))
-    _probe(taken, model, inputs, loss or (lambda outputs, **_: outputs.square().mean()))
+    _check_pure(network, model, inputs, norms)
     for parameter in network.parameters():
         parameter.requires_grad_(False)
-    return taken
+    return Functional(network, trained, tuple(norms), tuple(masks))
 
 
 def _replace(network: nn.Module, name: str, layer: nn.Module) -> None:
@@ -191,31 +188,33 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
     """
     masks: list[Mask] = []
     handles = []
-    normed: set[str] = set()
+    norms_met: set[str] = set()
     names = {id(layer): name for name, layer in network.named_modules()}
 
-    def once(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-        if names[id(layer)] in normed:
+    def meet_norm(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if names[id(layer)] in norms_met:
             raise NotFunctionalError(f"the batch norm {names[id(layer)]} is used twice")
-        normed.add(names[id(layer)])
+        norms_met.add(names[id(layer)])
 
-    def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
-        seen, probability = given[0], float(getattr(layer, "p", 0.0))
+    def meet_dropout(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        values, probability = given[0], float(getattr(layer, "p", 0.0))
         if any(mask.name == names[id(layer)] for mask in masks):
             raise NotFunctionalError(f"the dropout layer {names[id(layer)]} is used twice")
         if 0 < probability < 1:
-            shape = tuple(seen.shape[1:])
+            shape = tuple(values.shape[1:])
             if isinstance(layer, FEATURE_DROPOUTS):
                 shape = (shape[0], *(1 for _ in shape[1:]))
-            last = seen.ndim == 4 and seen.is_contiguous(memory_format=torch.channels_last)
-            last = last and not seen.is_contiguous() and not isinstance(layer, FEATURE_DROPOUTS)
+            # A layer fills its mask in the order in which the mask lies in memory. To give every pixel the draw that
+            # the layer itself would have given it, ours must lie as the layer's does.
+            last = values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last)
+            last = last and not values.is_contiguous() and not isinstance(layer, FEATURE_DROPOUTS)
             masks.append(Mask(names[id(layer)], shape, last, probability, isinstance(layer, dropout.Dropout)))
 
     for layer in network.modules():
         if type(layer) in (nn.Dropout, dropout.Dropout, *FEATURE_DROPOUTS):
-            handles.append(layer.register_forward_pre_hook(note))
+            handles.append(layer.register_forward_pre_hook(meet_dropout))
         elif isinstance(layer, _BatchNorm):
-            handles.append(layer.register_forward_pre_hook(once))
+            handles.append(layer.register_forward_pre_hook(meet_norm))
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network(inputs)
     for handle in handles:
@@ -223,30 +222,20 @@ def _dropouts(network: nn.Module, inputs: Tensor) -> list[Mask]:
     return masks
 
 
-def _probe(taken: Functional, model: nn.Module, inputs: Tensor, loss: Callable[..., Tensor]) -> None:
-    """Try one step of two members at once. Raises NotFunctionalError for what does not go."""
-    weights, others = taken.split({name: value.detach().clone() for name, value in model.state_dict().items()})
-    running = {
-        f"{name}.{part}" for name in taken.norms for part in ("running_mean", "running_var", "num_batches_tracked")
-    }
-    masks = taken.draw_masks(len(inputs), torch.Generator(inputs.device), inputs.dtype)
-    stacked = [{name: torch.stack([value, value]) for name, value in part.items()} for part in (weights, others, masks)]
+def _check_pure(network: nn.Module, model: nn.Module, inputs: Tensor, norms: list[str]) -> None:
+    """Raise NotFunctionalError where the network, its layers replaced, still draws numbers or changes a buffer.
 
-    def one(weights: Tensors, others: Tensors, masks: Tensors, inputs: Tensor) -> Any:
-        return taken.step(
-            loss, lambda w, g, s: (g, s), False,
-            weights, others, {}, masks, {}, inputs, torch.zeros_like(inputs[:, 0, 0, 0], dtype=torch.int64), inputs,
-        )  # fmt: skip
-
-    with torch.random.fork_rng(devices=[]):
+    A graph would go on with the numbers drawn while it was made, and never change the buffer.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.random.get_rng_state()
-        try:
-            _, after, *_ = vmap(one, (0, 0, 0, 0))(stacked[0], stacked[1], stacked[2], torch.stack([inputs, inputs]))
-        except Exception as error:
-            raise NotFunctionalError(f"torch.vmap cannot do it: {str(error).splitlines()[0][:200]}") from None
+        network(inputs)
         if not torch.equal(before, torch.random.get_rng_state()):
             raise NotFunctionalError("it draws random numbers of its own")
-    own = dict(taken.network.named_buffers())
-    for name, value in others.items():
-        if name not in running and (name not in after or (name in own and not torch.equal(own[name], value))):
+    running = {f"{name}.{part}" for name in norms for part in ("running_mean", "running_var", "num_batches_tracked")}
+    after = dict(network.named_buffers())
+    for name, value in model.named_buffers():
+        if name not in running and not torch.equal(after[name], value):
             raise NotFunctionalError(f"it changes its buffer {name} while training")
+    for name in norms:
+        cast(_NormByBatch, network.get_submodule(name)).statistics = None

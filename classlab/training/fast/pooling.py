@@ -85,13 +85,13 @@ def _bits(values: Tensor) -> Tensor:
     return values.view(WHOLE[values.element_size()])
 
 
-def _share(gradient: Tensor, first: Tensor, largest: Tensor, of_first: Tensor, of_second: Tensor) -> None:
-    """Write the gradient to `of_first` where the first of two was the largest, to `of_second` elsewhere; else 0.
+def _share(gradient: Tensor, first: Tensor, largest: Tensor, to_first: Tensor, to_second: Tensor) -> None:
+    """Write the gradient to `to_first` where the first of two was the largest, else to `to_second`; 0 to the other.
 
     All are bits of floating-point numbers, for processors compare whole numbers faster than 16-bit floating-point ones:
     by what equal numbers differ is 0, and x | -x has the sign bit of any other x.
     """
     other = first ^ largest
     other.bitwise_or_(other.neg()).bitwise_right_shift_(8 * other.element_size() - 1)  # all bits, or none
-    torch.bitwise_and(gradient, other, out=of_second)
-    torch.bitwise_xor(gradient, of_second, out=of_first)
+    torch.bitwise_and(gradient, other, out=to_second)
+    torch.bitwise_xor(gradient, to_second, out=to_first)

@@ -1,4 +1,8 @@
-"""One training step: forward, backward, update. Eager, or as one compiled graph; both do it in place."""
+"""A whole training step, forward, backward and update, compiled as one graph. The eager step is in training/train.py.
+
+Most of a small network's step is not arithmetic but some sixty calls from Python into torch. One graph is one call: it
+reads and writes the network's weights and the optimizer's tensors where they lie.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,39 +10,40 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils import _pytree as pytree
 
 from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.terminal import errors
 from classlab.training import choices
-from classlab.training.fast import columns, decompositions, replacements, updates
+from classlab.training.fast import columns, decompositions, updates
 from classlab.training.fast.functional import Functional, take_apart
 from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.settings import Settings
 from classlab.training.task import reconstructs
 
 # (inputs, clean, targets, totals): makes one step; adds the sum of the losses and the right answers to the totals,
-# float64, (2,). (Two numbers of no dimension would be constants to torch.compile.)
+# float64, (2,). They are one tensor because a float64 tensor of no dimension would be a constant to the tracer: what is
+# added to it is lost without a word.
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
 
-def make_step(
-    model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
+def compile_step(
+    eager: Step, model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
 ) -> tuple[Step, Settings]:
-    """Return the step for this model and optimizer, which it changes in place, and the settings that it keeps to.
+    """Return the compiled form of the eager step, and the settings; the eager step itself where it is not compiled.
 
     inputs: a batch as it will be given.
 
     Where the settings ask for a compiled step, and the network, the loss or the machine cannot have one, it says so and
-    is eager; where the experiment itself asks for it, it raises UserError. Making the step changes nothing.
+    stays eager; where the experiment itself asks for it, it raises UserError. Compiling changes no tensor.
     """
-    eager = _eager(model, optimizer, experiment, settings)
     if not settings.compiled:
         return eager, settings
     slots = {parameter: dict(kept) for parameter, kept in optimizer.state.items()}
     try:
-        return _compiled(model, optimizer, experiment, inputs, eager), settings
+        return _compiled(eager, model, optimizer, experiment, inputs), settings
     except UserError:
         raise
     except Exception as error:  # a compiler without headers, a loss that looks at its numbers: torch has many kinds
@@ -56,85 +61,73 @@ def _reason(error: Exception) -> str:
     return next((line for line in lines if "fatal error:" in line), lines[0])[:200]
 
 
-def _eager(model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, settings: Settings) -> Step:
-    loss_function = choices.loss(experiment.training.loss)
-    counts = not reconstructs(experiment.training.loss)
-    kind, mixed = settings.device.split(":")[0], settings.precision == "bf16"
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-    def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
-        if mixed:
-            with torch.autocast(kind, torch.bfloat16):
-                outputs = model(inputs).float()
-        else:
-            outputs = model(inputs)
-        loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
-        for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
-            parameter.grad = None
-        loss.backward()
-        optimizer.step()
-        totals[0] += loss.detach() * len(inputs)
-        if counts:
-            totals[1] += (outputs.detach().argmax(1) == targets).sum()
-
-    return step
-
-
-def _compiled(
-    model: nn.Module, optimizer: torch.optim.Optimizer, experiment: Experiment, inputs: Tensor, eager: Step
-) -> Step:
+def _compiled(eager: Step, model: nn.Module, optimizer: Optimizer, experiment: Experiment, inputs: Tensor) -> Step:
     """Return a step that is one compiled graph for batches as large as `inputs`; a smaller last one goes eagerly."""
     plan = experiment.training
-    taken = take_apart(model, inputs)
-    replacements.quicken(taken.network, (replacements.COLUMNS,))  # the compiler knows this form, torch.vmap does not
-    columns.allow(taken.network, decompositions.columns(len(inputs)))
+    functional = take_apart(model, inputs)
+    columns.allow(functional.network, decompositions.columns(len(inputs)))
     loss_function, counts = choices.loss(plan.loss), not reconstructs(plan.loss)
     update = updates.bind(plan.optimizer.name, optimizer)
     group = optimizer.param_groups[0]
     names, values = zip(*updates.rates(group).items(), strict=True)
-    weights, others = taken.split({name: value.detach() for name, value in model.state_dict().items()})
-    slots = _shared_slots(taken, model, optimizer, plan.optimizer.name)
+    # The tensors of the model and the optimizer themselves, not copies: the eager step of a smaller last batch, the
+    # evaluation and the checkpoint all find what the graph wrote.
+    weights, others = functional.split({name: value.detach() for name, value in model.state_dict().items()})
+    slots = _shared_slots(functional, model, optimizer, plan.optimizer.name)
 
-    def whole(
+    def whole_step(
         weights: Tensors, others: Tensors, slots: Slots, rates: Tensor, masks: Tensors,
         inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor,
     ) -> None:  # fmt: skip
-        named = dict(zip(names, rates.unbind(), strict=True))
-        new = taken.step(loss_function, update, counts, weights, others, slots, masks, named, inputs, targets, clean)
-        for old, changed in ((weights, new[0]), (others, new[1]), *((slots[slot], new[2][slot]) for slot in slots)):
-            for name, value in changed.items():
-                if value is not old[name]:
-                    old[name].copy_(value)
-        totals.add_(torch.stack([new[3].double() * len(inputs), new[4].double()]))
+        named_rates = dict(zip(names, rates.unbind(), strict=True))
+        new_weights, new_others, new_slots, loss, correct = functional.step(
+            loss_function, update, counts, weights, others, slots, masks, named_rates, inputs, targets, clean
+        )
+        _copy(new_weights, weights)
+        _copy(new_others, others)
+        for slot, tensors in slots.items():
+            _copy(new_slots[slot], tensors)
+        totals.add_(torch.stack([loss.double() * len(inputs), correct.double()]))
 
+    # A tensor, because the graph would take numbers for constants, and the schedule changes the learning rate.
     rates = torch.tensor(values, dtype=inputs.dtype)
-    masks = taken.draw_masks(len(inputs), torch.Generator(), inputs.dtype)
-    targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
     state = (weights, others, slots, rates)
-    clean = inputs.clone()  # a tensor of its own, or tracing would take the one for the other
-    run = compile_whole(whole, (*state, masks, inputs, clean, targets, totals), decompositions.table(len(inputs)))
-    kept, count = pytree.tree_leaves(state), len(inputs)
-    random = torch.random.default_generator
+    masks = functional.draw_masks(len(inputs), torch.Generator(), inputs.dtype)
+    targets, totals = torch.zeros(len(inputs), dtype=torch.int64), torch.zeros(2, dtype=torch.float64)
+    clean = inputs.clone()  # a tensor apart, or the tracer would take inputs and clean for one and the same
+    example = (*state, masks, inputs, clean, targets, totals)
+    run = compile_in_place(whole_step, example, decompositions.table(len(inputs)))
+    state_leaves, batch_size = pytree.tree_leaves(state), len(inputs)
 
     def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
-        if len(inputs) != count:
+        if len(inputs) != batch_size:  # shapes are constants of the graph
             eager(inputs, clean, targets, totals)
             return
         rates[0] = group["lr"]
-        masks = taken.draw_masks(count, random, inputs.dtype).values()
-        run(*kept, *masks, inputs, clean, targets, totals)
+        # Drawn outside the graph, from torch's own generator and in the layers' order: the draws of the eager step.
+        masks = functional.draw_masks(batch_size, torch.random.default_generator, inputs.dtype)
+        run(*state_leaves, *masks.values(), inputs, clean, targets, totals)
 
     return step
 
 
-def compile_whole(
+def _copy(new: Tensors, old: Tensors) -> None:
+    """Write what a pure step returned into the tensors that it was given; what it passed through is there already."""
+    for name, value in new.items():
+        if value is not old[name]:
+            old[name].copy_(value)
+
+
+def compile_in_place(
     function: Callable[..., None], example: tuple[Any, ...], table: decompositions.Table
 ) -> Callable[..., Any]:
-    """Compile a function that works in place on the tensors of `example`; the result takes its leaves, one by one.
+    """Compile a function that works in place on the tensors of `example`; the result takes its leaves, each by itself.
 
-    The function is traced with tensors and its graph handed to the compiler, without torch.compile's guards, which
-    would ask before every step whether something has changed: at batch 1 that costs an eighth of it. table: what is
-    computed in another form, see training.fast.decompositions.
+    table: what is computed in another form, see training.fast.decompositions.
+
+    The function is traced with tensors and its graph handed to the compiler. torch.compile would do the same, but put
+    guards around it, which ask before every step whether something has changed: at batch 1 an eighth of the step. Here
+    nothing can have changed, since the loop alone calls it, with batches of one size.
     """
     from torch._inductor import compile as compile_graph  # takes a second to import
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -147,14 +140,15 @@ def compile_whole(
 
     with torch.no_grad():
         graph = make_fx(flat, table, tracing_mode="fake")(*leaves)
+        # What calls the graph's kernels one after the other is C++ too: in Python it cost LeNet at batch 4 a tenth.
         return compile_graph(graph, leaves, options={"cpp_wrapper": True})
 
 
-def _shared_slots(taken: Functional, model: nn.Module, optimizer: torch.optim.Optimizer, name: str) -> Slots:
+def _shared_slots(functional: Functional, model: nn.Module, optimizer: Optimizer, name: str) -> Slots:
     """Return the optimizer's own tensors by slot and parameter, made where the first step has not made them yet."""
     parameters = dict(model.named_parameters())
     slots: Slots = {slot: {} for slot in updates.slots(name, optimizer.param_groups[0])}
-    for parameter_name in taken.trained:
+    for parameter_name in functional.trained:
         parameter = parameters[parameter_name]
         kept = optimizer.state[parameter]
         for slot, tensors in slots.items():

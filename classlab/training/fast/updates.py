@@ -1,9 +1,9 @@
-"""One update of the weights as a pure function: torch.optim cannot vary a rate within weights that are stacked.
+"""One update of the weights as a pure function, as a compiled step needs it: torch.optim's change tensors in place.
 
 Every public function bears the name of an optimizer and computes what torch.optim computes for it. weights, gradients:
 by parameter name. slots: what the optimizer remembers, by torch's own names for it and then by parameter name; empty
-ones start at zero. learning_rate, weight_decay, momentum: numbers or tensors of no dimension, so that torch.vmap may
-give every member of a population its own.
+ones start at zero. learning_rate, weight_decay, momentum: numbers, or tensors of no dimension, which a compiled graph
+reads anew at each step: a number would become a constant of the graph.
 """
 
 import inspect
@@ -18,7 +18,7 @@ Tensors = dict[str, Tensor]
 Slots = dict[str, Tensors]
 Number = float | Tensor
 
-# What may differ between the members of a population.
+# What is handed to the graph at each step; an optimizer's other options are constants of it.
 RATES = ("learning_rate", "weight_decay", "momentum")
 UPDATES = ("sgd", "adam", "adamw")
 

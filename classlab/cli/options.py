@@ -1,0 +1,19 @@
+"""Options that several commands share: each has one spelling, one short form and one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ExperimentName = Annotated[
+    str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
+]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")]
+Jobs = Annotated[int | None, typer.Option(help="processes at a time on a cpu; by default one a core")]
+Trust = Annotated[bool, typer.Option("--trust", help="run the code that the experiments name in their folders")]
+Author = Annotated[str | None, typer.Option(help="your name, printed on the report")]
+Roll = Annotated[str | None, typer.Option(help="your roll number, printed on the report")]
+Course = Annotated[str | None, typer.Option(help="the course, printed on the report")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
+RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")]

@@ -1,0 +1,85 @@
+"""What `import classlab as cl` offers beyond plain data: runs and studies that can write their reports and predict.
+
+A run is trained in runs/, a study in study/; neither knows of reports or of pictures. This is the room above them all.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self
+
+from classlab.runs import execute, finished
+from classlab.runs.finished import FinishedRun
+from classlab.study import conduct, result
+
+if TYPE_CHECKING:
+    from classlab.use.predict import Predictions
+
+P = ParamSpec("P")
+
+
+class Run(FinishedRun):
+    """One execution of an experiment with one seed, as `cl.train` returns it. Objects show themselves in a notebook."""
+
+    @classmethod
+    def of_finished(cls, run: FinishedRun) -> Self:
+        """Return the same run with a report and predictions."""
+        return cls(run.path, run.given_model, run.given_data, run.trust, run.counted)
+
+    def report(self, out: str | Path | None = None, **options: Any) -> Path:
+        """Write the report and return its path; `author`, `roll` and `course` are printed on it when given.
+
+        pdf=True: also a PDF beside it. figures="folder": also every figure and table as files.
+        """
+        from classlab.report import document
+
+        return document.write(self, out=out, **options)
+
+    def predict(self, pictures: Any, *, prepare: Literal["digits", "plain"] | None = None) -> "Predictions":
+        """Return what the network says of the reader's own pictures: files, folders, arrays; see use.predict."""
+        from classlab.use.predict import predict
+
+        return predict(self, pictures, prepare=prepare)
+
+
+class StudyResult(result.StudyResult):
+    """What a study's runs gave, as `cl.study` returns it."""
+
+    @property
+    def runs(self) -> dict[str, dict[int, FinishedRun]]:
+        """Variant -> seed -> the run, of those that were begun."""
+        return {
+            variant: {seed: Run.of_finished(run) for seed, run in runs.items()}
+            for variant, runs in super().runs.items()
+        }
+
+    def report(self, out: str | Path | None = None, **options: Any) -> Path:
+        """Write the report of the study and return its path; options as for Run.report."""
+        from classlab.report import document
+
+        return document.write(self, out=out, **options)
+
+
+def _as_run(function: Callable[P, FinishedRun]) -> Callable[P, Run]:
+    """Return the function with its signature and its words, whose result can report and predict."""
+
+    @functools.wraps(function)
+    def whole(*args: P.args, **options: P.kwargs) -> Run:
+        return Run.of_finished(function(*args, **options))
+
+    return whole
+
+
+def _as_study(function: Callable[P, result.StudyResult]) -> Callable[P, StudyResult]:
+    @functools.wraps(function)
+    def whole(*args: P.args, **options: P.kwargs) -> StudyResult:
+        made = function(*args, **options)
+        return StudyResult(made.path, made.trust)
+
+    return whole
+
+
+train = _as_run(execute.train)
+load_run = _as_run(finished.load)
+study = _as_study(conduct.study)
+load_study = _as_study(result.load)

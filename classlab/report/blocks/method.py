@@ -1,0 +1,102 @@
+"""Method: the settings of a run, or those that all variants of a study share, the ones that a reader asks for first."""
+
+from typing import Any
+
+from classlab.drawing.blocks import Block, Fact, Facts
+from classlab.experiment import Choice, Experiment
+from classlab.report import words
+from classlab.report.material import Material
+from classlab.runs.finished import FinishedRun
+from classlab.study.result import StudyResult
+from classlab.study.sweep import flat
+
+RESULTS = {
+    ("last", "val"): "the last epoch; validation images were watched and chose nothing",
+    ("best", "val"): "the epoch that does best on the validation images",
+    ("last", "test"): "the last epoch; the test images were watched and chose nothing",
+    ("best", "test"): "the epoch that does best on the test images themselves",
+    ("last", "none"): "the last epoch",
+}
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the settings of the study's variants, or else of the first run of each name."""
+    if material.study is None:
+        return material.first_of_each(_of_run)
+    return [Facts(tuple(_shared(material.study)), "What all variants share")]
+
+
+def _of_run(run: FinishedRun) -> list[Block]:
+    rows = _settings(run.experiment)
+    if "model" in run.environment.get("given_in_python", []):
+        rows["model"] = Fact("Model", "given in Python")
+    weights = rows["training.initialise"]
+    rows["training.initialise"] = Fact(weights.label, f"{weights.value}, from seed {run.seed}")
+    return [Facts(tuple(fact for fact in rows.values() if fact.value))]
+
+
+def _settings(experiment: Experiment) -> dict[str, Fact]:
+    """Return dotted key -> what the experiment has there; nothing as the value of what is off."""
+    training, early = experiment.training, experiment.training.early_stopping
+    stopping = f"after {early.patience} epochs without improvement" if early else ""
+    return {
+        "model": Fact("Model", words.spelled(experiment.model)),
+        "training.loss": Fact("Loss", words.spelled(training.loss)),
+        "training.optimizer": Fact("Optimizer", words.spelled(training.optimizer)),
+        "training.schedule": Fact("Schedule", words.spelled(training.schedule)),
+        "training.batch_size": Fact("Batch size", f"{training.batch_size:,} images"),
+        "training.epochs": Fact("Epochs planned", f"{training.epochs:,}"),
+        "data.expansion": Fact("Copies of each training image", _copies(experiment)),
+        "data.augmentations": Fact("Augmentations", _augmentations(experiment)),
+        "training.initialise": Fact("Initial weights", words.spelled(training.initialise)),
+        "training.early_stopping": Fact("Early stopping", stopping),
+    }
+
+
+def _copies(experiment: Experiment) -> str:
+    """Return what each training image stands in the training set as, where that is more than itself."""
+    return "; ".join(" and ".join(map(words.spelled, copy)) or "as it is" for copy in experiment.data.expansion)
+
+
+def _augmentations(experiment: Experiment) -> str:
+    choices: list[Choice] = experiment.data.augmentations
+    if not choices:
+        return "none"
+    where = "training images only" if experiment.protocol.augment == "train" else "training, validation and test images"
+    return f"{', '.join(map(words.spelled, choices))}; {where}"
+
+
+def _shared(result: StudyResult) -> list[Fact]:
+    """Return the settings on which the variants agree."""
+    experiments = [variant.experiment for variant in result.variants]
+    documents = [flat(experiment.model_dump(mode="json")) for experiment in experiments]
+    rows, *others = (
+        {
+            "data.dataset": Fact("Dataset", experiment.data.dataset.name),
+            **_settings(experiment),
+            "protocol": Fact("Result", _result(experiment)),
+        }
+        for experiment in experiments
+    )
+    return [
+        fact
+        for key, fact in rows.items()
+        if fact.value and _is_same(documents, key) and all(other[key] == fact for other in others)
+    ]
+
+
+def _is_same(documents: list[dict[str, Any]], key: str) -> bool:
+    """Say whether all variants agree on everything under a dotted key."""
+    held = [
+        {name: value for name, value in document.items() if name == key or name.startswith(key + ".")}
+        for document in documents
+    ]
+    return all(settings == held[0] for settings in held)
+
+
+def _result(experiment: Experiment) -> str:
+    protocol = experiment.protocol
+    if protocol.select == "last" and experiment.chosen_on:
+        images = "validation" if experiment.chosen_on == "val" else "test"
+        return f"the last epoch, which early stopping chose by the {images} images"
+    return RESULTS[protocol.select, protocol.validate_on]

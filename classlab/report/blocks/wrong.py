@@ -1,0 +1,23 @@
+"""Wrong: test images that the network got wrong, the surest first."""
+
+import numpy as np
+
+from classlab.drawing.blocks import Block
+from classlab.report.galleries import galleries, gallery
+from classlab.report.material import Material
+from classlab.report.outcome import Outcome
+
+COUNT = 16
+
+
+def blocks(material: Material) -> list[Block]:
+    """Return the gallery of mistakes."""
+    return galleries(material, "The network gets {wrong} of the {all} test images wrong.", _gallery)
+
+
+def _gallery(result: Outcome, images: np.ndarray) -> list[Block]:
+    found = result.mistakes()
+    if not len(found):
+        return []
+    which = f"the {COUNT} surest of {len(found):,}, the surest first" if len(found) > COUNT else "all, the surest first"
+    return [gallery("wrong", f"Wrong predictions: {which}", result, images, found[:COUNT], "bad")]

@@ -1,1 +1,0 @@
-"""The sections of a study's report, one file each; every one has `section(result)`."""
