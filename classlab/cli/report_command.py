@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classlab.cli.options import Author, Course, Json, Roll, Trust
 from classlab.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,14 +23,12 @@ def report(
         Path | None,
         typer.Option(metavar="FOLDER", help="also write each figure as SVG, PNG and PDF, each table as CSV and LaTeX"),
     ] = None,
-    author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
-    roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
-    course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
+    author: Author = None,
+    roll: Roll = None,
+    course: Course = None,
     open_: Annotated[bool, typer.Option("--open", help="show it in the browser")] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code that the experiment names in its folder")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of the paths")] = False,
+    trust: Trust = False,
+    json: Json = False,
 ) -> None:
     """Write the report of a run or a study: one HTML file that needs no network, and a PDF.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from classlab.cli.options import Author, Course, Device, Jobs, Json, Roll
 from classlab.cli.output import console, print_json
 
 if TYPE_CHECKING:
@@ -21,23 +22,21 @@ def reproduce(
     seeds: Annotated[
         int | None, typer.Option(help="how many seeds of every run that takes at most 5 minutes, by the forecast")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="processes at a time on a cpu; by default one a core")] = None,
+    jobs: Jobs = None,
     out: Annotated[
         Path | None, typer.Option(help="where to write; by default reproduced, with --quick reproduced-quick")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")
-    ] = None,
+    device: Device = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only say what would be trained, and what it would take")
     ] = False,
     notebook: Annotated[
         bool, typer.Option("--notebook", help="also an executed notebook of each report; needs classlab[notebook]")
     ] = False,
-    author: Annotated[str | None, typer.Option(help="your name, printed on the report")] = None,
-    roll: Annotated[str | None, typer.Option(help="your roll number, printed on the report")] = None,
-    course: Annotated[str | None, typer.Option(help="the course, printed on the report")] = None,
-    json: Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")] = False,
+    author: Author = None,
+    roll: Roll = None,
+    course: Course = None,
+    json: Json = False,
 ) -> None:
     """Reproduce a report: HTML and PDF with every published figure beside the measured one.
 

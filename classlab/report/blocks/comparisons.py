@@ -4,7 +4,7 @@ seeds allow.
 
 from typing import Any
 
-from classlab import statistics
+from classlab import metrics, statistics
 from classlab.drawing.blocks import Block, Column, Table, Words
 from classlab.report import protocol_notes, words
 from classlab.report.material import Material, Runs
@@ -87,7 +87,7 @@ def _means(answer: Answer, split: str | None, note: str) -> Table:
         columns += [number(f"best {_split(split)}"), number(f"last {_split(split)}")]
     columns.append(Column("outcome"))
     rows = tuple(_variant(answer, variant, bool(split)) for variant in answer.variants)
-    metric = answer.metric.replace("_", " ")
+    metric = metrics.words(answer.metric)
     caption = f"{words.capital(metric)} of each variant: mean, standard deviation and t interval over its n seeds"
     if split:
         caption += f"; best and last: the mean of the best and of the last epoch on the {_split(split)} split"

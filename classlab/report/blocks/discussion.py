@@ -2,7 +2,7 @@
 
 import math
 
-from classlab import statistics
+from classlab import metrics, statistics
 from classlab.drawing.blocks import Block, Words
 from classlab.errors import UserError
 from classlab.report import outcome, words
@@ -37,7 +37,7 @@ def trouble(run: FinishedRun) -> str:
     if run.status == "diverged":
         losses = [str(name) for name in history if str(name).endswith("_loss")]
         broken = next((name for name in losses if not math.isfinite(history[name].iloc[-1])), "test_loss")
-        which = broken.replace("val_", "validation_").replace("_", " ")
+        which = metrics.words(broken)
         last = history["train_loss"].iloc[-2] if len(history) > 1 else None
         before = "from the first epoch on" if last is None else f"after a train loss of {last:.4g} in the epoch before"
         return (

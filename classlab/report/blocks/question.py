@@ -1,5 +1,6 @@
 """Question: what was asked, and what was looked at and when, in words."""
 
+from classlab import metrics
 from classlab.drawing.blocks import Block, Words
 from classlab.experiment import Contract
 from classlab.report import words
@@ -92,7 +93,7 @@ def _protocol_of_study(result: StudyResult) -> str:
     study, seeds = result.study, result.study.seed_list
     times = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, {words.listed([str(seed) for seed in seeds])}"
     text = f"{words.count(len(result.variants), 'variant')}, each trained from {times}"
-    metric, baseline = study.compare.metric.replace("_", " "), result.answer.baseline
+    metric, baseline = metrics.words(study.compare.metric), result.answer.baseline
     text += f". They are compared by {metric}" + (f", against {baseline}." if len(result.variants) > 1 else ".")
     chose = [variant.name for variant in result.variants if variant.experiment.chosen_on == "test"]
     if chose:

@@ -1,5 +1,6 @@
 """Study verdict: which variants are told apart from the baseline, in a sentence, and the figures that matter."""
 
+from classlab import metrics
 from classlab.drawing.blocks import Block, Number, Numbers, Verdict
 from classlab.report import words
 from classlab.report.material import Material
@@ -39,7 +40,7 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
         for names, verb, verbs in groups
         if names
     ]
-    metric = answer.metric.replace("_", " ")
+    metric = metrics.words(answer.metric)
     return Verdict("plain", word, f"By {metric}: {'; '.join(clauses)}.{unfinished}")
 
 
