@@ -13,7 +13,7 @@ from classlab.runs.events import Begun, Ended, EpochDone, Failed
 from classlab.study import conduct
 from classlab.study.declaration import load as load_study
 from classlab.study.jobs import Job
-from classlab.study.places import one_by_one, processes
+from classlab.study.places import processes
 
 QUICK = {
     "name": "quick", "data": {"dataset": "digits", "val_size": 100}, "model": {"name": "perceptron", "widths": [8]},
@@ -36,11 +36,12 @@ def job(out, seed=0, **changes):
     return Job(store.folder(out, experiment.name, seed, experiment.digest()), experiment, seed, "cpu", 1)
 
 
-@pytest.mark.parametrize("place", [one_by_one, processes])
-def test_a_place_yields_what_happens_and_a_run_that_fails_ends_alone(place, tmp_path):
+@pytest.mark.parametrize("name", lookup.names("place"))
+def test_a_place_yields_what_happens_and_a_run_that_fails_ends_alone(name, tmp_path):
+    place = lookup.find("place", name)
     broken = job(tmp_path, 5, name="broken", model={"name": "convnet", "filters": [4] * 9})
     jobs = [job(tmp_path, 0), broken, job(tmp_path, 1)]
-    events = [event for event in place.train(jobs, 2, tmp_path / "log.txt") if event is not None]
+    events = [event for event in place(jobs, 2, tmp_path / "log.txt") if event is not None]
     for job_ in (jobs[0], jobs[2]):
         kinds = [
             type(event) for event in events if event.run == job_.run and isinstance(event, Begun | EpochDone | Ended)
@@ -77,10 +78,10 @@ def test_a_new_place_is_one_file(tmp_path, monkeypatch):
         assert {entry.place for entry in result.plan.entries} == {"backwards"}
         assert all(row["status"] == "finished" for row in result.rows) and len(result.rows) == 4
     lookup.names.cache_clear()
-    with pytest.raises(UserError, match=r"there are one by one, processes"):
+    with pytest.raises(UserError, match="plans runs for the place 'backwards'; there are "):
         conduct.plan.read(result.path)
 
 
 def test_a_place_that_does_not_exist_is_refused_with_a_suggestion():
-    with pytest.raises(UserError, match=r"place: must be one of auto, one by one, processes; got"):
+    with pytest.raises(UserError, match=r"place: must be one of auto, .*; got 'proceses'; did you mean processes"):
         load_study({**STUDY, "place": "proceses"})
