@@ -36,7 +36,9 @@ def multiples(
     colours = alt.Scale(domain=names, range=[look(place)[0] for place in range(len(names))])
     colour = alt.Color("curve:N", sort=names, scale=colours, legend=None)
     y = axes.values([row["value"] for row in seeds], metrics.title(metric), may_be_log=factor == 1)
-    base = alt.Chart().encode(x=axes.epochs(longest(histories)), color=colour)
+    last = longest(histories)
+    base = alt.Chart().encode(x=axes.epochs(last), color=colour)
+    dots = alt.OverlayMarkDef(size=30) if last == 1 else False  # of one epoch there is no line to see
     layers: list[Any] = [
         base.transform_filter("datum.kind == 'seed'")
         .mark_line(strokeWidth=1, opacity=0.55)
@@ -45,7 +47,7 @@ def multiples(
             detail="seed:N",
             tooltip=[alt.Tooltip("curve:N", title="variant"), "seed:N", "epoch:Q", "value:Q"],
         ),
-        base.transform_filter("datum.kind == 'mean'").mark_line(strokeWidth=2.4).encode(y=y("value")),
+        base.transform_filter("datum.kind == 'mean'").mark_line(strokeWidth=2.4, point=dots).encode(y=y("value")),
     ]
     if any(broken.values()):
         ends = base.mark_point(**CROSS).encode(color=alt.value(palette.bad))
