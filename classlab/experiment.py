@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_type_hints, is_typeddict
 
@@ -161,6 +161,12 @@ class Start(Section):
         default=None, description="the part of the network that is taken over, by its name; null: the whole network"
     )
     freeze: bool = Field(default=False, description="leave what is taken over as it is, and train the rest")
+
+    @pydantic.model_validator(mode="after")
+    def _check_freeze(self) -> Self:
+        if self.freeze and self.layers is None:
+            raise ValueError("freeze needs layers: with the whole network frozen nothing is left to train")
+        return self
 
 
 class Training(Section):
@@ -336,6 +342,8 @@ class Experiment(Section):
     def earlier_digests(self, *more: str) -> list[str]:
         """Return the digests that earlier versions of classlab gave the same experiment, the newest first."""
         fields = self.model_dump(mode="json")
+        if without_start(fields)["training"].get("start_from") is not None:
+            return []  # no earlier version could say so
         digests = [_hash({"format": FORMAT, **stated(without_start(fields))}, *more), digest_of_format_1(fields, *more)]
         return [found for found in digests if found != self.digest(*more)]
 
@@ -385,7 +393,8 @@ def with_start(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an experiment's fields with what an earlier version wrote as options of one model as `start_from`.
 
     The encoder of a run stood as model.encoder and model.freeze; now any part of any network can be taken over.
-    Raises ValueError for freezing what is taken from nowhere.
+    What stands there is what was asked for last: it changes start_from. Raises UserError for freezing what is taken
+    from nowhere.
     """
     model, training = fields.get("model"), fields.get("training")
     earlier = ("encoder", "freeze")
@@ -393,16 +402,19 @@ def with_start(fields: Mapping[str, Any]) -> Mapping[str, Any]:
         return fields
     if not isinstance(training, Mapping) or not any(key in model for key in earlier):
         return fields
-    run, freeze = model.get("encoder"), model.get("freeze", False)
     kept = {key: value for key, value in model.items() if key not in earlier}
-    start = training.get("start_from")
-    if run is not None:
-        training = {**training, "start_from": {"run": run, "layers": "encoder", "freeze": freeze}}
-    elif freeze and isinstance(start, Mapping):
-        training = {**training, "start_from": {**start, "freeze": freeze}}
-    elif freeze:
-        raise ValueError("model encoder_classifier: freeze needs training.start_from, the run of a trained autoencoder")
-    return {**fields, "model": kept, "training": training}
+    start = _spell_out_start(training.get("start_from"))
+    if model.get("encoder") is not None:
+        start = {**(start if isinstance(start, Mapping) else {}), "run": model["encoder"], "layers": "encoder"}
+    elif "encoder" in model and start is not None:
+        raise UserError(
+            "model encoder_classifier: encoder is null and training.start_from is not; state start_from alone"
+        )
+    if "freeze" in model and isinstance(start, Mapping):
+        start = {**start, "freeze": model["freeze"]}
+    elif model.get("freeze"):
+        raise UserError("model encoder_classifier: freeze needs training.start_from, the run of a trained autoencoder")
+    return {**fields, "model": kept, "training": {**training, "start_from": start}}
 
 
 def without_start(fields: Mapping[str, Any], spelled_out: bool = False) -> Mapping[str, Any]:
@@ -515,6 +527,10 @@ def load(
         raise UserError(f"{file} must hold an experiment (name, data, model, training), got {value_text(fields)}")
     try:
         with lookup.trusting(trust):
+            fields = dict(with_start(fields))  # first, so that a change of start_from is one
+            training = fields.get("training")
+            if isinstance(training, Mapping) and isinstance(training.get("start_from"), str):
+                fields["training"] = {**training, "start_from": _spell_out_start(training["start_from"])}
             _read_contract(fields, folder)  # a file's contents, so that a change can reach into them
             for override in overrides:
                 set_value(fields, override)
@@ -637,11 +653,17 @@ _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constraine
 def _settings(model: Any, place: Sequence[str]) -> list[str]:
     """Return the settings known in the section at `place`."""
     for step in place:
-        annotation = _annotations(model).get(step)
-        for part in (annotation, *get_args(annotation)):
+        for part in _types(_annotations(model).get(step)):
             if is_typeddict(part) or (isinstance(part, type) and issubclass(part, Section)):
                 model = part
     return list(_annotations(model))
+
+
+def _types(annotation: Any) -> Iterator[Any]:
+    """Yield every type in an annotation, however deep: Start in `Annotated[Start, …] | None`."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types(part)
 
 
 def _annotations(model: Any) -> dict[str, Any]:

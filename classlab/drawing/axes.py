@@ -11,14 +11,14 @@ LOG_ABOVE = 1000.0
 EPOCHS_NAMED = 8
 
 
-def epochs(last: int) -> "alt.X":
-    """Return the axis of epochs from 1 to the last, each of them named while they are few."""
+def epochs(last: int, first: int = 1) -> "alt.X":
+    """Return the axis of epochs from the first to the last, each of them named while they are few."""
     import altair as alt
 
     ticks = alt.Axis(format="d", grid=False, tickMinStep=1)
-    if last <= EPOCHS_NAMED:
-        ticks = alt.Axis(format="d", grid=False, values=list(range(1, last + 1)))
-    domain = [1, last] if last > 1 else [0, 2]
+    if last - first < EPOCHS_NAMED:
+        ticks = alt.Axis(format="d", grid=False, values=list(range(first, last + 1)))
+    domain = [first, last] if last > first else [first - 1, first + 1]
     return alt.X("epoch:Q", title="epoch", axis=ticks, scale=alt.Scale(domain=domain, nice=False))
 
 

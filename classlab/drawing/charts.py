@@ -121,6 +121,7 @@ def _chart(
     return line_chart(
         [*drawn.values()], metric, palette, width,
         selected=selected, limit_percent=limit_percent, not_finite=not_finite,
+        first_epoch=rows[0]["epoch"] if rows else 1,
     )  # fmt: skip
 
 

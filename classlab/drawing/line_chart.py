@@ -55,22 +55,26 @@ def line_chart(
     selected: tuple[str, int] | None = None,
     limit_percent: float | None = None,
     not_finite: Sequence[int] = (),
+    first_epoch: int = 1,
 ) -> "alt.LayerChart":
     """Return the chart of the curves. Accuracies are fractions and are drawn in per cent.
 
     metric: what the axis is called by, see classlab.metrics; the axis of a loss that explodes is logarithmic. selected:
     a curve's name and the epoch at which a ring marks it. not_finite: epochs that a cross at the top marks.
+    first_epoch: the epoch of every curve's first value, where only a later part of a training is drawn.
     """
     import altair as alt
 
     keys = {f"c{place}": curve for place, curve in enumerate(curves)}
     factor, last = metrics.scale(metric).factor, longest({key: curve.seeds for key, curve in keys.items()})
-    bands = scaled(_bands(keys), factor)
+    last += first_epoch - 1
+    bands = _from(first_epoch, scaled(_bands(keys), factor))
     lost = {key: {seed: curve.seeds.get(seed, ()) for seed in curve.diverged} for key, curve in keys.items()}
-    lines, ends = scaled(seed_rows(lost), factor), scaled(broken_rows(lost, lost), factor)
+    lines = _from(first_epoch, scaled(seed_rows(lost), factor))
+    ends = _from(first_epoch, scaled(broken_rows(lost, lost), factor))
     published, floors = scaled(_published_rows(keys), factor), scaled(_floor_rows(keys), factor)
     drawn = [row.get(field) for row in [*bands, *lines, *published, *floors] for field in VALUES]
-    x, y = axes.epochs(last), axes.values(drawn, metrics.title(metric), may_be_log=factor == 1)
+    x, y = axes.epochs(last, first_epoch), axes.values(drawn, metrics.title(metric), may_be_log=factor == 1)
     colour, dashes = _legend(keys, width)
     layers = [
         *_curves(bands, x, y, colour, dashes, last <= POINTS_UP_TO and last * len(curves) <= POINTS_IN_ALL),
@@ -86,6 +90,11 @@ def line_chart(
     # The rows stand once, in the outer chart: layers without rows of their own draw these.
     rows = alt.Data(values=bands)
     return alt.LayerChart(data=rows, layer=layers, width=width, height=height, **themed(palette))
+
+
+def _from(first_epoch: int, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with their epochs counted from the first one that is drawn."""
+    return [{**row, "epoch": row["epoch"] + first_epoch - 1} for row in rows]
 
 
 def _bands(keys: Mapping[str, Curve]) -> list[dict[str, Any]]:

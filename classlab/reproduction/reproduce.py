@@ -2,13 +2,15 @@
 
 import heapq
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from classlab import lookup
 from classlab.errors import UserError
 from classlab.experiment import Experiment
+from classlab.lab import Run
 from classlab.reproduction import notebook as notebooks
 from classlab.reproduction import published, queue_progress
 from classlab.reproduction import reproduced_files as files
@@ -16,8 +18,7 @@ from classlab.reproduction.published import Published, Trained
 from classlab.reproduction.queue_progress import Watched
 from classlab.reproduction.reproduced import Reproduced
 from classlab.runs import records, store
-from classlab.runs.events import Event, Failed
-from classlab.runs.finished import FinishedRun
+from classlab.runs.events import Ended, Event, Failed
 from classlab.study import forecast
 from classlab.study.jobs import Job, Place
 from classlab.study.plan import RUNS
@@ -123,11 +124,11 @@ def _reproduced(
     seeds: int | None,
 ) -> Reproduced:
     needed_here = [needed for needed in asked if needed.report == report.name]
-    runs: dict[str, list[FinishedRun]] = {name: [] for name in report.runs}
+    runs: dict[str, list[Run]] = {name: [] for name in report.runs}
     failed = {}
     for needed in needed_here:
         if finished(needed):
-            runs[needed.run].append(FinishedRun(needed.folder, trust=report.trusted))
+            runs[needed.run].append(Run(needed.folder, trust=report.trusted))
         if needed.folder in failures:
             failed[f"{needed.run}, seed {needed.seed}"] = failures[needed.folder]
     return Reproduced(report, runs, out, command, quick, seeds, failed)
@@ -193,9 +194,17 @@ def needed(
     """
     found = []
     for report in reports:
+        counts = {
+            name: seeds if seeds and (report.name, name) not in keep else trained.seeds
+            for name, trained in report.runs.items()
+        }
+        for name in report.runs:  # what a run starts from is trained for as many seeds as it is asked for
+            later, first = name, report.runs[name].starts_from
+            while first is not None:
+                counts[first] = max(counts[first], min(counts[later], report.runs[first].seeds))
+                later, first = first, report.runs[first].starts_from
         for name, trained in report.runs.items():
-            count = seeds if seeds and (report.name, name) not in keep else trained.seeds
-            found += [_needed(report, name, trained, seed, out, quick) for seed in range(count)]
+            found += [_needed(report, name, trained, seed, out, quick) for seed in range(counts[name])]
     return found
 
 
@@ -260,9 +269,12 @@ def train(
         happening = _train(order, out, jobs, device)
         failures: dict[Path, str] = {}
         try:
-            for event in queue_progress.screen(happening, watched) if verbose else happening:
-                if isinstance(event, Failed):
-                    failures[event.run] = event.sentence
+            with closing(happening):  # Ctrl-C may come while the line is drawn: then too the place is to stop
+                for event in queue_progress.screen(happening, watched) if verbose else happening:
+                    if isinstance(event, Failed):
+                        failures[event.run] = event.sentence
+                    elif isinstance(event, Ended):  # also of one that another process had
+                        failures.pop(event.run, None)
         except KeyboardInterrupt:
             errors.print(
                 f"stopped; what is done is kept in {out}, and the same command goes on from there",
@@ -295,15 +307,18 @@ def _seconds(work: forecast.Work) -> float:
 
 
 def longest_first(waiting: Mapping[Path, Needed], seconds: Mapping[Path, float]) -> list[Needed]:
-    """Return the runs as they are begun. One that others start from counts with the longest of them."""
-    after: dict[Path, float] = {}
-    for folder, need in waiting.items():
-        if need.after:
-            after[need.after] = max(after.get(need.after, 0.0), seconds[folder])
-    return sorted(waiting.values(), key=lambda need: -seconds[need.folder] - after.get(need.folder, 0.0))
+    """Return the runs as they are begun. One that others start from counts with the longest chain of them."""
+    behind = dict(seconds)
+    for folder in waiting:
+        length, before = seconds[folder], waiting[folder].after
+        while before in waiting:
+            length += seconds[before]
+            behind[before] = max(behind[before], length)
+            before = waiting[before].after
+    return sorted(waiting.values(), key=lambda need: -behind[need.folder])
 
 
-def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None) -> Iterator[Event | None]:
+def _train(order: Sequence[Needed], out: Path, jobs: int, device: str | None) -> Generator[Event | None, None, None]:
     """Train the runs where small ones train best, and yield what happens."""
     from classlab.training.settings import check_device
 

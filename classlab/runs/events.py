@@ -71,16 +71,18 @@ Event = Begun | Progress | EpochDone | Ended | Failed
 
 
 def follow(
-    folders: Sequence[str | Path],
+    folders: str | Path | Sequence[str | Path],
     until: Callable[[], bool] = lambda: False,
     seconds: float = SECONDS_BETWEEN_LOOKS,
 ) -> Iterator[Event | None]:
     """Yield what happens in run folders, whoever trains there, until each run has ended or `until` says so.
 
-    Yields None after each look in which nothing happened, so that a screen can keep its clock. folders: they need not
-    exist yet. until: asked after each look; one more look follows. seconds: between two looks.
-    What was there before the first look is yielded first, so that whoever comes late misses nothing.
+    Yields None after each look in which nothing happened, so that a screen can keep its clock. folders: one or several,
+    which need not exist yet: what is not there is waited for. until: asked after each look; one more look follows.
+    seconds: between two looks. What was there before the first look is yielded first, so that whoever comes
+    late misses nothing.
     """
+    folders = [folders] if isinstance(folders, str | Path) else folders
     waiting = {Path(folder): _Seen() for folder in folders}
     last = False
     while waiting:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from classlab import experiment as experiments
-from classlab import files, limits
+from classlab import files, limits, lookup
 from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
@@ -278,6 +278,8 @@ def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) 
             f"{echoed(str(named[1]))}; --again makes a new run"
         )
     load_weights(prepared.model, state, str(file))
+    if lookup.is_own_code(prepared.experiment.training.optimizer.name):
+        return  # it may order the parameters in groups, and keep tensors of any shape
     shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
     for name, value in state.items():
         if name.startswith("optimizer."):

@@ -1,5 +1,6 @@
 """A finished run: one execution of an experiment with one seed, read back from its folder. The one way to ask a run."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -52,7 +53,9 @@ class FinishedRun:
     def _once(self, key: tuple[Any, ...], work: Callable[[], T]) -> T:
         """Return what `work` gives, worked out once. It is kept here, so that it goes with the run."""
         if key not in self._kept:
-            self._kept[key] = work()
+            self._kept[key] = found = work()
+            if isinstance(found, np.ndarray):
+                found.setflags(write=False)  # it is shared
         return self._kept[key]
 
     @cached_property
@@ -167,7 +170,7 @@ class FinishedRun:
 
     def split(self) -> records.Split:
         """Return the indices of the training and validation images and their digest."""
-        return self._split
+        return cast(records.Split, copy.deepcopy(dict(self._split)))
 
     @cached_property
     def _split(self) -> records.Split:
@@ -259,7 +262,8 @@ class FinishedRun:
 
         Of a run that reconstructs images the outputs stand in the place of the logits: normalised, in their shape.
         """
-        return self._predictions
+        logits, labels = self._predictions
+        return logits.copy(), labels.copy()  # the reader may work on them in place
 
     @cached_property
     def _predictions(self) -> tuple[np.ndarray, np.ndarray]:
@@ -278,7 +282,7 @@ class FinishedRun:
         from classlab.training.evaluate import evaluate
 
         if name == "test":
-            return self.predictions()[0]
+            return self._predictions[0]
         images = self.images(name)
         if not len(images):
             raise UserError(f"{self.path} kept no {name} images")

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classlab import files
+from classlab import files, limits
 from classlab.data.tensors import read_tensors
 from classlab.errors import UserError
 from classlab.experiment import Start
@@ -23,7 +23,7 @@ def take_over(network: "nn.Module", start: Start) -> str:
     """
     part = part_of(network, start.layers)
     state = part.state_dict()
-    stored = _selected(start, most=8 * sum(value.numel() for value in state.values()))  # bytes, in fp64
+    stored = _selected(start)
     for name in [*state, *stored]:
         if name not in stored or name not in state or stored[name].shape != state[name].shape:
             shapes = [tuple(known[name].shape) if name in known else "absent" for known in (stored, state)]
@@ -52,7 +52,7 @@ def digest(state: "dict[str, Tensor]") -> str:
     return sha.hexdigest()
 
 
-def _selected(start: Start, most: int) -> "dict[str, Tensor]":
+def _selected(start: Start) -> "dict[str, Tensor]":
     """Return the weights in the checkpoint that the run's protocol selects; its experiment is read, and not resolved.
 
     To make an Experiment of it would ask for the code that it may name, and only its weights are wanted.
@@ -65,8 +65,10 @@ def _selected(start: Start, most: int) -> "dict[str, Tensor]":
     protocol = document.get("protocol") if isinstance(document, dict) else None
     select = protocol.get("select", "last") if isinstance(protocol, dict) else "last"
     file = store.selected(run, str(select))
+    if not (run / store.SUMMARY).exists():  # its weights are those of some epoch on the way
+        raise UserError(f"training.start_from: {run} has no {store.SUMMARY}: that run did not come to its end")
     try:
-        found = read_tensors(file, lambda name: name.startswith(prefix), most)
+        found = read_tensors(file, lambda name: name.startswith(prefix), 8 * limits.PARAMETERS)
     except files.MissingFile:
         raise UserError(f"training.start_from: {run} has no {file.name}: that run did not come to its end") from None
     return {name.removeprefix(prefix): value for name, value in found.items()}

@@ -1,8 +1,8 @@
 """Execute a study: from its declaration to a folder of runs and their results."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,9 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
     rows = {run: row for run, row in rows.items() if row["status"] in (*results.ENDED, "failed")}
     happening = _kept(_events(folder, planned, experiments, failures, jobs), folder, failures, rows)
     try:
-        for _ in live_table.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
-            pass
+        with closing(happening):  # Ctrl-C may come while the table is drawn: then too the place is to stop
+            for _ in live_table.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
+                pass
     except KeyboardInterrupt:
         done = sum((folder / run.run / store.SUMMARY).is_file() for run in planned.runs)
         sentence = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
@@ -150,25 +151,28 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
 
 
 def _kept(
-    events: Iterable[Event | None], folder: Path, failures: dict[str, str], rows: dict[str, results.Row]
-) -> Iterator[Event | None]:
+    events: Generator[Event | None, None, None], folder: Path, failures: dict[str, str], rows: dict[str, results.Row]
+) -> Generator[Event | None, None, None]:
     """Write what happens into the study's folder, and yield it on. failures, rows: of the runs that have ended."""
     result = StudyResult(folder)
-    for event in events:
-        if isinstance(event, Ended | Failed):
-            run = event.run.relative_to(folder).as_posix()
-            if isinstance(event, Failed):
-                failures[run] = event.sentence
-                store.write_json(folder / FAILURES, dict(sorted(failures.items())))
-            rows[run] = results.row(event.run, failures.get(run))
-            with suppress(UserError):  # a full disk, say: they are written again at the end, where it is said
-                result.write(rows)
-        yield event
+    with closing(events):
+        for event in events:
+            if isinstance(event, Ended | Failed):
+                run = event.run.relative_to(folder).as_posix()
+                if isinstance(event, Failed):
+                    failures[run] = event.sentence
+                    store.write_json(folder / FAILURES, dict(sorted(failures.items())))
+                elif failures.pop(run, None):  # another process had it, and has come to its end
+                    store.write_json(folder / FAILURES, dict(sorted(failures.items())))
+                rows[run] = results.row(event.run, failures.get(run))
+                with suppress(UserError):  # a full disk, say: they are written again at the end, where it is said
+                    result.write(rows)
+            yield event
 
 
 def _events(
     folder: Path, planned: Plan, experiments: Mapping[str, Experiment], failures: Collection[str], jobs: int
-) -> Iterator[Event | None]:
+) -> Generator[Event | None, None, None]:
     """Train what is not finished and has not failed, and yield what happens."""
     for entry in planned.entries:
         waiting = [run for run in entry.runs if not (folder / run.run / store.SUMMARY).is_file()]

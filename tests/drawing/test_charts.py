@@ -120,3 +120,14 @@ def test_a_confusion_matrix_of_many_classes_leaves_its_counts_to_the_tooltip():
     assert len(marks(few, "text")) == 1
     assert len(marks(many, "text")) == 0
     assert drawn(many).count("'predicted': ") == 30
+
+
+def test_a_later_part_of_a_training_has_its_own_epochs():
+    history = pd.DataFrame(
+        {"epoch": range(1, 13), "train_accuracy": [0.5 + 0.01 * n for n in range(12)], "val_accuracy": [0.6] * 12}
+    )
+    spec = charts.accuracy(history[history["epoch"] > 6], selected_epoch=9).to_dict()
+    assert {row["epoch"] for row in spec["data"]["values"]} == set(range(7, 13))
+    marks = [layer for layer in spec["layer"] if "datum.epoch == 9" in str(layer.get("transform"))]
+    assert len(marks) == 1, "the ring stands at its epoch"
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [7, 12]

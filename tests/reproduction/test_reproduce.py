@@ -123,7 +123,7 @@ def test_finished_runs_are_not_trained_again_and_one_cut_off_goes_on(own, monkey
 
     def train(order, *_):
         asked.extend(order)
-        return ()
+        yield from ()
 
     monkeypatch.setattr(reproduce, "_train", train)
     assert reproduce.train(needed, out, verbose=False) == {} and asked == []
@@ -172,6 +172,20 @@ def test_the_longest_run_is_begun_first_and_an_encoder_counts_with_what_waits_fo
     assert order(plain=9, single=5, diverged=1, coder=1, frozen=3) == [
         "plain", "plain", "plain", "single", "coder", "frozen", "diverged"
     ]  # fmt: skip
+
+
+def test_a_chain_is_begun_at_its_first_run_and_what_is_started_from_has_its_seeds(tmp_path):
+    chain = {
+        "first": Trained(experiment="digits-quick", set=SMALL, seeds=2),
+        "second": Trained(experiment="digits-quick", set=SMALL, seeds=2, starts_from="first"),
+        "third": Trained(experiment="digits-quick", set=SMALL, seeds=2, starts_from="second"),
+    }
+    report = OWN.model_copy(update={"runs": chain})
+    needed = reproduce.needed([report], tmp_path, seeds=1, keep={("own", "third")})
+    assert [(need.run, need.seed) for need in needed] == [(run, seed) for run in chain for seed in (0, 1)]
+    seconds = {need.folder: {"first": 1.0, "second": 1.0, "third": 9.0}[need.run] for need in needed}
+    order = [need.run for need in reproduce.longest_first({need.folder: need for need in needed}, seconds)]
+    assert order == ["first", "first", "second", "second", "third", "third"]
 
 
 def test_by_the_clock_one_process_takes_the_longest():

@@ -79,3 +79,19 @@ def test_following_ends_when_it_is_told_to_and_ticks_while_nothing_happens(tmp_p
     began = time.monotonic()
     events = follow([tmp_path / "never"], until=lambda: time.monotonic() - began > 0.2, seconds=0.05)
     assert set(events) == {None}
+
+
+def test_an_optimizer_of_the_reader_s_own_goes_on_whatever_it_keeps(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\n\n\ndef groups(parameters, learning_rate: float = 0.01):\n"
+        "    parts = [[p for p in parameters if (p.ndim > 1) == wide] for wide in (False, True)]\n"
+        "    return torch.optim.Adam([{'params': part} for part in parts], lr=learning_rate)\n"
+    )
+    training = {**QUICK["training"], "optimizer": {"name": f"{tmp_path / 'mine.py'}:groups"}}
+    asked = execute.ask({**QUICK, "training": training}, out=tmp_path / "a")
+    events = execute.events(asked)
+    next(event for event in events if isinstance(event, EpochDone))
+    events.close()
+    run = cl.train({**QUICK, "training": training}, out=tmp_path / "a", resume=True, verbose=False)
+    whole = cl.train({**QUICK, "training": training}, out=tmp_path / "b", verbose=False)
+    assert (run.path / "last.safetensors").read_bytes() == (whole.path / "last.safetensors").read_bytes()

@@ -69,6 +69,17 @@ def test_the_checkpoint_is_what_the_protocol_selects(run, tmp_path):
     assert cl.load_run(best.path).checkpoint == best.path / "last.safetensors"
 
 
+def test_what_the_reader_changes_in_place_stays_with_the_reader(run):
+    logits, labels = run.predictions()
+    right = run.probabilities().copy()
+    logits[:], labels[:] = 0, 0
+    run.split()["train"].clear()
+    assert np.array_equal(run.probabilities(), right) and len(run.mistakes(10_000)) < 300
+    assert len(run.images("train")) > 1000
+    with pytest.raises(ValueError, match="read-only"):
+        run.probabilities()[:] = 0
+
+
 def test_a_split_that_does_not_exist_is_refused_with_a_suggestion(run):
     with pytest.raises(UserError, match=r"a split is train, val, test; got 'tests'.*did you mean test"):
         run.images("tests")

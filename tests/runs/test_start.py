@@ -76,7 +76,10 @@ def test_a_run_of_the_version_before_is_found_and_opened(tmp_path, monkeypatch):
     run = cl.train(started(first, freeze=True), seed=1, out="runs", verbose=False)
     assert run.path.name == "s1-4cb623c8" and len(store.runs_in("runs")) == 2
     assert run.experiment.training.start_from.layers == "encoder" and run.experiment.training.start_from.freeze
-    assert run.model() and run.report().is_file()
+    assert run.model()
+    page = run.report().read_text()
+    assert "the layers encoder of runs/small-autoencoder/" in page and "frozen" in page
+    assert "It needs the run runs/small-autoencoder/" in page
     written = {**CLASSIFIER, "model": {**CLASSIFIER["model"], "encoder": str(first), "freeze": True}}
     assert load(written) == load(started(first, freeze=True))
 
@@ -128,6 +131,9 @@ def test_weights_that_changed_since_are_not_gone_on_from(tmp_path, monkeypatch):
         ({}, {"layers": "encodr"}, r"has no layers named encodr.*did you mean encoder.* it has encoder, linear1"),
         ({}, {"run": "/nowhere"}, r"training.start_from must be a run folder, and /nowhere holds no experiment.yaml"),
         ({}, {"run": ""}, r"training.start_from.run"),
+        ({"widths": [2, 1]}, {}, r"the encoder of .* is another one .* \(6, 64\) there, \(2, 64\) here"),
+        ({}, {"frezze": True}, r"start_from.frezze is not a setting; did you mean training.start_from.freeze"),
+        ({}, {"layers": None, "freeze": True}, r"freeze needs layers"),
     ],
 )
 def test_what_does_not_fit_is_said_in_a_sentence(autoencoder, tmp_path, model, start, sentence):
@@ -135,6 +141,38 @@ def test_what_does_not_fit_is_said_in_a_sentence(autoencoder, tmp_path, model, s
     experiment["model"] = {**experiment["model"], **model}
     with pytest.raises(UserError, match=sentence):
         cl.train(experiment, out=tmp_path, verbose=False)
+
+
+def test_a_run_that_has_not_ended_is_not_started_from(autoencoder, tmp_path):
+    shutil.copytree(autoencoder.path, tmp_path / "a")
+    (tmp_path / "a" / store.SUMMARY).unlink()
+    with pytest.raises(UserError, match=r"has no summary\.json: that run did not come to its end"):
+        cl.train(started(tmp_path / "a"), out=tmp_path / "runs", verbose=False)
+
+
+def test_what_the_version_before_wrote_can_be_changed_in_either_spelling():
+    before = {**CLASSIFIER, "model": {**CLASSIFIER["model"], "encoder": "runs/a/s0-11111111", "freeze": True}}
+    assert load(before, ["training.start_from=runs/b/s0-22222222"]).training.start_from.run == "runs/b/s0-22222222"
+    assert not load(before, ["training.start_from.freeze=false"]).training.start_from.freeze
+    assert load(before, ["training.start_from=null"]).training.start_from is None
+    other = load(before, ["model.encoder=runs/b/s0-22222222"]).training.start_from
+    assert (other.run, other.layers, other.freeze) == ("runs/b/s0-22222222", "encoder", True)
+    assert not load(load(before), ["model.freeze=false"]).training.start_from.freeze
+    short = {**CLASSIFIER, "training": {**CLASSIFIER["training"], "start_from": "runs/a/s0-11111111"}}
+    frozen = ["training.start_from.layers=encoder", "training.start_from.freeze=true"]
+    assert load(short, frozen).training.start_from.freeze
+    study = {"name": "two", "experiment": before, "seeds": 1, "sweep": {"grid": {"model.freeze": [True, False]}}}
+    from classlab.study.declaration import load as load_study
+    from classlab.study.sweep import variants
+
+    frozen = [variant.experiment.training.start_from.freeze for variant in variants(load_study(study))]
+    assert frozen == [True, False]
+
+
+def test_a_start_that_no_version_before_could_say_has_no_digest_of_theirs():
+    plain = {**CLASSIFIER, "name": "plain", "model": {"name": "perceptron", "widths": [5]}}
+    begun = {**plain, "training": {**plain["training"], "start_from": "runs/a/s0-11111111"}}
+    assert load(begun).earlier_digests() == [] and load(plain).earlier_digests()
 
 
 def test_freezing_a_fresh_encoder_is_refused():

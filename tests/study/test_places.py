@@ -63,6 +63,38 @@ def test_a_job_waits_for_the_run_that_it_starts_from(tmp_path):
     assert begun[1] > (first.run / store.SUMMARY).stat().st_mtime_ns > begun[0]
 
 
+def test_a_place_whose_listener_stops_stops_too_and_its_runs_go_on(tmp_path):
+    jobs = [job(tmp_path, seed) for seed in range(3)]
+    events = processes.train(jobs, 2, tmp_path / "log.txt")
+    next(event for event in events if isinstance(event, EpochDone))
+    events.close()
+    again = [event for event in processes.train(jobs, 2, tmp_path / "log.txt") if isinstance(event, Ended | Failed)]
+    assert sorted(event.run for event in again) == sorted(job.run for job in jobs)
+    assert all(isinstance(event, Ended) for event in again)
+
+
+def test_ctrl_c_while_the_table_is_drawn_leaves_nothing_running(tmp_path, monkeypatch):
+    def interrupted(events, *_):
+        for event in events:
+            yield event
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conduct.live_table, "screen", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cl.study(STUDY, out=tmp_path)
+    result = cl.study(STUDY, out=tmp_path, resume=True, verbose=False)
+    assert {row["status"] for row in result.rows} == {"finished"}
+    assert (result.path / "failures.json").read_text().strip() == "{}"
+
+
+def test_a_run_that_nobody_trains_is_not_waited_for(tmp_path):
+    second = job(tmp_path, 0)
+    second = Job(second.run, second.experiment, 0, "cpu", 1, after=tmp_path / "nowhere" / "s0-11111111")
+    (ended,) = [event for event in processes.train([second], 1, tmp_path / "log.txt") if isinstance(event, Ended)]
+    assert ended.run == second.run
+
+
 def test_a_new_place_is_one_file(tmp_path, monkeypatch):
     home = tmp_path / "classlab"
     shutil.copytree(lookup.HOME, home, ignore=shutil.ignore_patterns("__pycache__"))

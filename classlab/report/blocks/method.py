@@ -48,9 +48,19 @@ def _settings(experiment: Experiment) -> dict[str, Fact]:
         "training.epochs": Fact("Epochs planned", f"{training.epochs:,}"),
         "data.expansion": Fact("Copies of each training image", _copies(experiment)),
         "data.augmentations": Fact("Augmentations", _augmentations(experiment)),
+        "training.start_from": Fact("Starts from", _start(experiment)),
         "training.initialise": Fact("Initial weights", words.spelled(training.initialise)),
         "training.early_stopping": Fact("Early stopping", stopping),
     }
+
+
+def _start(experiment: Experiment) -> str:
+    """Return whose weights training starts from, of which layers, and whether they are frozen; empty for none."""
+    start = experiment.training.start_from
+    if start is None:
+        return ""
+    layers = f"the layers {start.layers} of " if start.layers else "the weights of "
+    return f"{layers}{start.run}, {'frozen' if start.freeze else 'trained further'}"
 
 
 def _copies(experiment: Experiment) -> str:

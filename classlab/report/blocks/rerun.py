@@ -24,6 +24,8 @@ def _of_run(run: FinishedRun) -> list[Block]:
         sentence = f"This run cannot be reproduced from its file: its {words.listed(given)} came from Python."
         return [Words(sentence), experiment]
     same = f"On the same machine, with the device and the arithmetic above, it gives {how_alike([run])}."
+    if run.experiment.training.start_from is not None:
+        same += f" It needs the run {run.experiment.training.start_from.run}, whose weights it starts from."
     saved = f"Save the experiment below as {name}.yaml; it is experiment.yaml in the run's folder. "
     return [Code(command(run), same if _is_shipped(run) else saved + same), experiment]
 

@@ -37,7 +37,7 @@ def train(jobs: Sequence[Job], processes: int, log: Path) -> Iterator[Event | No
                 if failure.run not in ended:
                     ended.add(failure.run)
                     yield failure
-            if event is None or event.run not in ended:
+            if event is None or event.run not in ended or isinstance(event, Ended):
                 yield event
             if isinstance(event, Ended | Failed):
                 ended.add(event.run)
@@ -56,6 +56,7 @@ class Workers:
 
     def __init__(self, jobs: Sequence[Job], log: Path) -> None:
         self.waiting, self.taking = list(jobs), threading.Lock()
+        self.asked = {job.run for job in jobs}
         self.log = log
         self.failed: queue.SimpleQueue[Failed] = queue.SimpleQueue()
         self.failed_runs: set[Path] = set()
@@ -76,6 +77,8 @@ class Workers:
                 if worker is None:
                     worker = _start(self.log)
                     self.running.append(worker)
+                    if self.stopping.is_set():  # while it was started: stop() may not have seen it
+                        return _stop(worker)
                 problem = _ask(worker, job)
                 if self.stopping.is_set():
                     return
@@ -99,7 +102,9 @@ class Workers:
         return None
 
     def _can_begin(self, job: Job) -> bool:
-        return job.after is None or (job.after / store.SUMMARY).is_file() or job.after in self.failed_runs
+        if job.after is None or job.after not in self.asked:  # nobody here would ever end it
+            return True
+        return (job.after / store.SUMMARY).is_file() or job.after in self.failed_runs
 
     def stop(self) -> None:
         """End all processes: a run that one of them trains is left so that it can be gone on with."""
