@@ -95,7 +95,13 @@ def _say_differences(compared: "Compared") -> None:
 
     differing = {("experiment" if key == "name" else key): values for key, values in compared.differences.items()}
     if not differing:
-        console.print("The experiments are the same; only the seeds differ.\n")
+        alone = sum(len(seeds) for seeds in compared.folders.values()) == 1
+        same = (
+            "There is one run, and nothing to set beside it."
+            if alone
+            else "The experiments are the same; only the seeds differ."
+        )
+        console.print(f"{same}\n")
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     if len(compared.folders) <= MOST_COLUMNS:

@@ -102,6 +102,10 @@ def ask(
     """Return the run that is asked for, prepared unless it is finished; arguments and errors as for `train`."""
     experiment = experiments.load(experiment, trust=True)  # what is trained is the reader's own
     _check_seed(seed)
+    if device is not None:  # also where the run is finished: a slip is a slip
+        from classlab.training.settings import check_device
+
+        check_device(device)
     given: dict[str, Any] = {"model": model, "data": data}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:

@@ -112,7 +112,8 @@ def variant(
             failed.setdefault(seed, "without a value")
             consequence = f"has no {scale.name} to count"
         if seed in failed:
-            reason = f"{failed[seed].replace('_', ' ')} and {consequence}"
+            # A run that finished without a value, as one that reconstructs has no accuracy, did not fail.
+            reason = f"{failed[seed].replace('_', ' ')} and {consequence}" if status != "finished" else consequence
             notes[reason] = notes.get(reason, 0) + 1
     total = len(set(values) | set(failed))
     note = "; ".join(_runs_note(count, total, reason) for reason, count in notes.items())

@@ -147,7 +147,7 @@ def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, j
         errors.print(sentence, markup=False)
         raise
     finally:
-        StudyResult(folder).write()
+        StudyResult(folder).write(rows)  # what has not ended is looked at once more
 
 
 def _kept(

@@ -140,7 +140,8 @@ def check_device(given: str | None) -> str:
     known = ["cpu", "cuda", "mps"]
     kind, _, number = given.partition(":")
     if kind not in known or (number and not number.isdigit()):
-        raise UserError(f"there is no device {given!r}{did_you_mean(kind, known) or ';'} known: cpu, cuda, cuda:N, mps")
+        meant = "; did you mean cuda?" if kind in ("gpu", "nvidia") else did_you_mean(kind, known) or ";"
+        raise UserError(f"there is no device {given!r}{meant} known: cpu, cuda, cuda:N, mps")
     if kind == "cuda" and not (torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()):
         raise UserError(
             f"device {given} is not on this machine: it has {torch.cuda.device_count()} CUDA devices; use cpu"

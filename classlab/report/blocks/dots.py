@@ -19,7 +19,7 @@ def blocks(material: Material) -> list[Block]:
     metric = result.answer.metric
     caption = f"{words.capital(metric.replace('_', ' '))} of every run: a dot a run"
     if len(result.study.seed_list) > 1:
-        caption += ", a tick at the mean, a line for its 95 % interval"
+        caption += ", a tick at the mean, a line for its 95 % interval, as far as the chart reaches"
     if any(row["status"] in ("diverged", "did_not_learn") for row in result.rows):
         caption += "; a cross marks a run that diverged or did not learn"
     caption += "." + test_note(result, metric)

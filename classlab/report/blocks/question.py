@@ -65,6 +65,8 @@ def _protocol(run: FinishedRun) -> str:
     protocol, split = run.experiment.protocol, run.split()
     test = f"the {words.count(split['test'], 'test image')}"
     once = f"{test[0].upper()}{test[1:]} were evaluated once, at the end."
+    if run.status == "incomplete":
+        once = f"{test[0].upper()}{test[1:]} are evaluated once, at the end, to which this run has not come."
     metric, highest = ("loss", "lowest") if run.reconstructs else ("accuracy", "highest")
     every = f"The {metric} on {test} was noted after every epoch and not used for selection."
     if protocol.validate_on == "val":
