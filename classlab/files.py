@@ -128,6 +128,7 @@ def check_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"nothing can be written to {folder}: {reason(error)}") from None
+    _clear_parts(folder)  # a process that was killed just here has left its probe
 
 
 def _clear_parts(folder: Path) -> None:

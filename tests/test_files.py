@@ -93,3 +93,12 @@ def test_what_is_left_half_written_can_be_cleared(tmp_path):
         (tmp_path / name).write_text("half")
     files.write(tmp_path / "new", "whole")
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([living, ".report.html.part", "kept.part", "new"])
+
+
+def test_what_a_killed_process_left_of_its_probe_goes_with_the_next_one(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = tmp_path / f".probe.{process.pid}-0123abcd.part"
+    left.touch()
+    files.check_writable(tmp_path)
+    assert not left.exists()

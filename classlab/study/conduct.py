@@ -72,6 +72,7 @@ def study(
         return StudyResult(folder)
     with store.alone(folder, folder / LOCK):
         store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
+        StudyResult(folder).write()  # a kill may have come between the last run's end and this
     if verbose:
         errors.print(f"{folder} is finished; more seeds or values make it grow", style="dim", markup=False)
     return StudyResult(folder)

@@ -196,3 +196,20 @@ def test_the_forecast_counts_steps_and_measures_a_moment(rates, monkeypatch):
     times = forecast.times(made, "cpu", {})
     assert 0 < times["learning_rate=0.1"].seconds < 60
     assert {one.known_from for one in times.values()} == {"a short measurement"}
+
+
+def test_results_that_a_kill_left_behind_the_runs_are_written_when_the_study_is_asked_for_again(tmp_path):
+    fields = {
+        "name": "late", "seeds": 2,
+        "experiment": {
+            "name": "quick", "data": {"dataset": "digits", "val_size": 100},
+            "model": {"name": "perceptron", "widths": [8]},
+            "training": {"epochs": 1, "batch_size": 64, "optimizer": {"name": "sgd", "learning_rate": 0.1}},
+        },
+    }  # fmt: skip
+    result = cl.study(fields, out=tmp_path, verbose=False)
+    file = result.path / "results.csv"
+    whole = file.read_bytes()
+    file.write_bytes(whole.splitlines(keepends=True)[0])  # as it was before the last run ended
+    cl.study(fields, out=tmp_path, resume=True, verbose=False)
+    assert file.read_bytes() == whole
