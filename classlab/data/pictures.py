@@ -24,6 +24,7 @@ Background = Literal["white", "black"]
 # Others that Pillow knows start programs of this machine's (EPS) or are no pictures.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
+CLOSED_FOLDERS = 5  # that cannot be read are named, of more the number is said
 # A picture's own parts are read so often, and once more for so many bytes of it: a GIF has two reads to 256 bytes.
 READS, BYTES_A_READ = 50_000, 100
 # What a camera notes of how it was held (Exif tag 274) and the turn that mends it, by Pillow's names.
@@ -122,37 +123,45 @@ def upright(picture: Any, unpacked: Any) -> Any:
     return unpacked.transpose(Image.Transpose[turn]) if turn else unpacked
 
 
-def files_below(folder: Path, left_out: Callable[[str], Any]) -> list[Path]:
-    """Return the regular files in a folder and below it, and links to such, in the order of their paths.
+def pictures_below(folder: Path, left_out: Callable[[str], Any]) -> tuple[list[Path], int]:
+    """Return the files in a folder and below it that are named as pictures are, sorted, and how many others there are.
 
-    Links to folders are not followed, so there is no way around in a circle. left_out: called with a sentence
-    for each folder below that cannot be read. Raises BadFile where the folder itself cannot be.
+    Regular files, and links to such; links to folders are not followed, so there is no way around in a circle.
+    left_out: called with a sentence for each folder below that cannot be read, of many for the first.
+    Raises BadFile where the folder itself cannot be.
     """
-    paths: list[Path] = []
+    paths: list[str] = []
+    others = closed = 0
     waiting = [os.fspath(folder)]
     while waiting:
         place = waiting.pop()
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
-                    kind = _kind(entry)
-                    if kind == "folder":
+                    # By its name first: somebody may have named a folder of a million files that are no pictures.
+                    if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-                    elif kind == "file":
-                        paths.append(Path(entry.path))
+                    elif os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122 - a Path costs ten times that
+                        others += not entry.name.startswith(".") and _is_file(entry)
+                    elif _is_file(entry):
+                        paths.append(entry.path)
         except OSError as error:
             sentence = f"the folder {place} cannot be read: {reason(error)}"
             if place == os.fspath(folder):
                 raise BadFile(sentence) from None
-            left_out(sentence)
-    return sorted(paths)
+            closed += 1
+            if closed <= CLOSED_FOLDERS:
+                left_out(sentence)
+    if closed > CLOSED_FOLDERS:
+        left_out(f"and {closed - CLOSED_FOLDERS:,} more folders in {folder} cannot be read")
+    return sorted(map(Path, paths)), others
 
 
-def _kind(entry: "os.DirEntry[str]") -> str:
+def _is_file(entry: "os.DirEntry[str]") -> bool:
     try:
-        return "folder" if entry.is_dir(follow_symlinks=False) else "file" if entry.is_file() else "other"
+        return entry.is_file()
     except OSError:  # a link that leads to itself
-        return "other"
+        return False
 
 
 def _flat(picture: Any, background: Background) -> Any:

@@ -307,7 +307,8 @@ class FinishedRun:
         # The summary says it without the experiment, which may name code that is not trusted.
         if logits.ndim != 2 or self.summary.get("test_accuracy", 0.0) is None:
             raise UserError(f"{self.path} reconstructs images and names no class, so it gives no probabilities")
-        return softmax(logits.astype(np.float64), axis=1)
+        with np.errstate(invalid="ignore"):  # the logits of a run that diverged may be infinite
+            return softmax(logits.astype(np.float64), axis=1)
 
     def curves(self) -> "altair.TopLevelMixin":
         """Return loss and accuracy, or for reconstruction the loss, as a chart that shows itself in a notebook."""

@@ -44,7 +44,8 @@ class Calibration:
         """Return calibrated probabilities, float64, in the logits' shape (count, classes)."""
         from scipy.special import softmax
 
-        return softmax(logits.astype(np.float64) / self.temperature, axis=1)
+        with np.errstate(invalid="ignore"):  # weights that somebody edited may give infinite logits
+            return softmax(logits.astype(np.float64) / self.temperature, axis=1)
 
     def strangeness(self, inputs: Tensor) -> np.ndarray:
         """Return how far each image is from what the main directions can draw, root mean square, float64 (count,).
@@ -135,8 +136,13 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def lead(logits: np.ndarray) -> np.ndarray:
-    """Return by how much the largest logit exceeds the mean of all, (count,); log-probabilities give the same."""
-    return logits.max(axis=1) - logits.mean(axis=1)
+    """Return by how much the largest logit exceeds the mean of all, (count,); log-probabilities give the same.
+
+    Of logits that are not finite nothing leads: -inf.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = logits.max(axis=1) - logits.mean(axis=1)
+    return np.where(np.isfinite(found), found, -np.inf)
 
 
 def losses(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

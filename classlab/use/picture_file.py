@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab.data.bounded_files import BadFile, is_folder
-from classlab.data.pictures import ROWS, SUFFIXES, files_below, opened, upright
+from classlab.data.pictures import ROWS, SUFFIXES, opened, pictures_below, upright
 from classlab.errors import UserError
 from classlab.files import reason
 from classlab.terminal import say
@@ -40,7 +40,7 @@ def files_of(paths: list[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if is_folder(path):
-            pictures = [file for file in files_below(path, say) if file.suffix.lower() in SUFFIXES]
+            pictures, _ = pictures_below(path, say)
             if not pictures:
                 raise UserError(f"the folder {path} holds no picture file; known: {', '.join(sorted(SUFFIXES))}")
             files += pictures

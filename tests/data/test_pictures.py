@@ -10,7 +10,7 @@ from cost import put_in_the_way, within
 from PIL import Image, ImageDraw
 
 from classlab.data.bounded_files import BadFile
-from classlab.data.pictures import files_below, read_picture
+from classlab.data.pictures import pictures_below, read_picture
 from classlab.use.picture_file import read
 
 READERS = {"a dataset's": lambda path: read_picture(path, (28, 28)), "a prediction's": lambda path: read(path).pixels}
@@ -268,10 +268,13 @@ def test_files_below_a_folder_are_found_once_in_the_order_of_their_paths(tmp_pat
     put_in_the_way(tmp_path, ".png")
     expected = sorted(path for path in tmp_path.rglob("*.png") if path.name[0] in "012abl-" and path.is_file())
     told = []
-    assert files_below(tmp_path, told.append) == [path for path in expected if "around" not in str(path)]
+    expected = [path for path in expected if "around" not in str(path)]
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / ".hidden").touch()
+    assert pictures_below(tmp_path, told.append) == (expected, 1)
     assert not told
     with pytest.raises(BadFile, match="nowhere cannot be read: No such file"):
-        files_below(tmp_path / "nowhere", told.append)
+        pictures_below(tmp_path / "nowhere", told.append)
 
 
 def test_a_folder_below_that_cannot_be_read_is_told_and_the_rest_is_found(tmp_path, monkeypatch):
@@ -289,5 +292,5 @@ def test_a_folder_below_that_cannot_be_read_is_told_and_the_rest_is_found(tmp_pa
 
     monkeypatch.setattr(os, "scandir", scandir)
     told = []
-    assert files_below(tmp_path, told.append) == [tmp_path / "a" / "1.png"]
+    assert pictures_below(tmp_path, told.append) == ([tmp_path / "a" / "1.png"], 0)
     assert told == [f"the folder {tmp_path / 'locked'} cannot be read: Permission denied"]

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -190,3 +191,19 @@ def test_what_is_no_regular_file_has_one_sentence_at_once(run, tmp_path):
     assert all(
         "is not a regular file" in line or "there is no file" in line or "cannot be read" in line for line in told
     )
+
+
+def test_a_network_of_infinite_logits_is_unsure_and_warns_of_nothing(run, tmp_path):
+    from classlab.runs import store
+
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    state = store.read_checkpoint(copy / store.LAST)
+    large = {
+        name: value * 1e38 if name.startswith("model.") and name.endswith("weight") else value
+        for name, value in state.items()
+    }
+    store.write_checkpoint(copy / store.LAST, large, store.read_about(copy / store.LAST))
+    with warnings.catch_warnings(action="error", category=RuntimeWarning):
+        (answer,) = cl.load_run(copy).predict(digit())
+    assert answer.unsure

@@ -11,7 +11,7 @@ from pydantic import Field
 from classlab import limits
 from classlab.data.bounded_files import BadFile, at_home, is_folder
 from classlab.data.dataset import Dataset, statistics_of
-from classlab.data.pictures import SUFFIXES, Background, Fit, files_below, read_picture
+from classlab.data.pictures import Background, Fit, pictures_below, read_picture
 from classlab.data.splits import split
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.files import reason
@@ -136,12 +136,9 @@ def _files(folder: Path, folders: Sequence[str], test: bool) -> list[_File]:
     for label, name in enumerate(folders):
         if not is_folder(folder / name):  # of test pictures a class may have none
             continue
-        for file in files_below(folder / name, say):
-            if not file.name.startswith("."):
-                if file.suffix.lower() in SUFFIXES:
-                    files.append(_File(file, label, test))
-                else:
-                    others += 1
+        pictures, rest = pictures_below(folder / name, say)
+        files += [_File(file, label, test) for file in pictures if not file.name.startswith(".")]
+        others += rest
     if others:
         say(f"{folder}: {others:,} file{'s' * (others > 1)} left out, not named as pictures are")
     return files
