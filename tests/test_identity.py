@@ -11,9 +11,10 @@ import classlab as cl
 from classlab import experiment as experiments
 from classlab import lookup
 from classlab.course.check import check
-from classlab.experiment import Contract, Experiment, Section, digest, load
+from classlab.experiment import Contract, Experiment, digest, load
 from classlab.report import document
 from classlab.runs import store
+from classlab.validation import Section
 
 EARLIER = Path(__file__).parent / "runs" / "earlier"  # made by classlab before format 2: a run, one cut off, a study
 PINNED = Path(__file__).with_name("defaults.json")

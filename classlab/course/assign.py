@@ -17,8 +17,9 @@ from classlab.course.derive import Task, derive
 from classlab.course.details import Details
 from classlab.course.rules import Rules
 from classlab.errors import UserError
-from classlab.experiment import Contract, Experiment, sentence
+from classlab.experiment import Contract, Experiment
 from classlab.plain_text import from_spreadsheet, printable, printable_within, spreadsheet_safe
+from classlab.validation import sentence
 from classlab.yaml_text import to_yaml
 
 TABLE = "tasks.csv"

@@ -213,8 +213,7 @@ def _epochs(prepared: "Prepared", states: "Sequence[dict[str, Tensor]]") -> int:
     Batch norms count the batches they saw and Adam its steps, inside the very file that holds the weights.
     """
     plan = prepared.experiment
-    images = len(prepared.train) * max(1, len(plan.data.expansion))
-    steps_per_epoch = math.ceil(images / plan.training.batch_size)
+    steps_per_epoch = math.ceil(prepared.epoch_images / plan.training.batch_size)
     epochs = max(len(state["losses"]) for state in states)
     for state in states:
         counts = {name: int(value) for name, value in state.items() if value.numel() == 1 and bool(value.isfinite())}

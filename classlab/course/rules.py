@@ -11,7 +11,8 @@ import pydantic
 from pydantic import Field
 
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import SHORT_NAME, Section, find_file, sentence
+from classlab.experiment import find_file
+from classlab.validation import SHORT_NAME, Section, sentence
 from classlab.yaml_text import read_yaml, value_text
 
 PARTS = ("day", "month", "year")

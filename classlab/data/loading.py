@@ -112,7 +112,7 @@ def statistics(dataset: Dataset, plan: Data) -> dict[str, Any]:
     parts = {"train": dataset.labels[train], "val": dataset.labels[val], "test": dataset.test_labels}
     counts = {name: np.bincount(labels, minlength=len(dataset.class_names)) for name, labels in parts.items()}
     mean, std = statistics_of(dataset.images[train])
-    copies = max(1, len(plan.expansion))
+    copies = plan.copies
     return {
         "name": dataset.name,
         "image": list(dataset.input_shape),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from classlab import lookup
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import Section, sentence
+from classlab.validation import Section, sentence
 from classlab.yaml_text import read_yaml, value_text
 
 HOME = Path(__file__).parent

@@ -125,7 +125,7 @@ def _images(run: FinishedRun, metric: str) -> int | None:
 
 
 def _copies(run: FinishedRun) -> float:
-    return len(run.split()["train"]) * max(1, len(run.experiment.data.expansion))
+    return len(run.split()["train"]) * run.experiment.data.copies
 
 
 def _last_five(run: FinishedRun) -> list[float]:

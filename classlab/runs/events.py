@@ -148,7 +148,5 @@ def _begun(folder: Path) -> Begun:
         name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{folder / store.EXPERIMENT} holds no whole experiment") from None
-    copies = declared["data"].get("expansion") if isinstance(declared.get("data"), dict) else None
-    images = len(records.read_split(folder / store.SPLIT)["train"]) if (folder / store.SPLIT).exists() else 0
-    seed = records.read_environment(folder / store.ENVIRONMENT)["seed"]
-    return Begun(folder, name, seed, epochs, 0, images * max(1, len(copies or [])))
+    environment = records.read_environment(folder / store.ENVIRONMENT)
+    return Begun(folder, name, environment["seed"], epochs, 0, environment.get("epoch_images", 0))

@@ -214,9 +214,8 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
         check_device(begun.device)
         return begun
-    images = len(prepared.train) * max(1, len(prepared.experiment.data.expansion))
     plan = prepared.experiment.training
-    return choose(device, plan, prepared.model, images, prepared.multiply_adds, threads)
+    return choose(device, plan, prepared.model, prepared.epoch_images, prepared.multiply_adds, threads)
 
 
 def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
@@ -249,6 +248,7 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
             "class_names": list(dataset.class_names),
             "dataset": {"name": dataset.name, "digest": dataset.digest, "source": dataset.source},
             "normalise": {"mean": prepared.mean, "std": prepared.std},
+            "epoch_images": prepared.epoch_images,
             "code": own_code(experiment),
             **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),

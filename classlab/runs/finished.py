@@ -1,6 +1,5 @@
 """A finished run: one execution of an experiment with one seed, read back from its folder. The one way to ask a run."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -170,7 +169,8 @@ class FinishedRun:
 
     def split(self) -> records.Split:
         """Return the indices of the training and validation images and their digest."""
-        return cast(records.Split, copy.deepcopy(dict(self._split)))
+        # Copies: the reader may change them in place.
+        return {**self._split, "train": [*self._split["train"]], "val": [*self._split["val"]]}
 
     @cached_property
     def _split(self) -> records.Split:

@@ -56,6 +56,11 @@ class Prepared:
     started: str | None
     fixed_checks: list[contracts.Check]
 
+    @property
+    def epoch_images(self) -> int:
+        """How many images an epoch trains on, every copy counted."""
+        return len(self.train) * self.experiment.data.copies
+
 
 def prepare(
     experiment: Experiment, seed: int, given: dict[str, Any], test: Any, dataset: "Dataset | None" = None
@@ -90,7 +95,7 @@ def prepare(
     model = make(source, initialise, dataset.input_shape, classes, number(seed, 0, "initialise"), part)
     started = take_over(model, start) if start else None
     check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
-    images = len(train) * max(1, len(plan.expansion))
+    images = len(train) * plan.copies
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
     more = _given_digests(given, model, dataset)
@@ -226,8 +231,8 @@ def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]
 def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     """Make the network ready to train: on the device, in the settings' layout and precision, with faster layers.
 
-    It is changed in place: some layers take the forms of training.layers. From now on the process keeps the memory
-    that steps free.
+    It is changed in place: some layers take the forms of training.fast.replacements. From now on the process
+    keeps the memory that steps free.
     """
     import torch
 

@@ -22,8 +22,8 @@ from typing_extensions import TypedDict
 
 from classlab import files, limits
 from classlab.errors import UserError
-from classlab.experiment import sentence
 from classlab.plain_text import on_a_line, printable
+from classlab.validation import sentence
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=0, le=limits.SEED)]
@@ -132,6 +132,7 @@ class Environment(TypedDict):
     class_names: list[Text]
     dataset: DatasetRecord
     normalise: NormaliseRecord
+    epoch_images: NotRequired[Count]  # that an epoch trains on, every copy counted; earlier versions did not note it
     code: NotRequired[dict[str, str]]
     started_from: NotRequired[Text]  # the SHA-256 of the weights taken over from another run
     python: NotRequired[Text | None]

@@ -39,8 +39,8 @@ def study(
     """Train every run of a study and return its result; what is finished is never trained again.
 
     source: a shipped name, a YAML file, a mapping or a Study. seeds: instead of the study's own. set: `key=value`
-    changes, see study.load. out: where study folders live; this one is out/<name>. jobs: processes at a time, where
-    runs are trained so; None: one a core. resume: go on with a study that was cut off, and try failed runs again.
+    changes, see declaration.load. out: where study folders live; this one is out/<name>. jobs: processes at a time,
+    where runs are trained so; None: one a core. resume: go on with a study that was cut off, and try failed runs again.
     device: None takes a CUDA device when there is one. verbose: progress on standard error.
 
     A study that differs from the one in its folder only by more variants or seeds trains what is new. Raises UserError

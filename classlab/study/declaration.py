@@ -12,7 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from classlab import experiment as experiments
 from classlab import limits, lookup, metrics
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import FREE_NAME, NAME, Experiment, Section, sentence
+from classlab.experiment import Experiment
+from classlab.validation import FREE_NAME, NAME, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
 

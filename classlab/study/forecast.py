@@ -60,7 +60,7 @@ class Seconds:
 def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -> dict[str, Work]:
     """Return the work of every variant, having checked its data, its network's shapes and its contract.
 
-    fetch: whether the network may be asked for data; else others of the same sizes stand in, see data.prepare.
+    fetch: whether the network may be asked for data; else others of the same sizes stand in, see data.loading.
     Raises UserError or Refused for the first variant that cannot be trained, naming it.
     """
     return {variant.name: _work(variant, device, fetch) for variant in variants}
@@ -71,7 +71,7 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
 
     experiment, plan = variant.experiment, variant.experiment.training
     prepared = _prepared(variant, fetch)
-    images = _images(prepared)
+    images = prepared.epoch_images
     settings = choose(device, plan, prepared.model, images, prepared.multiply_adds)
     return Work(
         variant=variant.name,
@@ -106,10 +106,6 @@ def _dataset(data: str, fetch: bool) -> "Dataset":
     from classlab.data.loading import prepare
 
     return prepare(Data.model_validate_json(data), fetch=fetch)
-
-
-def _images(prepared: "Prepared") -> int:
-    return len(prepared.train) * max(1, len(prepared.experiment.data.expansion))
 
 
 def _disk(experiment: Experiment, prepared: "Prepared") -> int:
@@ -188,7 +184,7 @@ def _measured(
     from classlab.training.train import Epoch, train_network
 
     plan = experiment.training
-    settings = choose(device, plan, prepared.model, _images(prepared), prepared.multiply_adds, threads)
+    settings = choose(device, plan, prepared.model, prepared.epoch_images, prepared.multiply_adds, threads)
     settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
@@ -203,7 +199,7 @@ def _measured(
         return time.perf_counter() - started
     first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
     image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
-    seconds = image * _images(prepared)
+    seconds = image * prepared.epoch_images
     evaluated = {"val": 0, "test": 0, "train": 0}
     if experiment.protocol.validate_on != "none":
         evaluated[experiment.protocol.validate_on] = 1

@@ -31,8 +31,8 @@ def train(jobs: Sequence[Job], processes: int, log: Path) -> Iterator[Event | No
         thread.start()
     try:
         ended: set[Path] = set()
-        working = lambda: any(thread.is_alive() for thread in threads)  # noqa: E731
-        for event in follow([job.run for job in jobs], until=lambda: not working(), seconds=SECONDS_BETWEEN_LOOKS):
+        over = lambda: not any(thread.is_alive() for thread in threads)  # noqa: E731
+        for event in follow([job.run for job in jobs], until=over, seconds=SECONDS_BETWEEN_LOOKS):
             for failure in workers.failures():
                 if failure.run not in ended:
                     ended.add(failure.run)
