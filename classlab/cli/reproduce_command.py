@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 def reproduce(
     report: Annotated[
         str,
-        typer.Argument(metavar="REPORT", help="a shipped report, the YAML file of your own, or all: every shipped one"),
+        typer.Argument(
+            metavar="REPORT",
+            help="a shipped report, the YAML file of your own (code that it names is run), or all: every shipped one",
+        ),
     ],
-    quick: Annotated[bool, typer.Option("--quick", help="true but shortened runs; every page says so")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="real runs, but shorter ones; every page says so")] = False,
     seeds: Annotated[
         int | None, typer.Option(help="how many seeds of every run that takes at most 5 minutes, by the forecast")
     ] = None,

@@ -73,8 +73,8 @@ def reproduce(
     """Reproduce a report, or with `all` every shipped one: train what they need and write what came of it.
 
     source: a shipped report's name, or the YAML file of the reader's own; code that it names may run, for the reader
-    named it. quick: true but shortened runs. seeds: how many of each run, but not of one that takes over five minutes.
-    out: where runs and files go, `reproduced` or with quick `reproduced-quick`. jobs: processes at a time; None: one a
+    named it. quick: real runs, but shorter ones. seeds: how many of each run, but not of one that takes over five
+    minutes. out: where runs and files go, `reproduced` or with quick `reproduced-quick`. jobs: processes at a time; None: one a
     core. notebook: also an executed notebook of each. author, roll, course: printed on the report. verbose: progress on
     standard error.
 

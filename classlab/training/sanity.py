@@ -117,7 +117,9 @@ def _fit_images(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice)
         error = float(F.mse_loss(outputs, images.clamp(low, high)))
         first = error if step == 0 else first
         if error <= FITTED * first:
-            sentence = f"a batch of {BATCH} images is reconstructed in {step} steps: error {first:.3f}, then {error:.3f}"
+            sentence = (
+                f"a batch of {BATCH} images is reconstructed in {step} steps: error {first:.3f}, then {error:.3f}"
+            )
             return Finding("overfit", True, error, sentence)
     sentence = f"a batch of {BATCH} images is not reconstructed in {STEPS} steps: error {first:.3f}, then {error:.3f}"
     return Finding("overfit", False, error, sentence)
