@@ -75,8 +75,8 @@ def reproduce(
     source: a shipped report's name, or the YAML file of the reader's own; code that it names may run, for the reader
     named it. quick: real runs, but shorter ones. seeds: how many of each run, but not of one that takes over five
     minutes. out: where runs and files go, `reproduced` or with quick `reproduced-quick`. jobs: processes at a time;
-    None: one a core. notebook: also an executed notebook of each. author, roll, course: printed on the report. verbose: progress on
-    standard error.
+    None: one a core. notebook: also an executed notebook of each. author, roll, course: printed on the report.
+    verbose: progress on standard error.
 
     Finished runs are never trained again, and what was cut off goes on where it stopped. Raises UserError.
     """
