@@ -45,20 +45,35 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.hostile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cases", type=int, default=0, help="how many, over all kinds")
-    parser.add_argument("--seed", type=int, default=1, help="which cases")
+    parser.add_argument("--cases", type=_number, default=0, help="how many, over all kinds")
+    parser.add_argument("--seed", type=_number, default=1, help="which cases")
     parser.add_argument("--kinds", type=_kinds, default=list(kinds.KINDS), help=f"some of {', '.join(kinds.KINDS)}")
-    parser.add_argument("--jobs", type=int, default=1, help="zygotes at a time")
+    parser.add_argument("--jobs", type=_number, default=1, help="zygotes at a time")
     parser.add_argument(
         "--resume", type=Path, metavar="FOLDER", help="where results are kept; what is there is not done again"
     )
-    parser.add_argument("--case", metavar="KIND/NUMBER", help="one case, told in full")
-    parser.add_argument("--kills", type=int, default=0, help="how many processes to kill")
+    parser.add_argument("--case", type=_case, metavar="KIND/NUMBER", help="one case, told in full")
+    parser.add_argument("--kills", type=_number, default=0, help="how many processes to kill")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     given = parser.parse_args()
     if not (given.cases or given.case or given.kills):
         parser.error("say what to do: --cases, --case or --kills")
+    if not given.jobs:
+        parser.error("--jobs must be at least 1; got 0")
     return given
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0; got {text}")
+    return int(text)
+
+
+def _case(text: str) -> str:
+    kind, _, number = text.partition("/")
+    if kind not in kinds.KINDS or not number.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a kind and a number, as run/17; got {text}")
+    return text
 
 
 def _kinds(text: str) -> list[str]:
