@@ -1,6 +1,7 @@
 """Execute an experiment: from its declaration to a run folder that holds everything."""
 
 import datetime
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from classlab.training.settings import Settings
+
+# An event for every step would cost a hundredth of the smallest ones.
+SECONDS_BETWEEN_PROGRESS = 0.1
 
 
 def train(
@@ -325,10 +329,17 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
     model = place_model(prepared.model, settings)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     yield Begun(path, prepared.experiment.name, prepared.seed, plan.epochs, done, len(splits["train"]))
+    waiting, shown = 0, time.monotonic()  # images trained on since the last Progress, and when that was
     for epoch in train_network(model, splits, prepared.experiment, prepared.seed, settings, state):
         if isinstance(epoch, Step):
-            yield Progress(path, epoch.images)
+            waiting += epoch.images
+            if time.monotonic() - shown > SECONDS_BETWEEN_PROGRESS:
+                yield Progress(path, waiting)
+                waiting, shown = 0, time.monotonic()
             continue
+        if waiting:
+            yield Progress(path, waiting)
+            waiting = 0
         if epoch.settings != settings:  # the step could not be compiled
             settings = epoch.settings
             known = records.read_environment(path / store.ENVIRONMENT)
