@@ -329,13 +329,13 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
     model = place_model(prepared.model, settings)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
     yield Begun(path, prepared.experiment.name, prepared.seed, plan.epochs, done, len(splits["train"]))
-    waiting, shown = 0, time.monotonic()  # images trained on since the last Progress, and when that was
+    waiting, reported = 0, time.monotonic()  # images since the last Progress, and its time
     for epoch in train_network(model, splits, prepared.experiment, prepared.seed, settings, state):
         if isinstance(epoch, Step):
             waiting += epoch.images
-            if time.monotonic() - shown > SECONDS_BETWEEN_PROGRESS:
+            if time.monotonic() - reported > SECONDS_BETWEEN_PROGRESS:
                 yield Progress(path, waiting)
-                waiting, shown = 0, time.monotonic()
+                waiting, reported = 0, time.monotonic()
             continue
         if waiting:
             yield Progress(path, waiting)
