@@ -89,7 +89,7 @@ def record(folder: Path, python: str, runs: Path | None) -> None:
         home = folder / report if report.startswith("studies") else next((folder / report).glob("s0-*"))
         classlab("report", str(home.relative_to(folder)), "--out", f"{home.parent.name}-{home.name}.html")
     classlab("reproduce", "all", "--quick", "--out", "quick")
-    for page in [*folder.glob("*.html"), *(folder / "quick").rglob("report.html")]:
+    for page in [*folder.glob("*.html"), *(folder / "quick").glob("*.html")]:
         text = Text()
         text.feed(page.read_text(encoding="utf-8"))
         name = "-".join(page.relative_to(folder).with_suffix("").parts)
