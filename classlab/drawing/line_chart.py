@@ -77,11 +77,13 @@ def line_chart(
     x, y = axes.epochs(last, first_epoch), axes.values(drawn, metrics.title(metric), may_be_log=factor == 1)
     colour, dashes = _legend(keys, width)
     layers = [
-        *_curves(bands, x, y, colour, dashes, last <= POINTS_UP_TO and last * len(curves) <= POINTS_IN_ALL),
+        *_curves(
+            keys, metric, bands, x, y, colour, dashes, last <= POINTS_UP_TO and last * len(curves) <= POINTS_IN_ALL
+        ),
         *_ring(selected, keys, bands, x, y, colour),
         *_lost(lines, ends, x, y, colour),
         *_published(published, x, y, colour),
-        *_floors(floors, y, colour),
+        *_floors(floors, keys, y, colour),
         *_limit(limit_percent, y, palette),
         *_not_finite(not_finite, x, palette),
         *_notes(curves, limit_percent, bool(not_finite), palette),
@@ -119,11 +121,23 @@ def _floor_rows(keys: Mapping[str, Curve]) -> list[dict[str, Any]]:
 
 
 def _curves(
-    bands: Sequence[Mapping[str, Any]], x: Any, y: Any, colour: Any, dashes: Any, with_points: bool
+    keys: Mapping[str, Curve],
+    metric: str,
+    bands: Sequence[Mapping[str, Any]],
+    x: Any,
+    y: Any,
+    colour: Any,
+    dashes: Any,
+    with_points: bool,
 ) -> list[Any]:
     import altair as alt
 
-    base = alt.Chart().encode(x=x, color=colour)
+    # What a screen reader says of a mark; by itself it would say the key.
+    value = f"'{metrics.words(metric)} ' + format(datum.mean, '.4~g') + '{metrics.scale(metric).unit}'"
+    words = f"'epoch ' + datum.epoch + ', ' + {value} + ', ' + {_named(keys)}"
+    base = (
+        alt.Chart().transform_calculate(words=words).encode(x=x, color=colour, description=alt.Description("words:N"))
+    )
     band = base.transform_filter("isValid(datum.low)").mark_area(opacity=0.16)
     layers = [band.encode(y=y("low"), y2="high:Q")] if any("low" in row for row in bands) else []
     # Vega breaks a line where a value is missing.
@@ -137,15 +151,16 @@ def _legend(keys: Mapping[str, Curve], width: Width) -> tuple[Any, Any]:
     """Return colour and dashes of the curves. The names stand in the legend alone, the rows hold short keys."""
     import altair as alt
 
-    names = [short(curve.name) for curve in keys.values()]
+    names = _names(keys)
     in_a_row = WIDE if isinstance(width, int) and width > 400 else NARROW
     columns = len(names)
     if sum(map(len, names)) + 4 * len(names) > in_a_row:
         columns = 1 if max(map(len, names)) > TWO_BESIDE else 2
-    label = f"({json.dumps(dict(zip(keys, names, strict=True)))})[datum.label]"
+    label = _named(keys, "datum.label")
     legend = alt.Legend(
         title=None,
         columns=columns,
+        aria=False,  # it would name the keys; every mark names its curve
         offset=NOTE_HEIGHT,
         labelExpr=label,
         labelLimit=330,
@@ -159,6 +174,15 @@ def _legend(keys: Mapping[str, Curve], width: Width) -> tuple[Any, Any]:
     if legend is None:
         return colour, alt.value([1, 0])
     return colour, alt.StrokeDash("curve:N", sort=[*keys], scale=strokes, legend=legend)
+
+
+def _names(keys: Mapping[str, Curve]) -> list[str]:
+    return [short(curve.name) for curve in keys.values()]
+
+
+def _named(keys: Mapping[str, Curve], key: str = "datum.curve") -> str:
+    """Return the expression, in the language of the chart, for the name of a curve's key."""
+    return f"({json.dumps(dict(zip(keys, _names(keys), strict=True)))})[{key}]"
 
 
 def _ring(
@@ -178,6 +202,7 @@ def _ring(
     if not any(row["curve"] == key and row["epoch"] == selected[1] for row in bands):
         return []
     ring = alt.Chart().transform_filter(f"datum.epoch == {selected[1]} && datum.curve == '{key}'")
+    ring = ring.encode(description=alt.value(f"epoch {selected[1]} of {selected[0]} is the one selected"))
     return [ring.mark_point(size=130, filled=False, strokeWidth=2).encode(x=x, y=y("mean"), color=colour)]
 
 
@@ -211,10 +236,12 @@ def _published(rows: Sequence[dict[str, Any]], x: Any, y: Any, colour: Any) -> l
     ]
 
 
-def _floors(floors: Sequence[Any], y: Any, colour: Any) -> list[Any]:
+def _floors(floors: Sequence[Any], keys: Mapping[str, Curve], y: Any, colour: Any) -> list[Any]:
     import altair as alt
 
-    rules = alt.Chart(alt.Data(values=floors)).mark_rule(strokeWidth=1)
+    words = f"'floor ' + format(datum.value, '.4~g') + ', ' + {_named(keys)}"
+    rules = alt.Chart(alt.Data(values=floors)).transform_calculate(words=words).mark_rule(strokeWidth=1)
+    rules = rules.encode(description=alt.Description("words:N"))
     return [rules.encode(y=y("value"), color=colour)] if floors else []
 
 

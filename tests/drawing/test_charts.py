@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,14 @@ def test_the_legend_says_what_the_test_curve_is_for():
     assert "test, which chose the epoch" in drawn(
         charts.accuracy(table, labels={"test": "test, which chose the epoch"})
     )
+
+
+def test_a_screen_reader_is_told_the_curve_by_its_name():
+    svg = render.svg(charts.accuracy(history(3, val_accuracy=[0.5, 0.75, 0.75]), selected_epoch=2))
+    labels = re.findall('aria-label="([^"]*)"', svg)
+    assert "epoch 2, accuracy 75 %, validation" in labels
+    assert "epoch 2 of validation is the one selected" in labels
+    assert not [label for label in labels if re.search(r"\bc\d\b", label)]
 
 
 def test_accuracy_is_drawn_in_per_cent_with_the_contracts_limit():
