@@ -11,7 +11,7 @@ from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment, load
 from classlab.runs.preparation import Prepared, place_splits, prepare
 from classlab.study.forecast import check
-from classlab.study.plan import choose_path
+from classlab.study.plan import choose_place
 from classlab.study.sweep import Variant
 from classlab.training.batches import Images
 from classlab.training.settings import Settings, choose
@@ -126,4 +126,4 @@ def _place(planned: Experiment, count: int, device: str) -> str:
     if count == 1:
         return "alone"
     work = check([Variant("first", planned, {})], device)["first"]  # that of all: they differ in rate and seed alone
-    return choose_path([work] * count)
+    return choose_place([work] * count)
