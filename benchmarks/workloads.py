@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment, load
-from classlab.runs.preparation import Prepared, place_splits, prepare
+from classlab.runs.preparation import Prepared, choose_settings, place_splits, prepare
 from classlab.study.forecast import check
 from classlab.study.plan import choose_place
 from classlab.study.sweep import Variant
 from classlab.training.batches import Images
-from classlab.training.settings import Settings, choose
+from classlab.training.settings import Settings
 
 WITHOUT_END = 100_000  # epochs
 # Training alone is compared: what the protocols look at after an epoch differs, and is off the hot path.
@@ -106,8 +106,7 @@ def make(workload: Workload, device: str, threads: int | None = None) -> Task:
     changes = [*workload.changes, *TRAINING_ALONE]
     planned = load(workload.experiment, changes)
     prepared = prepare(load(workload.experiment, [*changes, f"training.epochs={WITHOUT_END}"]), 0, {}, None)
-    images = len(prepared.train) * max(1, len(planned.data.expansion))
-    settings = choose(device, planned.training, prepared.model, images, prepared.multiply_adds, threads)
+    settings, _ = choose_settings(prepared, device, threads, planned)
     place = _place(planned, workload.variants, device)
     return Task(workload, prepared.experiment, prepared, settings, place, place_splits(prepared, settings)["train"])
 

@@ -183,6 +183,9 @@ class Training(Section):
     compile: Literal["auto"] | bool = Field(
         default="auto", description="compile the whole step; auto: where small steps are many enough to pay for it"
     )
+    native: Literal["auto"] | bool = Field(
+        default="auto", description="the step in C, written for this network; auto: where it is faster on this machine"
+    )
 
 
 class Protocol(Section):
@@ -351,7 +354,7 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from",)
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native")
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:

@@ -22,6 +22,7 @@ HEADER_BYTES = 2 * MB  # of a safetensors file
 PREDICTIONS_BYTES = 400 * MB  # unpacked
 CODE_BYTES = 5 * MB  # of a reader's own file
 MACHINE_BYTES = 10_000  # what was measured of this machine
+LIBRARY_BYTES = 50 * MB  # of a native step
 
 # A network that is built to open a run: its numbers, and those of all its layers' outputs for one image.
 PARAMETERS = 50 * MB

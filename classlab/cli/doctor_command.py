@@ -64,7 +64,7 @@ def doctor(
 
         device = check_device(None)
         machine = machines.renew(device) if measure else machines.cached(device)
-        lines += [_processor(), _bf16(machine), _threads(machine), _speed(machine), _compiler(), _gpu()]
+        lines += [_processor(), _bf16(machine), _threads(machine), _speed(machine), _native(), _compiler(), _gpu()]
     checks: tuple[Callable[[], Line], ...] = (_memory, _disk, _datasets, _fetchers, _parts, _browser)
     lines += [check() for check in checks]
     if json:
@@ -188,6 +188,18 @@ def _compiler() -> Line:
         return Line("compiler", "ok", f"{shutil.which(get_cpp_compiler())}: long trainings in small steps are compiled")
     todo = "install g++ or clang for them; nothing else needs it"
     return Line("compiler", "note", "none: long trainings in small steps are not compiled, and slower", todo)
+
+
+def _native() -> Line:
+    from classlab.training.fast.native import library
+
+    found = library.compiler()
+    if found is None:
+        todo = "install gcc or clang, or pip install 'classlab[native]'; small networks train twice as fast then"
+        return Line("native step", "note", "no C compiler: steps are torch's own, and slower", todo)
+    vectors = "AVX-512" if library.has_wide_vectors() else "short vectors"
+    bf16 = " with bf16 products" if library.has_bf16() else ", without bf16 products"
+    return Line("native step", "ok", f"{found.version}; {vectors}{bf16}: steps are written in C for each network")
 
 
 def _gpu() -> Line:

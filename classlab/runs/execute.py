@@ -19,7 +19,16 @@ from classlab.runs import records, recount, store
 from classlab.runs.epoch_table import screen
 from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.runs.finished import FinishedRun
-from classlab.runs.preparation import Prepared, changed_code, own_code, place_model, place_splits, prepare, refuse
+from classlab.runs.preparation import (
+    Prepared,
+    changed_code,
+    choose_settings,
+    own_code,
+    place_model,
+    place_splits,
+    prepare,
+    refuse,
+)
 from classlab.terminal import errors
 from classlab.yaml_text import echoed, read_yaml, value_text
 
@@ -158,8 +167,8 @@ def events(asked: Asked) -> Generator[Event, None, None]:
                 f"{path} is incomplete ({done} of {asked.experiment.training.epochs} epochs are done); "
                 "go on with --resume, or start anew with --again"
             )
-        settings = _settings(prepared, path, asked.device, asked.threads)
-        begin(prepared, settings, path)
+        settings, step = _settings(prepared, path, asked.device, asked.threads)
+        begin(prepared, settings, step, path)
         yield from _train(prepared, settings, path, {"experiment": asked.digest, "seed": prepared.seed})
         conclude(prepared, settings, path)
         yield Ended(path, asked.run.summary)
@@ -208,21 +217,21 @@ def _again(path: Path, resume: bool) -> Path:
     return begun
 
 
-def _settings(prepared: Prepared, path: Path, device: str | None, threads: int | None) -> "Settings":
-    """Choose how the arithmetic is done, or keep what the run was begun with."""
-    from classlab.training.settings import Settings, check_device, choose
+def _settings(prepared: Prepared, path: Path, device: str | None, threads: int | None) -> "tuple[Settings, str]":
+    """Choose how the arithmetic is done, and say of the step why; or keep what the run was begun with."""
+    from classlab.training.settings import Settings, check_device
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
-        begun = Settings(**records.read_environment(path / store.ENVIRONMENT)["settings"])
+        known = records.read_environment(path / store.ENVIRONMENT)
+        begun = Settings(**known["settings"])
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
         check_device(begun.device)
-        return begun
-    plan = prepared.experiment.training
-    return choose(device, plan, prepared.model, prepared.epoch_images, prepared.multiply_adds, threads)
+        return begun, known.get("step", "")
+    return choose_settings(prepared, device, threads)
 
 
-def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
+def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> None:
     """Write what is known before training."""
     from classlab.training.settings import environment
 
@@ -247,6 +256,7 @@ def begin(prepared: Prepared, settings: "Settings", path: Path) -> None:
             "seed": prepared.seed,
             "given_in_python": sorted(prepared.given),
             "settings": settings.to_json(),
+            "step": step,
             "input_shape": list(dataset.input_shape),
             "classes": len(dataset.class_names),
             "class_names": list(dataset.class_names),

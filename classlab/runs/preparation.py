@@ -195,6 +195,23 @@ def refuse(prepared: Prepared) -> None:
     raise ContractRefused(message, summary)
 
 
+def choose_settings(
+    prepared: Prepared, device: str | None, threads: int | None = None, plan: "Experiment | None" = None
+) -> "tuple[Settings, str]":
+    """Return how the arithmetic of a run is done, and a sentence that says which step it is and why.
+
+    device, threads: None lets choose. plan: the experiment whose length counts, where that is not the prepared one.
+    Raises UserError as training.settings.choose does, and where a native step is asked for that cannot be.
+    """
+    from classlab.training.fast.native.decision import decide
+    from classlab.training.settings import choose
+
+    experiment, images = plan or prepared.experiment, prepared.epoch_images
+    settings = choose(device, experiment.training, prepared.model, images, prepared.multiply_adds, threads)
+    shape = prepared.dataset.input_shape
+    return decide(settings, experiment, prepared.model, shape, images, prepared.multiply_adds)
+
+
 def place_splits(prepared: Prepared, settings: "Settings") -> "dict[str, Images]":
     """Put the splits on the device, where they stay: a batch is a gather, and nothing is loaded while training."""
     import torch

@@ -101,6 +101,7 @@ class SettingsRecord(TypedDict):
     channels_last: bool
     threads: Annotated[int, Field(ge=1, le=1024)]
     compiled: NotRequired[bool]
+    native: NotRequired[Text]
 
 
 @pydantic.with_config(OPEN)
@@ -127,6 +128,7 @@ class Environment(TypedDict):
     seed: Count
     given_in_python: list[Literal["model", "data"]]
     settings: SettingsRecord
+    step: NotRequired[str]
     input_shape: Annotated[list[Annotated[int, Field(ge=1, le=100_000)]], Field(min_length=3, max_length=3)]
     classes: Annotated[int, Field(ge=1, le=1_000_000)]
     class_names: list[Text]

@@ -178,13 +178,11 @@ def _measured(
     experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None, compiled: bool
 ) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
-    from classlab.runs.preparation import place_model, place_splits
+    from classlab.runs.preparation import choose_settings, place_model, place_splits
     from classlab.training.epoch_metrics import evaluate_split
-    from classlab.training.settings import choose
     from classlab.training.train import Epoch, train_network
 
-    plan = experiment.training
-    settings = choose(device, plan, prepared.model, prepared.epoch_images, prepared.multiply_adds, threads)
+    settings, _ = choose_settings(prepared, device, threads)
     settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []

@@ -41,6 +41,7 @@ class Settings:
     channels_last: bool
     threads: int
     compiled: bool = False  # whether the whole step is one compiled graph
+    native: str = ""  # the digest of the library that makes the steps, where they are native
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, as they are written into environment.json."""

@@ -15,7 +15,7 @@ from classlab.training import choices
 from classlab.training.batches import Images
 from classlab.training.epoch_metrics import evaluate_splits, judge, training_row
 from classlab.training.fast.cores import has_idle_core
-from classlab.training.fast.step import compile_step
+from classlab.training.fast.step import fast_step
 from classlab.training.random import generator, number
 from classlab.training.settings import Settings, isolated, sums
 from classlab.training.state import Past, State, capture, restore
@@ -84,8 +84,9 @@ def train_network(
 
     with isolated(settings):
         first = images.first(plan.batch_size, layout)
-        # The same step as one graph, where small steps are many; training/fast says what that gains.
-        step, settings = compile_step(eager_step, model, optimizer, experiment, settings, first)
+        # The same step in C or as one graph, where that is faster; training/fast says what it gains. Such a step may
+        # keep the weights in an order of its own; `publish` writes them back into the model and the optimizer.
+        step, publish, settings = fast_step(eager_step, model, optimizer, experiment, settings, first)
 
     for epoch in range(len(past.losses) + 1, plan.epochs + 1):
         if is_over(experiment, past):
@@ -108,6 +109,7 @@ def train_network(
                     group["lr"] = peak * factor
                 step(inputs, clean, targets, totals)
                 yield Step(len(inputs))
+            publish()
 
             # Once an epoch: evaluate what the protocol looks at.
             row = training_row(epoch, totals, images, experiment, optimizer.param_groups[0]["lr"])

@@ -34,7 +34,7 @@ def test_json_is_one_document_with_every_line():
     assert document["machine"]["fp32_gflops"] == 200
     names = [line["name"] for line in document["lines"]]
     assert names[:3] == ["python", "torch", "processor"]
-    assert {"bf16", "speed", "compiler", "gpu", "disk", "datasets", "parts"} < set(names)
+    assert {"bf16", "speed", "native step", "compiler", "gpu", "disk", "datasets", "parts"} < set(names)
     assert all(line["status"] in {"ok", "note", "problem"} for line in document["lines"])
 
 

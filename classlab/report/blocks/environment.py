@@ -59,8 +59,8 @@ def _machine(run: FinishedRun) -> list[object]:
 def _arithmetic(run: FinishedRun) -> str:
     settings = run.environment["settings"]
     layout = "channels last" if settings.get("channels_last") else "channels first"
-    compiled = ", compiled step" if settings.get("compiled") else ""
-    return f"{settings['precision']}, {layout}, {words.count(settings['threads'], 'thread')}{compiled}"
+    step = ", native step" if settings.get("native") else ", compiled step" if settings.get("compiled") else ""
+    return f"{settings['precision']}, {layout}, {words.count(settings['threads'], 'thread')}{step}"
 
 
 def _each(counted: Counter[str]) -> str:

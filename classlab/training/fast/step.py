@@ -19,6 +19,8 @@ from classlab.terminal import errors
 from classlab.training import choices
 from classlab.training.fast import columns, decompositions, updates
 from classlab.training.fast.functional import Functional, take_apart
+from classlab.training.fast.native import library, native_step
+from classlab.training.fast.native.stages import NotNativeError
 from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.settings import Settings
 from classlab.training.task import reconstructs
@@ -27,6 +29,42 @@ from classlab.training.task import reconstructs
 # float64, (2,). They are one tensor because a float64 tensor of no dimension would be a constant to the tracer: what is
 # added to it is lost without a word.
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
+
+
+def fast_step(
+    eager: Step, model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
+) -> tuple[Step, Callable[[], None], Settings]:
+    """Return the step in the form that the settings ask for, what writes the weights back, and the settings.
+
+    inputs: a batch as it will be given. The second is to be called before anything but the step looks at the model or
+    the optimizer. Raises UserError where a run was begun with a native step that is not to be had here.
+    """
+    if settings.native:
+        step, publish = _native(model, optimizer, experiment, settings, inputs)
+        return step, publish, settings
+    step, settings = compile_step(eager, model, optimizer, experiment, settings, inputs)
+    return step, lambda: None, settings
+
+
+def _native(
+    model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
+) -> tuple[Step, Callable[[], None]]:
+    begun = f"the run was begun with the native step {settings.native}"
+    try:
+        written = native_step.source(model, experiment, optimizer, settings, tuple(inputs.shape[1:]))
+        built = library.build(written.text())
+        if built.digest != settings.native:
+            raise UserError(
+                f"{begun}, and what {built.compiler} builds on this processor is another; go on where it was begun"
+            )
+        native = native_step.NativeStep(built.handle, written, model, optimizer)
+    except NotNativeError as error:
+        raise UserError(f"{begun}, which is not to be had here: {error}") from None
+
+    def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
+        native.step(inputs, targets, totals)
+
+    return step, native.publish
 
 
 def compile_step(

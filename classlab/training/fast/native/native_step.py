@@ -1,0 +1,192 @@
+"""The native step at work: the network's tensors laid out for it, a call a step, and the tensors written back."""
+
+import ctypes
+import math
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from classlab.errors import listing
+from classlab.experiment import Experiment
+from classlab.training.fast.native import library
+from classlab.training.fast.native.stages import NotNativeError, Stage, read
+from classlab.training.fast.native.step_source import Form, Source
+from classlab.training.fast.updates import UPDATES
+from classlab.training.settings import Settings
+
+# Names of the optimizers' slots, torch's and the source's.
+SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
+RATES = ("rate", "decay", "momentum", "beta1", "beta2", "epsilon", "size", "root")
+LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squared_error"}
+ALIGNED = 64
+
+
+def source(
+    model: nn.Module, experiment: Experiment, optimizer: Optimizer, settings: Settings, input_shape: tuple[int, ...]
+) -> Source:
+    """Return the source of a network's step. Raises NotNativeError where the step cannot be native, and says why."""
+    plan = experiment.training
+    if settings.device != "cpu":
+        raise NotNativeError(f"it is for the cpu, not for the device {settings.device}")
+    if plan.optimizer.name not in UPDATES:
+        raise NotNativeError(f"it knows the optimizers {listing(UPDATES)}, not {plan.optimizer.name}")
+    if plan.loss.name not in LOSSES:
+        raise NotNativeError(f"it knows the losses {listing(LOSSES)}, not {plan.loss.name}")
+    channels, height, width = input_shape
+    stages = read(model, (channels, height, width))
+    if stages[-1].log_softmax != (plan.loss.name == "nll") and plan.loss.name != "cross_entropy":
+        raise NotNativeError(f"the loss {plan.loss.name} is of another output than this network's")
+    group, wide = optimizer.param_groups[0], library.has_wide_vectors()
+    if settings.precision == "bf16" and not library.has_bf16():
+        raise NotNativeError("the processor has no products of bf16 numbers that add up in float")
+    long_numbers = settings.precision == "fp64"
+    form = Form(
+        precision=settings.precision,
+        threads=settings.threads,
+        batch=plan.batch_size,
+        lanes=16 if wide and not long_numbers else 8,
+        # AVX-512 has 32 registers for sums, weights and inputs, AVX2 16 of half the length.
+        tile=28 if wide else 6 if long_numbers else 12,
+        loss=LOSSES[plan.loss.name],
+        smoothing=float(plan.loss.options.get("label_smoothing", 0.0)),
+        update=plan.optimizer.name,
+        momentum=bool(group.get("momentum")),
+        nesterov=bool(group.get("nesterov")),
+        image=(channels, height, width),
+    )
+    return Source(stages, form)
+
+
+class NativeStep:
+    """One network's step in a library that was built for it.
+
+    handle: of the library of `source`. The weights, the optimizer's tensors and batch norm's running statistics are the
+    step's own from here on, in the layout of its kernels; `publish` writes them back into the model and the optimizer.
+    """
+
+    def __init__(self, handle: ctypes.CDLL, source: Source, model: nn.Module, optimizer: Optimizer) -> None:
+        self.source, self.model, self.optimizer = source, model, optimizer
+        self.form: Form = source.form
+        self.dtype = torch.float64 if self.form.precision == "fp64" else torch.float32
+        count, numbers = 1 + len(source.outside), ctypes.c_int64
+        offsets, sizes = ((numbers * count).in_dll(handle, name) for name in ("offsets", "sizes"))
+        expected = [len(source.outside), *(array.bytes(self.dtype.itemsize) for array in source.outside)]
+        if list(sizes) != expected:
+            raise NotNativeError("the library has other arrays than its source")
+        # One block for all that the step has, aligned as its vectors are.
+        self.memory = torch.zeros(offsets[0] + ALIGNED, dtype=torch.uint8)
+        start = -self.memory.data_ptr() % ALIGNED
+        self.arrays = {
+            array.name: self.memory[start + offset : start + offset + array.count * self.dtype.itemsize].view(
+                self.dtype
+            )
+            for array, offset in zip(source.outside, offsets[1:], strict=True)
+        }
+        self.address = ctypes.c_void_p(self.memory.data_ptr() + start)
+        self.draws = any(stage.dropout for stage in source.stages)
+        self.rates = ((ctypes.c_double if self.dtype == torch.float64 else ctypes.c_float) * len(RATES))()
+        pointer = ctypes.c_void_p
+        self.call: Any = handle.step
+        self.call.argtypes = [pointer, ctypes.c_int, pointer, pointer, ctypes.c_uint64, pointer, pointer]
+        self.call.restype = None
+        self.steps, self.unpublished = 0, 0
+        self._take()
+        if handle.begin(self.address):
+            raise NotNativeError("the system gives it no threads")
+        # Its threads end with it; the memory must outlive them.
+        self.ends = weakref.finalize(self, _end, handle, self.address, self.memory)
+
+    def step(self, inputs: Tensor, targets: Tensor, totals: Tensor) -> None:
+        """Make one step. inputs: channels-last, (batch, channels, height, width); totals: loss and right, float64."""
+        count = len(inputs)
+        if not 0 < count <= self.form.batch:
+            raise ValueError(f"the step is built for 1 to {self.form.batch} images, got {count}")
+        # Each step's masks come of one number of torch's own random state, as those of torch's layers do.
+        seed = int(torch.randint(2**63 - 1, ())) if self.draws else 0
+        self._set_rates()
+        self.unpublished += 1
+        # Plain numbers: at batch 1 the objects that ctypes would make of them take a twentieth of the step.
+        self.call(self.address, count, inputs.data_ptr(), targets.data_ptr(), seed, self.rates, totals.data_ptr())
+
+    def _set_rates(self) -> None:
+        group = self.optimizer.param_groups[0]
+        self.rates[0], self.rates[1] = group["lr"], group["weight_decay"]
+        if self.form.update == "sgd":
+            self.rates[2] = group["momentum"]
+            return
+        self.steps += 1
+        (beta1, beta2), first = group["betas"], 1 - group["betas"][0] ** self.steps
+        self.rates[3], self.rates[4], self.rates[5] = beta1, beta2, group["eps"]
+        self.rates[6], self.rates[7] = group["lr"] / first, math.sqrt(1 - beta2**self.steps)
+
+    # ---- Between torch's layout and the kernels' ----
+
+    def _places(self) -> Iterator[tuple[str, Tensor, Stage]]:
+        """Yield the array, the model's tensor and the stage of every weight and running statistic."""
+        for stage in self.source.stages:
+            name = self.source.names[stage.name]
+            yield f"{name}_weights", stage.layer.weight, stage
+            if stage.layer.bias is not None:
+                yield f"{name}_bias", stage.layer.bias, stage
+            norm = stage.norm
+            if norm is not None:
+                assert norm.running_mean is not None and norm.running_var is not None
+                yield f"{name}_gamma", norm.weight, stage
+                yield f"{name}_beta", norm.bias, stage
+                yield f"{name}_running_mean", norm.running_mean, stage
+                yield f"{name}_running_variance", norm.running_var, stage
+
+    def _seen(self, array: str, like: Tensor, stage: Stage) -> Tensor:
+        """Return an array as a tensor of the shape that torch's has, or for a flattened map of that map's shape."""
+        values = self.arrays[array]
+        if like.ndim == 1:
+            return values[: len(like)]
+        lines = values.view(-1, stage.out_stride)[:, : stage.outputs]
+        if like.ndim == 4:
+            return lines.view(*stage.kernel, stage.channels, stage.outputs).permute(3, 2, 0, 1)
+        if stage.flattened:
+            channels, height, width = stage.flattened
+            return lines.view(height * width, -1, stage.outputs)[:, :channels].permute(2, 1, 0)
+        return lines.T
+
+    def _slots(self, array: str, tensor: Tensor) -> Iterator[tuple[str, str]]:
+        if isinstance(tensor, nn.Parameter):
+            for slot in self.source.slots:
+                yield f"{array}_{slot}", SLOTS[slot]
+
+    @torch.no_grad()
+    def _take(self) -> None:
+        for array, tensor, stage in self._places():
+            seen = self._seen(array, tensor, stage)
+            seen.copy_(tensor.detach().reshape(seen.shape))
+            for name, slot in self._slots(array, tensor):
+                kept = self.optimizer.state.get(tensor, {}) if isinstance(tensor, nn.Parameter) else {}
+                if kept.get(slot) is not None:
+                    self._seen(name, tensor, stage).copy_(kept[slot].reshape(seen.shape))
+                if "step" in kept:
+                    self.steps = int(kept["step"])
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Write the weights, running statistics and slots into the model and the optimizer."""
+        for array, tensor, stage in self._places():
+            seen = self._seen(array, tensor, stage)
+            tensor.copy_(seen.reshape(tensor.shape))
+            for name, slot in self._slots(array, tensor):
+                kept = self.optimizer.state[tensor]
+                kept[slot] = torch.empty_like(tensor).copy_(self._seen(name, tensor, stage).reshape(tensor.shape))
+                if self.form.update != "sgd":
+                    kept["step"] = torch.tensor(float(self.steps))
+        for stage in self.source.stages:
+            if stage.norm is not None and stage.norm.num_batches_tracked is not None:
+                stage.norm.num_batches_tracked += self.unpublished
+        self.unpublished = 0
+
+
+def _end(handle: ctypes.CDLL, address: ctypes.c_void_p, memory: Tensor) -> None:
+    handle.end(address)
+    del memory
