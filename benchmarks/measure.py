@@ -17,7 +17,7 @@ SIDES = (OURS, "reports", "plain", "lightning", "skorch")
 OF_STUDIES = (OURS, "reports", "plain")  # runs one after the other, as these libraries train several
 PROCESSES = 2  # of a study: SPEED.md's machine and the targets have two cores
 WORKERS = (0, 2)
-ALONE = ("loader", "step", "reports_loader")  # the ceilings, in turns of half the length
+ALONE = ("loader", "step", "torch_step", "reports_loader")  # parts of a training, in turns of half the length
 COMMANDS = {
     "python -c pass": ["-c", "pass"],
     "import classlab": ["-c", "import classlab"],
@@ -71,6 +71,7 @@ def measure(
         "multiply_adds": task.prepared.multiply_adds,
         "augmented": bool(task.experiment.data.augmentations),
         "target": {"against": workload.against, "solid": workload.solid, "aim": workload.aim},
+        "native_target": workload.native,
         "reports_workers": workers,
         "start_up_seconds": start_up,
         "images_per_second": {name: values for name, values in rates.items() if name not in ALONE},
@@ -99,6 +100,8 @@ def _better_reports(task: Task, seconds: float) -> tuple[Session, int]:
 def _alone(task: Task, workers: int | None) -> dict[str, Session]:
     """Return sessions of what a step is made of: loading alone, and computing alone."""
     sessions = {name: Session(task.workload, name, task.device) for name in ("loader", "step")}
+    if task.settings.native:
+        sessions["torch_step"] = Session(task.workload, "torch_step", task.device)
     if workers is not None:
         sessions["reports_loader"] = Session(task.workload, "reports_loader", task.device, workers=workers)
     return sessions
@@ -124,16 +127,27 @@ def ratios(entry: dict[str, Any], against: str) -> list[float]:
     return sorted(ours / theirs for ours, theirs in zip(rates[OURS], rates[against], strict=True))
 
 
+def step_ratios(entry: dict[str, Any]) -> list[float]:
+    """Return the native step's speed over torch's, one ratio a round, in order of size; empty where none is native."""
+    alone = entry["ceilings"]
+    return sorted(
+        ours / theirs for ours, theirs in zip(alone.get("step", ()), alone.get("torch_step", ()), strict=False)
+    )
+
+
 def median(values: Sequence[float]) -> float:
     """Return the median."""
     return statistics.median(values)
 
 
-def peak_share(entry: dict[str, Any]) -> tuple[float, float]:
+def peak_share(entry: dict[str, Any], rate: float | None = None) -> tuple[float, float]:
     """Return classlab's GFLOP/s and its share of the machine's matrix product in the same precision and minute.
+
+    rate: images a second, None for the whole training's.
 
     A step is counted as three passes of two operations a multiply-add: forward, and backward to weights and inputs.
     """
-    work = 6 * entry["multiply_adds"] * median(entry["images_per_second"][OURS]) / 1e9
+    rate = median(entry["images_per_second"][OURS]) if rate is None else rate
+    work = 6 * entry["multiply_adds"] * rate / 1e9
     peak = entry["machine"]["bf16_gflops" if entry["settings"]["precision"] == "bf16" else "fp32_gflops"]
     return work, work / peak

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import OURS, median, peak_share, ratios
+from benchmarks.measure import OURS, median, peak_share, ratios, step_ratios
 
 FOLDER = Path("docs/benchmarks")
 NAMES = {OURS: "classlab", "reports": "reports' way", "plain": "plain", "lightning": "Lightning", "skorch": "skorch"}
@@ -36,6 +36,26 @@ def speed(document: Document) -> tuple[list[str], Rows]:
                 _ratio(ratios(entry, "skorch")),
             ]
         )
+    return headings, rows
+
+
+def steps(document: Document) -> tuple[list[str], Rows]:
+    """Return headings and rows: the step by itself, native and torch's, on one and the same batch."""
+    headings = ["workload", "native, images/s", "torch's step", "times as fast", "solid/aim", "GFLOP/s", "of peak"]
+    rows = []
+    for entry in document["workloads"]:
+        goal, alone = entry.get("native_target"), entry["ceilings"]
+        if not goal or not alone.get("step"):
+            continue
+        if not step_ratios(entry):
+            rows.append(
+                [entry["name"], "", f"{median(alone['step']):,.0f}", "not native", f"{goal[0]:g}/{goal[1]:g}", "", ""]
+            )
+            continue
+        work, share = peak_share(entry, median(alone["step"]))
+        rates = [f"{median(alone[kind]):,.0f}" for kind in ("step", "torch_step")]
+        aims = f"{goal[0]:g}/{goal[1]:g}"
+        rows.append([entry["name"], *rates, spread(step_ratios(entry)), aims, f"{work:,.1f}", f"{100 * share:.1f} %"])
     return headings, rows
 
 
@@ -77,6 +97,10 @@ TABLES: dict[str, tuple[str, Callable[[Document], tuple[list[str], Rows]]]] = {
     "Speed": (
         "Images a second, median; how many times as fast as each other way, median (least–greatest).",
         speed,
+    ),
+    "The native step": (
+        "The step alone, on one batch; how many times as fast as torch's, median (least–greatest).",
+        steps,
     ),
     "Start": ("Seconds until the first step was done, compiling included; the datasets are in memory.", starts),
     "Ceilings": ("What bounds it: the loader alone and the step alone; peak: of a matrix product.", ceilings),
@@ -164,6 +188,7 @@ def how(entry: Document) -> str:
     settings = entry["settings"]
     words = [settings["precision"], f"{settings['threads']} thread{'s' if settings['threads'] > 1 else ''}"]
     words += ["compiled"] if settings["compiled"] else []
+    words += ["native"] if settings["native"] else []
     words += ["channels_last"] if settings["channels_last"] else []
     words += [f"{entry['variants']} runs: {entry['place']}"] if entry["variants"] > 1 else []
     return ", ".join(words)

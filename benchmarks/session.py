@@ -5,6 +5,7 @@ all of them. Processes of their own, because threads of one process share what a
 arenas, and the cores on which OpenMP's threads wait awake.
 """
 
+import functools
 import os
 import tempfile
 import time
@@ -119,6 +120,7 @@ def _work(side: str) -> Callable[..., None]:
     if side == "skorch":
         import skorch  # noqa: F401
     ways = {"loader": sides.loader_alone, "step": sides.step_alone, "reports_loader": sides.reports_loader_alone}
+    ways |= {"torch_step": functools.partial(sides.step_alone, native=False)}
     ways |= {"classlab": sides.classlab, "reports": sides.reports, "plain": sides.plain}
     ways |= {"lightning": peers.lightning, "skorch": peers.skorch}
     return ways[side]

@@ -133,10 +133,11 @@ def loader_alone(task: Task, tick: Tick) -> None:
                 tick(len(inputs))
 
 
-def step_alone(task: Task, tick: Tick) -> None:
-    """classlab's step on one and the same batch."""
-    train, model = SameBatch(**vars(task.train)), place_model(task.model(), task.settings)
-    for happened in train_network(model, {"train": train}, task.experiment, 0, task.settings):
+def step_alone(task: Task, tick: Tick, native: bool = True) -> None:
+    """classlab's step on one and the same batch. native: as it is chosen; else torch's step, as it would be chosen."""
+    settings = task.settings if native else task.torchs
+    train, model = SameBatch(**vars(task.train)), place_model(task.model(), settings)
+    for happened in train_network(model, {"train": train}, task.experiment, 0, settings):
         if isinstance(happened, Step):
             tick(happened.images)
 

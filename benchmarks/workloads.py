@@ -32,7 +32,7 @@ TRAINING_ALONE = (
 class Workload:
     """One row: an experiment with changed settings. variants: how many runs a study of it trains; 1: no study.
 
-    against: whose speed the two targets, ratios, are over.
+    against: whose speed the two targets, ratios, are over. native: the two targets of the native step over torch's.
     """
 
     name: str
@@ -42,19 +42,21 @@ class Workload:
     changes: tuple[str, ...] = ()
     variants: int = 1
     against: str = "reports"
+    native: tuple[float, float] | None = None
 
 
 WORKLOADS = (
-    Workload("era-s6", "era-s6", 2.6, 4),
-    Workload("prml-mlp", "prml-mlp", 10, 20),
-    Workload("lenet-1000", "cifar-lenet", 4, 6, ("training.batch_size=1000",)),
-    Workload("lenet-4", "cifar-lenet", 2, 4),
+    Workload("era-s6", "era-s6", 2.6, 4, native=(1.8, 2.5)),
+    Workload("prml-mlp", "prml-mlp", 10, 20, native=(1.3, 2)),
+    Workload("lenet-1000", "cifar-lenet", 4, 6, ("training.batch_size=1000",), native=(1.3, 1.8)),
+    Workload("lenet-4", "cifar-lenet", 2, 4, native=(2, 3)),
     Workload("lenet-4-study", "cifar-lenet", 3, 8, variants=8),
-    Workload("lenet-1", "cifar-lenet", 3, 8, ("training.batch_size=1",)),
+    Workload("lenet-1", "cifar-lenet", 3, 8, ("training.batch_size=1",), native=(2.5, 4)),
     Workload("lenet-1-study", "cifar-lenet", 5, 15, ("training.batch_size=1",), variants=8),
-    Workload("fashion-cnn", "fashion-cnn", 2.2, 3),
-    Workload("autoencoder", "fashion-autoencoder", 3, 6),
-    Workload("mnist-20k", "mnist-20k", 1.5, 3, against="plain"),
+    Workload("fashion-cnn", "fashion-cnn", 2.2, 3, native=(1, 1)),
+    Workload("autoencoder", "fashion-autoencoder", 3, 6, native=(1, 1)),
+    Workload("eva7-net8", "eva7-net8", 1.5, 3, against="plain", native=(1.6, 2.2)),
+    Workload("mnist-20k", "mnist-20k", 1.5, 3, against="plain", native=(2.0, 2.8)),
 )
 
 
@@ -62,14 +64,15 @@ WORKLOADS = (
 class Task:
     """A workload made ready.
 
-    experiment: with as many epochs as a session may need; settings: chosen for the real ones. place: alone, or where a
-    study trains its runs: processes or one by one.
+    experiment: with as many epochs as a session may need; settings: chosen for the real ones; torchs: the same with
+    torch's step, as it would be chosen. place: alone, or where a study trains its runs: processes or one by one.
     """
 
     workload: Workload
     experiment: Experiment
     prepared: Prepared
     settings: Settings
+    torchs: Settings
     place: str
     train: Images
     _floats: list[Tensor] = field(default_factory=list)
@@ -107,8 +110,12 @@ def make(workload: Workload, device: str, threads: int | None = None) -> Task:
     planned = load(workload.experiment, changes)
     prepared = prepare(load(workload.experiment, [*changes, f"training.epochs={WITHOUT_END}"]), 0, {}, None)
     settings, _ = choose_settings(prepared, device, threads, planned)
+    torchs, _ = choose_settings(
+        prepared, device, threads, load(workload.experiment, [*changes, "training.native=false"])
+    )
     place = _place(planned, workload.variants, device)
-    return Task(workload, prepared.experiment, prepared, settings, place, place_splits(prepared, settings)["train"])
+    train = place_splits(prepared, settings)["train"]
+    return Task(workload, prepared.experiment, prepared, settings, torchs, place, train)
 
 
 def find(name: str) -> Workload:

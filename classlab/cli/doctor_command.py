@@ -199,7 +199,8 @@ def _native() -> Line:
         return Line("native step", "note", "no C compiler: steps are torch's own, and slower", todo)
     vectors = "AVX-512" if library.has_wide_vectors() else "short vectors"
     bf16 = " with bf16 products" if library.has_bf16() else ", without bf16 products"
-    return Line("native step", "ok", f"{found.version}; {vectors}{bf16}: steps are written in C for each network")
+    place = f", kept in {folder}" if (folder := library.folder()) else ""
+    return Line("native step", "ok", f"{found.version}; {vectors}{bf16}: a step in C for each network{place}")
 
 
 def _gpu() -> Line:

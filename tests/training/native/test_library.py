@@ -215,7 +215,8 @@ int main(void) {
     static real images[BATCH * PIXELS];
     static int64_t labels[BATCH];
     for (int i = 0; i < BATCH * PIXELS; i++) images[i] = (real)(i % 17) / 17;
-    Rates rates = {.rate = 0.01, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .size = 0.1, .root = 0.1};
+    Rates rates = {.rate = 0.01, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .size = 0.1,
+                   .root = 0.1};
     double totals[2] = {0, 0};
     for (int s = 0; s < 3; s++) step(m, s == 1 ? BATCH - 1 : BATCH, images, labels, s, &rates, totals);
     end(m);

@@ -104,6 +104,7 @@ def build(source: str, machine: str = "native") -> Library:
             with suppress(UserError):  # a cache that takes no file costs building again
                 files.make_folder(place)
                 files.write(place / _file_name(name, content), content)
+                files.write(place / f"{name}.c", source)  # for whoever wants to read the step
         return Library(_load(built, name), name, found.version)
 
 

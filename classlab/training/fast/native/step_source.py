@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 from textwrap import dedent
 
-from classlab.training.fast.native.stages import Stage
+from classlab.training.fast.native.stages import NotNativeError, Stage
 
 # Images whose linear layers are computed together: as many vectors of sums as registers can hold with room to spare.
 CHUNK = 16
 FEW = 8  # images of a step so small that linear layers are updated in their backward pass; see kernels.c
 SLACK = 64  # numbers after each array that a vector may read beyond its end
+LARGEST = 2**31 - 2**16  # numbers of an array, whose places are kept as int
 LEVELS = 2**16  # of the random numbers of which dropout keeps the larger ones
 
 
@@ -72,6 +73,8 @@ class Source:
         self.inside: list[Array] = []
         for number, stage in enumerate(stages):
             self._declare(number, stage)
+        if max(array.count for array in self.outside + self.inside) > LARGEST:
+            raise NotNativeError("its maps for a whole batch are larger than its whole numbers reach")
 
     # ---- Arrays ----
 
