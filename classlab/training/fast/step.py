@@ -19,7 +19,7 @@ from classlab.terminal import errors
 from classlab.training import choices
 from classlab.training.fast import columns, decompositions, updates
 from classlab.training.fast.functional import Functional, take_apart
-from classlab.training.fast.native import library, native_step
+from classlab.training.fast.native import library, native_step, step_source
 from classlab.training.fast.native.stages import NotNativeError
 from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.settings import Settings
@@ -51,13 +51,13 @@ def _native(
 ) -> tuple[Step, Callable[[], None]]:
     begun = f"the run was begun with the native step {settings.native}"
     try:
-        written = native_step.source(model, experiment, optimizer, settings, tuple(inputs.shape[1:]))
-        built = library.build(written.text())
+        layout = native_step.lay_out(model, experiment, optimizer, settings, tuple(inputs.shape[1:]))
+        built = library.build(step_source.text(layout))
         if built.digest != settings.native:
             raise UserError(
                 f"{begun}, and what {built.compiler} builds on this processor is another; go on where it was begun"
             )
-        native = native_step.NativeStep(built.handle, written, model, optimizer)
+        native = native_step.NativeStep(built.handle, layout, model, optimizer)
     except NotNativeError as error:
         raise UserError(f"{begun}, which is not to be had here: {error}") from None
 

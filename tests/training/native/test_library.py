@@ -14,10 +14,10 @@ from classlab.models import convnet, squeeze
 from classlab.runs.preparation import choose_settings, place_model, place_splits, prepare
 from classlab.training import choices
 from classlab.training.fast import replacements
-from classlab.training.fast.native import library
-from classlab.training.fast.native.native_step import NativeStep, source
-from classlab.training.fast.native.stages import NotNativeError
-from classlab.training.fast.native.step_source import Source
+from classlab.training.fast.native import library, step_source
+from classlab.training.fast.native.native_step import NativeStep, lay_out
+from classlab.training.fast.native.stages import NotNativeError, read
+from classlab.training.fast.native.step_layout import Layout
 from classlab.training.settings import Settings
 from classlab.training.train import Epoch, train_network
 
@@ -31,12 +31,12 @@ def empty_cache(tmp_path, monkeypatch):
     return tmp_path / "native"
 
 
-def small_source() -> tuple[Source, torch.nn.Module, torch.optim.Optimizer]:
+def small_layout() -> tuple[Layout, torch.nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(0)
     model = replacements.quicken(squeeze.build((1, 8, 8), 10, width=4)).to(memory_format=torch.channels_last)
     experiment = load("digits-quick", ["training.batch_size=8"])
     optimizer = choices.optimizer(experiment.training.optimizer, model)
-    return source(model, experiment, optimizer, Settings("cpu", "fp32", True, 1), (1, 8, 8)), model, optimizer
+    return lay_out(model, experiment, optimizer, Settings("cpu", "fp32", True, 1), (1, 8, 8)), model, optimizer
 
 
 def prepared(*changes):
@@ -52,7 +52,7 @@ def trained(ready, settings, state=None):
 
 @needs_compiler
 def test_a_library_is_built_once_and_kept(empty_cache):
-    text = small_source()[0].text()
+    text = step_source.text(small_layout()[0])
     first = library.build(text)
     (kept,) = empty_cache.glob("*.so")
     written = kept.stat().st_mtime_ns
@@ -64,7 +64,7 @@ def test_a_library_is_built_once_and_kept(empty_cache):
 @needs_compiler
 @pytest.mark.parametrize("damage", ["cut off", "another's"])
 def test_a_damaged_library_is_built_again(empty_cache, damage):
-    text = small_source()[0].text()
+    text = step_source.text(small_layout()[0])
     built = library.build(text)
     (kept,) = empty_cache.glob("*.so")
     content = kept.read_bytes()
@@ -84,7 +84,7 @@ def test_a_damaged_library_is_built_again(empty_cache, damage):
 def test_a_cache_that_takes_no_file_costs_nothing_but_time(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "file" / "native")
-    assert library.build(small_source()[0].text()).digest
+    assert library.build(step_source.text(small_layout()[0])).digest
 
 
 @needs_compiler
@@ -93,8 +93,8 @@ def test_two_processes_may_build_at_once(tmp_path):
         "import sys; sys.path.insert(0, 'tests/training/native'); from pathlib import Path\n"
         "from classlab.training.fast.native import library\n"
         f"library.folder = lambda: Path({str(tmp_path)!r})\n"
-        "from test_library import small_source\n"
-        "print(library.build(small_source()[0].text()).digest)"
+        "from test_library import small_layout, step_source\n"
+        "print(library.build(step_source.text(small_layout()[0])).digest)"
     )
     both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     digests = {process.communicate()[0] for process in both}
@@ -117,7 +117,7 @@ def test_a_compiler_that_fails_is_one_sentence(tmp_path, monkeypatch, empty_cach
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(library, "compiler", lambda: library.Compiler((str(broken),), "cc 1"))
     with pytest.raises(NotNativeError, match=r"cc fails: step.c:1: fatal error: no such header"):
-        library.build(small_source()[0].text())
+        library.build(step_source.text(small_layout()[0]))
     settings, step = choose_settings(prepared("training.native=auto", "training.epochs=2000"), "cpu")
     assert settings.native == "" and "fails: step.c:1" in step
 
@@ -178,25 +178,19 @@ def test_a_resume_that_cannot_have_the_library_says_so(monkeypatch):
 
 @needs_compiler
 def test_the_sources_build_for_processors_without_long_vectors():
-    written, model, optimizer = small_source()
-    short = Source(written.stages, replace(written.form, lanes=8, tile=12))
+    written, model, optimizer = small_layout()
+    short = Layout(written.stages, replace(written.form, lanes=8, tile=12))
     results = []
-    for text, form, machine in ((written.text(), written, "native"), (short.text(), short, "x86-64-v3")):
-        _, model, optimizer = small_source()
-        handle = library.build(text, machine).handle
-        step = NativeStep(handle, replace_stages(form, model), model, optimizer)
+    for layout, machine in ((written, "native"), (short, "x86-64-v3")):
+        _, model, optimizer = small_layout()
+        handle = library.build(step_source.text(layout), machine).handle
+        step = NativeStep(handle, Layout(read(model, (1, 8, 8)), layout.form), model, optimizer)
         inputs = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         for _ in range(10):
             step.step(inputs, torch.arange(8), torch.zeros(2, dtype=torch.float64))
         step.publish()
         results.append([p.detach().clone() for p in model.parameters()])
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*results, strict=True))
-
-
-def replace_stages(form: Source, model: torch.nn.Module) -> Source:
-    from classlab.training.fast.native.stages import read
-
-    return Source(read(model, (1, 8, 8)), form.form)
 
 
 DRIVER = """
@@ -237,8 +231,8 @@ def test_sanitizers_find_nothing(tmp_path, name, precision):
     network = squeeze.build(shape, 10, width=12) if name == "squeeze" else convnet.build(shape, 10, widths=[20])
     experiment = load("digits-quick", ["training.batch_size=5"])
     optimizer = choices.optimizer(experiment.training.optimizer, network)
-    written = source(network, experiment, optimizer, Settings("cpu", precision, True, 2), shape)
-    (tmp_path / "step.c").write_text(written.text())
+    layout = lay_out(network, experiment, optimizer, Settings("cpu", precision, True, 2), shape)
+    (tmp_path / "step.c").write_text(step_source.text(layout))
     driver = DRIVER.replace("BATCH", "5").replace("PIXELS", str(shape[0] * shape[1] * shape[2])).replace("SLACK", "64")
     (tmp_path / "driver.c").write_text(driver)
     compiler = library.compiler()

@@ -15,8 +15,8 @@ from classlab.lookup import names
 from classlab.models import convnet, era_s6, eva7, perceptron, squeeze
 from classlab.training import choices
 from classlab.training.fast import replacements
-from classlab.training.fast.native import library
-from classlab.training.fast.native.native_step import NativeStep, source
+from classlab.training.fast.native import library, step_source
+from classlab.training.fast.native.native_step import NativeStep, lay_out
 from classlab.training.fast.native.stages import NotNativeError
 from classlab.training.settings import Settings
 
@@ -92,8 +92,8 @@ def pair(network, shape, precision="fp64", batch=6, threads=1, optimizer=SGD, lo
             twin.set_submodule(name, CountedDropout(layer.p, stage))
     slots = choices.optimizer(experiment.training.optimizer, model)
     settings = Settings("cpu", precision, convolutions, threads)
-    written = source(model, experiment, slots, settings, shape)
-    native = NativeStep(library.build(written.text()).handle, written, model, slots)
+    layout = lay_out(model, experiment, slots, settings, shape)
+    native = NativeStep(library.build(step_source.text(layout)).handle, layout, model, slots)
     return native, twin, choices.optimizer(experiment.training.optimizer, twin), choices.loss(experiment.training.loss)
 
 
@@ -101,7 +101,7 @@ def train_both(native, twin, optimizer, loss, steps, largest=None):
     """Make the same steps with both; return the largest difference of a weight or running statistic."""
     form, drawn = native.form, torch.Generator().manual_seed(1)
     layout = torch.channels_last if any(p.ndim == 4 for p in twin.parameters()) else torch.contiguous_format
-    classes = native.source.stages[-1].outputs
+    classes = native.layout.stages[-1].outputs
     totals, expected = torch.zeros(2, dtype=torch.float64), [0.0, 0]
     for step in range(steps):
         count = (
@@ -248,7 +248,7 @@ def test_a_loss_of_another_output_is_refused():
 
 
 @pytest.mark.skipif(not library.has_bf16(), reason="the processor does not multiply bf16 numbers")
-@pytest.mark.parametrize("name", ["squeeze", "era_s6", "eva7 net8", "lenet"])
+@pytest.mark.parametrize("name", ["squeeze", "era_s6", "eva7 net8", "lenet", "perceptron", "perceptron of colours"])
 def test_bf16_gradients_are_as_near_to_exact_ones_as_torchs(name):
     network, shape = SHIPPED[name]
     native, twin, _, loss = pair(network, shape, precision="bf16", batch=64, threads=2, optimizer=PLAIN_SGD)
@@ -256,7 +256,7 @@ def test_bf16_gradients_are_as_near_to_exact_ones_as_torchs(name):
     inputs = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)).contiguous(
         memory_format=torch.channels_last
     )
-    targets = torch.arange(64) % 10
+    targets = torch.arange(64) % native.layout.stages[-1].outputs
     for model, bf16 in ((exact, False), (twin, True)):
         torch.manual_seed(0)
         CountedDropout.seed = np.uint64(torch.randint(2**63 - 1, ()).item())
@@ -298,7 +298,7 @@ def test_every_shipped_experiment_is_either_native_or_says_why():
         model = replacements.quicken(make(experiment.model, experiment.training.initialise, shape, 10, 0, None))
         settings = Settings("cpu", "fp32", True, 1)
         try:
-            source(model, experiment, choices.optimizer(experiment.training.optimizer, model), settings, shape)
+            lay_out(model, experiment, choices.optimizer(experiment.training.optimizer, model), settings, shape)
             said[name] = "native"
         except NotNativeError as error:
             said[name] = str(error)

@@ -1,11 +1,11 @@
 """The native step: forward, backward and update of one network in C, written for its sizes. Nobody needs it to learn.
 
 stages.py reads a network as stages, each a convolution or linear layer with what follows it, or says what it has not.
-step_source.py writes the C source of its step, one call a line, with every size a number; `classlab doctor` says where
-the sources lie, to be read. kernels.c holds what is called. library.py has a compiler build the source, some 3 seconds,
-once for a network, a batch size and a processor, and keeps the result. native_step.py lays the weights out for it,
-calls it, and writes the weights back after each epoch. decision.py chooses: where the training is long enough and the
-step was measured to be faster on this machine.
+step_layout.py lays out the step's memory. step_passes.py and step_source.py write the C source of the step, one call a
+line, with every size a number; `classlab doctor` says where the sources lie, to be read. kernels.c holds what is called.
+library.py has a compiler build the source, some 3 seconds, once for a network, a batch size and a processor, and keeps
+the result. native_step.py puts the weights in place, calls it, and writes the weights back after each epoch.
+decision.py chooses: where the training is long enough and the step was measured to be faster on this machine.
 
 Why it is faster. A library's convolution is made for many channels; of a network's 16 it fills a register or two, and
 between its calls every map is written to memory and read again, once for the norm's mean, once for the norm, the ReLU,

@@ -17,11 +17,11 @@ from classlab.errors import UserError
 from classlab.experiment import Experiment
 from classlab.training import choices
 from classlab.training.fast import replacements
-from classlab.training.fast.native import library
+from classlab.training.fast.native import library, step_source
 from classlab.training.fast.native.library import Library
-from classlab.training.fast.native.native_step import NativeStep, source
+from classlab.training.fast.native.native_step import NativeStep, lay_out
 from classlab.training.fast.native.stages import NotNativeError
-from classlab.training.fast.native.step_source import Source
+from classlab.training.fast.native.step_layout import Layout
 from classlab.training.settings import Settings
 
 # Building takes some 3 seconds, and is done once for all seeds and learning rates. So a training must be longer than
@@ -50,9 +50,9 @@ def decide(
     if plan.native == "auto" and _forecast(experiment, model, images, multiply_adds) < WORTH_SECONDS:
         return settings, "torch's step: the training is too short to build a native one"
     try:
-        written, ready = write(settings, experiment, model, input_shape)
-        built = library.build(written.text())
-        gain = _gain(written, built, ready, experiment, settings)
+        layout, ready = plan_layout(settings, experiment, model, input_shape)
+        built = library.build(step_source.text(layout))
+        gain = _gain(layout, built, ready, experiment, settings)
     except NotNativeError as error:
         if plan.native is True:
             raise UserError(f"training.native: {error}; set training.native=auto") from None
@@ -63,14 +63,14 @@ def decide(
     return settings, f"the native step, {gain:.1f} times as fast as torch's here; built by {built.compiler}"
 
 
-def write(
+def plan_layout(
     settings: Settings, experiment: Experiment, model: nn.Module, input_shape: tuple[int, ...]
-) -> tuple[Source, nn.Module]:
-    """Return the source of the step, and a copy of the network as it is trained. Raises NotNativeError."""
+) -> tuple[Layout, nn.Module]:
+    """Return the layout of the step, and a copy of the network as it is trained. Raises NotNativeError."""
     ready = replacements.quicken(copy.deepcopy(model))
     ready = ready.double() if settings.precision == "fp64" else ready
     optimizer = choices.optimizer(experiment.training.optimizer, ready)
-    return source(ready, experiment, optimizer, settings, input_shape), ready
+    return lay_out(ready, experiment, optimizer, settings, input_shape), ready
 
 
 def _forecast(experiment: Experiment, model: nn.Module, images: int, multiply_adds: int | None) -> float:
@@ -83,7 +83,7 @@ def _forecast(experiment: Experiment, model: nn.Module, images: int, multiply_ad
     return steps * layers * SECONDS_A_LAYER + 6 * plan.epochs * images * multiply_adds / FLOPS
 
 
-def _gain(written: Source, built: Library, model: nn.Module, experiment: Experiment, settings: Settings) -> float:
+def _gain(layout: Layout, built: Library, model: nn.Module, experiment: Experiment, settings: Settings) -> float:
     """Return how many times as fast as torch's the native step is, as measured once on this machine and kept."""
     folder = library.folder()
     file = folder / f"{built.digest}.json" if folder else None
@@ -91,7 +91,7 @@ def _gain(written: Source, built: Library, model: nn.Module, experiment: Experim
         with suppress(UserError, ValueError, TypeError, KeyError, RecursionError):
             kept = json.loads(files.read_text(file, limits.MACHINE_BYTES))
             return float(kept["torch"]) / float(kept["native"])
-    seconds = _try(written, built, model, experiment, settings)
+    seconds = _try(layout, built, model, experiment, settings)
     if file is not None:
         with suppress(UserError):
             files.write(file, json.dumps(seconds) + "\n")
@@ -99,15 +99,15 @@ def _gain(written: Source, built: Library, model: nn.Module, experiment: Experim
 
 
 def _try(
-    written: Source, built: Library, model: nn.Module, experiment: Experiment, settings: Settings
+    layout: Layout, built: Library, model: nn.Module, experiment: Experiment, settings: Settings
 ) -> dict[str, float]:
     """Return the seconds of the shortest step of each kind, made by turns on a batch of noise."""
-    plan, form = experiment.training, written.form
-    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-    model = model.to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]
+    plan, form = experiment.training, layout.form
+    order = torch.channels_last if settings.channels_last else torch.contiguous_format
+    model = model.to(memory_format=order)  # pyrefly: ignore[no-matching-overload]
     random = torch.Generator().manual_seed(0)
     dtype = torch.float64 if settings.precision == "fp64" else torch.float32
-    inputs = torch.randn(plan.batch_size, *form.image, generator=random, dtype=dtype).contiguous(memory_format=layout)
+    inputs = torch.randn(plan.batch_size, *form.image, generator=random, dtype=dtype).contiguous(memory_format=order)
     targets = torch.zeros(plan.batch_size, dtype=torch.int64)
     totals = torch.zeros(2, dtype=torch.float64)
     before = torch.get_num_threads()
@@ -115,7 +115,7 @@ def _try(
         torch.set_num_threads(settings.threads)
         try:
             twin = copy.deepcopy(model)
-            native = NativeStep(built.handle, written, twin, choices.optimizer(plan.optimizer, twin))
+            native = NativeStep(built.handle, layout, twin, choices.optimizer(plan.optimizer, twin))
             steps: dict[str, Callable[[], Any]] = {
                 "torch": _torch_step(model, experiment, settings, inputs, targets),
                 "native": lambda: native.step(inputs, targets, totals),

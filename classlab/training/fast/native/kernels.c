@@ -157,7 +157,7 @@ static void meet(Team *team)
 typedef struct {
     real *gamma, *beta, *running_mean, *running_variance, *gamma_gradient, *beta_gradient;
     real *scale, *shift;              /* v = u * scale + shift */
-    real *of_v, *of_u, *constant;     /* the gradient of u is that of v * of_v + u * of_u + constant */
+    real *times_v, *times_u, *constant;     /* the gradient of u is that of v * times_v + u * times_u + constant */
     real *mean, *inverse;             /* of the batch: mean of u, 1 / its standard deviation */
 } Norm;
 
@@ -192,12 +192,12 @@ INLINE void norm_backward(Norm n, const double *sums, int threads, int channels,
             products += sums[(2 * t + 1) * stride + c];
         }
         double inverse = n.inverse[c], mean = n.mean[c], scale = n.gamma[c] * inverse;
-        double gamma = (products - mean * sum) * inverse, of_u = -scale * inverse * gamma / count;
+        double gamma = (products - mean * sum) * inverse, times_u = -scale * inverse * gamma / count;
         n.beta_gradient[c] = (real)sum;
         n.gamma_gradient[c] = (real)gamma;
-        n.of_v[c] = (real)scale;
-        n.of_u[c] = (real)of_u;
-        n.constant[c] = (real)(-scale * sum / count - of_u * mean);
+        n.times_v[c] = (real)scale;
+        n.times_u[c] = (real)times_u;
+        n.constant[c] = (real)(-scale * sum / count - times_u * mean);
     }
 }
 
@@ -328,10 +328,10 @@ INLINE void pack(const real *restrict weights, cell *restrict packed, int taps, 
  * [output / PAIR][input][PAIR] a tap, the taps from last to first. tap, line: numbers from a tap or an output's line
  * of inputs to the next. */
 INLINE void pack_back(const real *restrict weights, cell *restrict packed, int taps, int inputs, int outputs,
-                      int stride, int tap, int line, int last_first, int thread, int threads)
+                      int stride, int tap, int line, int thread, int threads)
 {
     for (int t = taps * thread / threads; t < taps * (thread + 1) / threads; t++) {
-        cell *to = packed + (last_first ? taps - 1 - t : t) * tap * PAIR;
+        cell *to = packed + (taps - 1 - t) * tap * PAIR;
         for (int o = 0; o < outputs; o++)
             for (int c = 0; c < inputs; c++)
                 to[(o / PAIR * line + c) * PAIR + o % PAIR] = to_cell(weights[(t * inputs + c) * stride + o]);
@@ -720,11 +720,11 @@ INLINE void V(activate)(const cell *restrict z, const int16_t *words, const real
 INLINE void V(differentiate)(const cell *restrict z, const int16_t *words, const cell *restrict arriving, Norm n, int c,
                              cell *restrict out, int row, double *sums, int apart, real *bias, int reducing, After a)
 {
-    vector by = nothing, to = nothing, of_v = nothing, of_u = nothing, constant = nothing;
+    vector by = nothing, to = nothing, times_v = nothing, times_u = nothing, constant = nothing;
     if (a.norm) {
         by = V(get)(n.scale + c), to = V(get)(n.shift + c);
         if (!reducing)
-            of_v = V(get)(n.of_v + c), of_u = V(get)(n.of_u + c), constant = V(get)(n.constant + c);
+            times_v = V(get)(n.times_v + c), times_u = V(get)(n.times_u + c), constant = V(get)(n.constant + c);
     }
     vector sum = nothing, products = nothing;
     int high = a.height / a.high, wide = a.width / a.wide;
@@ -758,7 +758,7 @@ INLINE void V(differentiate)(const cell *restrict z, const int16_t *words, const
                     continue;
                 }
                 if (a.norm)
-                    d = d * of_v + (r.u * of_u + constant);
+                    d = d * times_v + (r.u * times_u + constant);
                 if (a.before)
                     d = V(where)(V(above)(r.u, nothing), d);
                 if (bias)
@@ -777,7 +777,7 @@ INLINE void V(differentiate)(const cell *restrict z, const int16_t *words, const
             for (int x = y < high * a.high ? wide * a.wide : 0; x < a.width; x++) {
                 vector u = V(value)(z, words, by, to, a, y * a.width + x).u, d = nothing;
                 if (a.norm)
-                    d = u * of_u + constant;
+                    d = u * times_u + constant;
                 if (a.before)
                     d = V(where)(V(above)(u, nothing), d);
                 if (bias)

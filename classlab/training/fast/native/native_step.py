@@ -14,7 +14,7 @@ from classlab.errors import listing
 from classlab.experiment import Experiment
 from classlab.training.fast.native import library
 from classlab.training.fast.native.stages import NotNativeError, Stage, read
-from classlab.training.fast.native.step_source import Form, Source
+from classlab.training.fast.native.step_layout import Form, Layout
 from classlab.training.fast.updates import UPDATES
 from classlab.training.settings import Settings
 
@@ -25,10 +25,10 @@ LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squa
 ALIGNED = 64
 
 
-def source(
+def lay_out(
     model: nn.Module, experiment: Experiment, optimizer: Optimizer, settings: Settings, input_shape: tuple[int, ...]
-) -> Source:
-    """Return the source of a network's step. Raises NotNativeError where the step cannot be native, and says why."""
+) -> Layout:
+    """Return the layout of a network's step. Raises NotNativeError where the step cannot be native, and says why."""
     plan = experiment.training
     if settings.device != "cpu":
         raise NotNativeError(f"it is for the cpu, not for the device {settings.device}")
@@ -58,23 +58,23 @@ def source(
         nesterov=bool(group.get("nesterov")),
         image=(channels, height, width),
     )
-    return Source(stages, form)
+    return Layout(stages, form)
 
 
 class NativeStep:
     """One network's step in a library that was built for it.
 
-    handle: of the library of `source`. The weights, the optimizer's tensors and batch norm's running statistics are the
+    handle: of the library of `layout`. The weights, the optimizer's tensors and batch norm's running statistics are the
     step's own from here on, in the layout of its kernels; `publish` writes them back into the model and the optimizer.
     """
 
-    def __init__(self, handle: ctypes.CDLL, source: Source, model: nn.Module, optimizer: Optimizer) -> None:
-        self.source, self.model, self.optimizer = source, model, optimizer
-        self.form: Form = source.form
+    def __init__(self, handle: ctypes.CDLL, layout: Layout, model: nn.Module, optimizer: Optimizer) -> None:
+        self.layout, self.model, self.optimizer = layout, model, optimizer
+        self.form: Form = layout.form
         self.dtype = torch.float64 if self.form.precision == "fp64" else torch.float32
-        count, numbers = 1 + len(source.outside), ctypes.c_int64
+        count, numbers = 1 + len(layout.outside), ctypes.c_int64
         offsets, sizes = ((numbers * count).in_dll(handle, name) for name in ("offsets", "sizes"))
-        expected = [len(source.outside), *(array.bytes(self.dtype.itemsize) for array in source.outside)]
+        expected = [len(layout.outside), *(array.bytes(self.dtype.itemsize) for array in layout.outside)]
         if list(sizes) != expected:
             raise NotNativeError("the library has other arrays than its source")
         # One block for all that the step has, aligned as its vectors are.
@@ -84,10 +84,10 @@ class NativeStep:
             array.name: self.memory[start + offset : start + offset + array.count * self.dtype.itemsize].view(
                 self.dtype
             )
-            for array, offset in zip(source.outside, offsets[1:], strict=True)
+            for array, offset in zip(layout.outside, offsets[1:], strict=True)
         }
         self.address = ctypes.c_void_p(self.memory.data_ptr() + start)
-        self.draws = any(stage.dropout for stage in source.stages)
+        self.draws = any(stage.dropout for stage in layout.stages)
         self.rates = ((ctypes.c_double if self.dtype == torch.float64 else ctypes.c_float) * len(RATES))()
         pointer = ctypes.c_void_p
         self.call: Any = handle.step
@@ -127,8 +127,8 @@ class NativeStep:
 
     def _places(self) -> Iterator[tuple[str, Tensor, Stage]]:
         """Yield the array, the model's tensor and the stage of every weight and running statistic."""
-        for stage in self.source.stages:
-            name = self.source.names[stage.name]
+        for stage in self.layout.stages:
+            name = self.layout.name(stage)
             yield f"{name}_weights", stage.layer.weight, stage
             if stage.layer.bias is not None:
                 yield f"{name}_bias", stage.layer.bias, stage
@@ -155,7 +155,7 @@ class NativeStep:
 
     def _slots(self, array: str, tensor: Tensor) -> Iterator[tuple[str, str]]:
         if isinstance(tensor, nn.Parameter):
-            for slot in self.source.slots:
+            for slot in self.form.slots:
                 yield f"{array}_{slot}", SLOTS[slot]
 
     @torch.no_grad()
@@ -181,7 +181,7 @@ class NativeStep:
                 kept[slot] = torch.empty_like(tensor).copy_(self._seen(name, tensor, stage).reshape(tensor.shape))
                 if self.form.update != "sgd":
                     kept["step"] = torch.tensor(float(self.steps))
-        for stage in self.source.stages:
+        for stage in self.layout.stages:
             if stage.norm is not None and stage.norm.num_batches_tracked is not None:
                 stage.norm.num_batches_tracked += self.unpublished
         self.unpublished = 0
