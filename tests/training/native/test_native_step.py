@@ -253,9 +253,7 @@ def test_bf16_gradients_are_as_near_to_exact_ones_as_torchs(name):
     network, shape = SHIPPED[name]
     native, twin, _, loss = pair(network, shape, precision="bf16", batch=64, threads=2, optimizer=PLAIN_SGD)
     exact, before = copy.deepcopy(twin).double(), [p.detach().clone() for p in native.model.parameters()]
-    inputs = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)).contiguous(
-        memory_format=torch.channels_last
-    )
+    inputs = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=native.order)
     targets = torch.arange(64) % native.layout.stages[-1].outputs
     for model, bf16 in ((exact, False), (twin, True)):
         torch.manual_seed(0)

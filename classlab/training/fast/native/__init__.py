@@ -2,7 +2,7 @@
 
 stages.py reads a network as stages, each a convolution or linear layer with what follows it, or says what it has not.
 step_layout.py lays out the step's memory. step_passes.py and step_source.py write the C source of the step, one call a
-line, with every size a number; `classlab doctor` says where the sources lie, to be read. kernels.c holds what is called.
+line, with every size a number; `classlab doctor` says where the sources lie, to be read. kernels.c is what they call.
 library.py has a compiler build the source, some 3 seconds, once for a network, a batch size and a processor, and keeps
 the result. native_step.py puts the weights in place, calls it, and writes the weights back after each epoch.
 decision.py chooses: where the training is long enough and the step was measured to be faster on this machine.

@@ -87,6 +87,8 @@ class NativeStep:
             for array, offset in zip(layout.outside, offsets[1:], strict=True)
         }
         self.address = ctypes.c_void_p(self.memory.data_ptr() + start)
+        linear = layout.stages[0].linear
+        self.order = torch.contiguous_format if linear else torch.channels_last  # of the images it is given
         self.draws = any(stage.dropout for stage in layout.stages)
         self.rates = ((ctypes.c_double if self.dtype == torch.float64 else ctypes.c_float) * len(RATES))()
         pointer = ctypes.c_void_p
@@ -101,10 +103,13 @@ class NativeStep:
         self.ends = weakref.finalize(self, _end, handle, self.address, self.memory)
 
     def step(self, inputs: Tensor, targets: Tensor, totals: Tensor) -> None:
-        """Make one step. inputs: channels-last, (batch, channels, height, width); totals: loss and right, float64."""
+        """Make one step. inputs: (batch, channels, height, width), lying as `order` says; totals: loss, right; float64.
+
+        Raises ValueError for more images than it was built for, or another order.
+        """
         count = len(inputs)
-        if not 0 < count <= self.form.batch:
-            raise ValueError(f"the step is built for 1 to {self.form.batch} images, got {count}")
+        if not 0 < count <= self.form.batch or not inputs.is_contiguous(memory_format=self.order):
+            raise ValueError(f"the step is built for 1 to {self.form.batch} images that lie in one block, got {count}")
         # Each step's masks come of one number of torch's own random state, as those of torch's layers do.
         seed = int(torch.randint(2**63 - 1, ())) if self.draws else 0
         self._set_rates()
