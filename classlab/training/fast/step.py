@@ -37,7 +37,7 @@ def fast_step(
     """Return the step in the form that the settings ask for, what writes the weights back, and the settings.
 
     inputs: a batch as it will be given. The second is to be called before anything but the step looks at the model or
-    the optimizer. Raises UserError where a run was begun with a native step that is not to be had here.
+    the optimizer. Raises UserError where a run was begun with a native step that cannot be built here.
     """
     if settings.native:
         step, publish = _native(model, optimizer, experiment, settings, inputs)
@@ -59,7 +59,7 @@ def _native(
             )
         native = native_step.NativeStep(built.handle, layout, model, optimizer)
     except NotNativeError as error:
-        raise UserError(f"{begun}, which is not to be had here: {error}") from None
+        raise UserError(f"{begun}, which cannot be built here: {error}") from None
 
     def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
         native.step(inputs, targets, totals)

@@ -107,8 +107,11 @@ def test_without_a_compiler_the_step_is_torchs(monkeypatch):
     monkeypatch.setattr(library, "compiler", lambda: None)
     ready = prepared("training.native=auto", "training.epochs=2000")
     settings, step = choose_settings(ready, "cpu")
-    assert settings.native == "" and step == "torch's step: a native one is not to be had, for there is no C compiler"
-    with pytest.raises(UserError, match=r"training.native: there is no C compiler; set training.native=auto"):
+    assert settings.native == "" and step == "torch's step; a native step is not possible: there is no C compiler"
+    with pytest.raises(
+        UserError,
+        match=r"training.native: a native step is not possible: there is no C compiler; set training.native=auto",
+    ):
         choose_settings(prepared(), "cpu")
 
 
@@ -170,7 +173,7 @@ def test_a_resume_that_cannot_have_the_library_says_so(monkeypatch):
     settings, _ = choose_settings(prepared(), "cpu")
     found = library.compiler()
     monkeypatch.setattr(library, "compiler", lambda: None)
-    with pytest.raises(UserError, match=r"begun with the native step \w+, which is not to be had here: there is no C"):
+    with pytest.raises(UserError, match=r"begun with the native step \w+, which cannot be built here: there is no C"):
         trained(prepared(), settings)
     monkeypatch.setattr(library, "compiler", lambda: replace(found, version="cc 99"))
     with pytest.raises(UserError, match=r"what cc 99 builds on this processor is another; go on where it was begun"):

@@ -213,14 +213,17 @@ def test_generated_networks(seed):
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
-        ([nn.Conv2d(1, 4, 3, stride=2), nn.Flatten(), nn.Linear(36, 3)], "0 is a convolution with a stride"),
+        ([nn.Conv2d(1, 4, 3, stride=2), nn.Flatten(), nn.Linear(36, 3)], "layer 0 is a convolution with a stride"),
         (
             [nn.Conv2d(1, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(144, 3)],
-            r"1 is a layer that .* \(GELU",
+            r"layer 1 is of a kind .* \(GELU",
         ),
-        ([nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 3)], "begins with BatchNorm2d"),
-        ([nn.Flatten(), nn.Linear(64, 3), nn.ReLU()], "does not end with a linear layer"),
-        ([nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)], "stands after another pool"),
+        ([nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(64, 3)], "the network begins with BatchNorm2d"),
+        ([nn.Flatten(), nn.Linear(64, 3), nn.ReLU()], "the network does not end with a linear layer"),
+        (
+            [nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3)],
+            r"layer 2 \(ReLU\) stands where it does not have it, after a pool",
+        ),
         ([nn.Conv2d(1, 4, 3), nn.MaxPool2d(3, 1), nn.Flatten(), nn.Linear(64, 3)], "windows that overlap"),
     ],
 )
@@ -243,7 +246,7 @@ def test_a_network_of_the_readers_own_class_stays_with_torch():
 
 
 def test_a_loss_of_another_output_is_refused():
-    with pytest.raises(NotNativeError, match="the loss mse is of another output"):
+    with pytest.raises(NotNativeError, match="the loss mse does not fit the network's last layer"):
         pair(*SHIPPED["eva7 net2"], loss="mse")
 
 
@@ -302,7 +305,7 @@ def test_every_shipped_experiment_is_either_native_or_says_why():
             said[name] = str(error)
     others = {name: why for name, why in said.items() if why != "native"}
     assert set(others) == {"fashion-autoencoder", "fashion-autoencoder-sound"}, others
-    assert all("knows the losses" in why for why in others.values())
+    assert all("it has the losses" in why for why in others.values())
 
 
 def test_both_kinds_of_step_cannot_be_asked_for():

@@ -1,6 +1,6 @@
-"""The native step: forward, backward and update of one network in C, written for its sizes. Nobody needs it to learn.
+"""The native step: forward, backward and update of one network in C, written for its sizes.
 
-stages.py reads a network as stages, each a convolution or linear layer with what follows it, or says what it has not.
+stages.py reads a network as stages, each a convolution or linear layer with what follows it, or says why it cannot.
 step_layout.py lays out the step's memory. step_passes.py and step_source.py write the C source of the step, one call a
 line, with every size a number; `classlab doctor` says where the sources lie, to be read. kernels.c is what they call.
 library.py has a compiler build the source, some 3 seconds, once for a network, a batch size and a processor, and keeps

@@ -23,6 +23,7 @@ from classlab.training.fast.native.native_step import NativeStep, lay_out
 from classlab.training.fast.native.stages import NotNativeError
 from classlab.training.fast.native.step_layout import Layout
 from classlab.training.settings import Settings
+from classlab.training.train import in_bf16
 
 # Building takes one to four seconds, and is done once for all seeds and learning rates. So a training must be worth it,
 # by a forecast that is the same on every day: the same run shall be made in the same way. On one core torch takes at
@@ -45,7 +46,7 @@ def decide(
     plan = experiment.training
     if plan.native is True and plan.compile is True:
         raise UserError("training.compile and training.native are both true; a step is one or the other")
-    if plan.native is False or (plan.compile is True):
+    if plan.native is False or plan.compile is True:
         return settings, "torch's step, as the experiment asks"
     if plan.native == "auto" and _forecast(experiment, model, images, multiply_adds) < WORTH_SECONDS:
         return settings, "torch's step: the training is too short to build a native one"
@@ -55,8 +56,10 @@ def decide(
         gain = _gain(layout, built, ready, experiment, settings)
     except NotNativeError as error:
         if plan.native is True:
-            raise UserError(f"training.native: {error}; set training.native=auto") from None
-        return settings, f"torch's step: a native one is not to be had, for {error}"
+            raise UserError(
+                f"training.native: a native step is not possible: {error}; set training.native=auto"
+            ) from None
+        return settings, f"torch's step; a native step is not possible: {error}"
     if gain < CLEARLY and plan.native == "auto":
         return settings, f"torch's step: the native one is {gain:.2f} times as fast here"
     settings = replace(settings, native=built.digest, compiled=False)
@@ -139,12 +142,10 @@ def _torch_step(
 ) -> Callable[[], None]:
     loss_function = choices.loss(experiment.training.loss)
     optimizer = choices.optimizer(experiment.training.optimizer, model)
-    model.train()
+    forward = in_bf16(model.train(), settings.device) if settings.precision == "bf16" else model.train()
 
     def step() -> None:
-        with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16"):
-            outputs = model(inputs).to(inputs.dtype)
-        loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=inputs)
+        loss = loss_function(outputs=forward(inputs), targets=targets, inputs=inputs, clean=inputs)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -56,7 +56,8 @@ def compiler() -> Compiler | None:
     """Return the C compiler: the system's, else the one that the package ziglang brings, else None."""
     commands: list[tuple[str, ...]] = [(found,) for name in ("cc", "gcc", "clang") if (found := shutil.which(name))]
     if importlib.util.find_spec("ziglang"):
-        commands.append((sys.executable, "-m", "ziglang", "cc"))
+        # -P: a folder in which somebody works may hold a ziglang.py of its own, which must not be run.
+        commands.append((sys.executable, "-P", "-m", "ziglang", "cc"))
     for command in commands:
         with suppress(OSError, subprocess.SubprocessError):
             asked = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=SECONDS, check=True)

@@ -31,18 +31,18 @@ def lay_out(
     """Return the layout of a network's step. Raises NotNativeError where the step cannot be native, and says why."""
     plan = experiment.training
     if settings.device != "cpu":
-        raise NotNativeError(f"it is for the cpu, not for the device {settings.device}")
+        raise NotNativeError(f"it works on the cpu, not on the device {settings.device}")
     if plan.optimizer.name not in UPDATES:
-        raise NotNativeError(f"it knows the optimizers {listing(UPDATES)}, not {plan.optimizer.name}")
+        raise NotNativeError(f"it has the optimizers {listing(UPDATES)}, not {plan.optimizer.name}")
     if plan.loss.name not in LOSSES:
-        raise NotNativeError(f"it knows the losses {listing(LOSSES)}, not {plan.loss.name}")
+        raise NotNativeError(f"it has the losses {listing(LOSSES)}, not {plan.loss.name}")
     channels, height, width = input_shape
     stages = read(model, (channels, height, width))
     if stages[-1].log_softmax != (plan.loss.name == "nll") and plan.loss.name != "cross_entropy":
-        raise NotNativeError(f"the loss {plan.loss.name} is of another output than this network's")
+        raise NotNativeError(f"the loss {plan.loss.name} does not fit the network's last layer")
     group, wide = optimizer.param_groups[0], library.has_wide_vectors()
     if settings.precision == "bf16" and not library.has_bf16():
-        raise NotNativeError("the processor has no products of bf16 numbers that add up in float")
+        raise NotNativeError("the processor cannot multiply bf16 numbers and add them up in float")
     long_numbers = settings.precision == "fp64"
     form = Form(
         precision=settings.precision,

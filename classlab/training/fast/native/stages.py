@@ -94,10 +94,10 @@ def read(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Stage]:
     shape, flat = input_shape, False
     for name, layer in _layers(network, ""):
         if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
-            raise NotNativeError(f"{name} has hooks")
+            raise NotNativeError(f"layer {name} has hooks")
         if isinstance(layer, nn.Flatten):
             if layer.start_dim != 1 or layer.end_dim != -1:
-                raise NotNativeError(f"{name} flattens only some of the dimensions")
+                raise NotNativeError(f"layer {name} flattens only some of the dimensions")
             flat = True
         elif isinstance(layer, nn.Conv2d) and type(layer) in (nn.Conv2d, columns.Conv2d):
             stages.append(_convolution(name, layer, shape, stages))
@@ -108,20 +108,20 @@ def read(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Stage]:
         elif isinstance(layer, nn.LogSoftmax) and layer.dim in (1, -1) and stages:
             closing.append(name)  # the step's loss is of what comes before it
         elif closing:
-            raise NotNativeError(f"{closing[0]} (LogSoftmax) is not its last layer")
+            raise NotNativeError(f"layer {closing[0]} (LogSoftmax) is not the last one")
         elif not stages:
-            raise NotNativeError(f"it begins with {type(layer).__name__}")
+            raise NotNativeError(f"the network begins with {type(layer).__name__}")
         else:
             _follow(stages[-1], name, layer, flat)
             shape = stages[-1].result
     if not stages or not stages[-1].linear or stages[-1].done:
-        raise NotNativeError("it does not end with a linear layer")
+        raise NotNativeError("the network does not end with a linear layer")
     layers = [part for stage in stages for part in (stage.layer, stage.norm) if part is not None]
     if len({id(layer) for layer in layers}) < len(layers):
-        raise NotNativeError("it uses a layer twice")
+        raise NotNativeError("the network uses a layer twice")
     for parameter in network.parameters():
         if not parameter.requires_grad:
-            raise NotNativeError("some of its weights are not trained")
+            raise NotNativeError("some of the weights are not trained")
     stages[-1].last, stages[-1].log_softmax = True, bool(closing)
     return stages
 
@@ -129,7 +129,7 @@ def read(network: nn.Module, input_shape: tuple[int, int, int]) -> list[Stage]:
 def _layers(network: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
     """Yield the layers of nested sequences in order, by name."""
     if type(network) is not nn.Sequential:
-        yield prefix or "the network", network
+        yield prefix or "network", network
         return
     for name, layer in network.named_children():
         yield from _layers(layer, f"{prefix}.{name}" if prefix else name)
@@ -139,26 +139,26 @@ def _convolution(name: str, layer: nn.Conv2d, shape: tuple[int, int, int], stage
     plain = layer.stride == (1, 1) and layer.dilation == (1, 1) and layer.groups == 1 and layer.padding_mode == "zeros"
     padding: Any = layer.padding
     if not plain or not isinstance(padding, tuple) or padding[0] != padding[1]:
-        raise NotNativeError(f"{name} is a convolution with a stride, groups, dilation or padding of its own kind")
+        raise NotNativeError(f"layer {name} is a convolution with a stride, groups, dilation or unequal padding")
     channels, height, width = shape
     stage = Stage(
         name, layer, channels, height, width,
         stages[-1].out_stride if stages else channels, _two(layer.kernel_size), int(padding[0]),
     )  # fmt: skip
     if layer.kernel_size[0] != layer.kernel_size[1]:
-        raise NotNativeError(f"{name} has a kernel that is not square")
+        raise NotNativeError(f"layer {name} has a kernel that is not square")
     if stages and stage.back < 0:
-        raise NotNativeError(f"{name} is padded by more than its kernel")
+        raise NotNativeError(f"layer {name} is padded by more than its kernel")
     if stage.out_height < 1 or stage.out_width < 1:
-        raise NotNativeError(f"{name} has a kernel larger than its map")
+        raise NotNativeError(f"layer {name} has a kernel larger than its map")
     return stage
 
 
 def _linear(name: str, layer: nn.Linear, shape: tuple[int, int, int], flat: bool, stages: list[Stage]) -> Stage:
     if not flat and shape[1:] != (1, 1):
-        raise NotNativeError(f"{name} is a linear layer of a map that is not flattened")
+        raise NotNativeError(f"layer {name} is linear, and the map before it is not flattened")
     if prod(shape) != layer.in_features:
-        raise NotNativeError(f"{name} has other inputs than what comes before it")
+        raise NotNativeError(f"layer {name} does not fit what comes before it")
     if not stages:
         return Stage(name, layer, layer.in_features, 1, 1, layer.in_features)
     inputs = stages[-1].out_stride * shape[1] * shape[2]
@@ -176,6 +176,8 @@ _AFTER = {
     "pool": {"pool"},
 }
 
+_SAID = {"before": "a ReLU", "norm": "a norm", "after": "a ReLU", "dropout": "a dropout", "pool": "a pool"}
+
 
 def _follow(stage: Stage, name: str, layer: nn.Module, flat: bool) -> None:
     """Add a layer to what is done to a stage's output."""
@@ -191,39 +193,41 @@ def _follow(stage: Stage, name: str, layer: nn.Module, flat: bool) -> None:
     elif type(layer) is dropout.Dropout:
         kind = "dropout"
         if layer.p >= 1:
-            raise NotNativeError(f"{name} drops everything")
+            raise NotNativeError(f"layer {name} drops everything")
         stage.dropout_name, stage.dropout = name, layer.p
     elif type(layer) in _POOLS and not flat:
         kind = "pool"
         stage.pool, stage.high, stage.wide = _pool(name, layer, stage)
     if not kind:
-        raise NotNativeError(f"{name} is a layer that it does not have ({type(layer).__name__})")
+        raise NotNativeError(f"layer {name} is of a kind that it does not have ({type(layer).__name__})")
     if _AFTER[kind] & set(stage.done):
-        raise NotNativeError(f"{name} ({type(layer).__name__}) stands after another {stage.done[-1]} than it knows")
+        raise NotNativeError(
+            f"layer {name} ({type(layer).__name__}) stands where it does not have it, after {_SAID[stage.done[-1]]}"
+        )
     stage.done.append(kind)
 
 
 def _check_norm(name: str, layer: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
     if layer.momentum is None or layer.running_mean is None or not layer.affine:
-        raise NotNativeError(f"{name} is a batch norm without weights or the usual running statistics")
+        raise NotNativeError(f"layer {name} is a batch norm without weights or the usual running statistics")
 
 
 def _pool(name: str, layer: nn.Module, stage: Stage) -> tuple[str, int, int]:
     if isinstance(layer, nn.AdaptiveAvgPool2d):
         if layer.output_size not in (1, (1, 1)):
-            raise NotNativeError(f"{name} averages to more than one pixel")
+            raise NotNativeError(f"layer {name} averages to more than one pixel")
         return "average", stage.out_height, stage.out_width
     high, wide = _two(layer.kernel_size)
     plain = _two(layer.stride) == (high, wide) and _two(layer.padding) == (0, 0) and not layer.ceil_mode
     if not plain or (high > stage.out_height or wide > stage.out_width):
-        raise NotNativeError(f"{name} pools over windows that overlap, are padded or larger than the map")
+        raise NotNativeError(f"layer {name} pools over windows that overlap, are padded or larger than the map")
     if isinstance(layer, nn.AvgPool2d):
         if layer.divisor_override:
-            raise NotNativeError(f"{name} divides by a number of its own")
+            raise NotNativeError(f"layer {name} divides by a number of its own")
         return "average", high, wide
     assert isinstance(layer, nn.MaxPool2d)
     if layer.dilation != 1 or layer.return_indices or high * wide > MOST_WINDOW:
-        raise NotNativeError(f"{name} is a max pool of another kind, or over more than {MOST_WINDOW} pixels")
+        raise NotNativeError(f"layer {name} is a max pool of another kind, or over more than {MOST_WINDOW} pixels")
     return "max", high, wide
 
 
