@@ -128,6 +128,8 @@ def main() -> None:
     if given.command == "record":
         record(given.folder.resolve(), given.python, given.runs)
     else:
+        if missing := [folder for folder in given.folders if not (folder / "weights.txt").is_file()]:
+            parser.error(f"{missing[0]} is no record: it has no weights.txt; make one with record")
         raise SystemExit(compare(*given.folders) > 0)
 
 
