@@ -102,6 +102,7 @@ class SettingsRecord(TypedDict):
     threads: Annotated[int, Field(ge=1, le=1024)]
     compiled: NotRequired[bool]
     native: NotRequired[Text]
+    native_evaluation: NotRequired[Text]
 
 
 @pydantic.with_config(OPEN)

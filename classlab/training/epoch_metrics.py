@@ -1,6 +1,7 @@
 """The metrics of an epoch: the row that metrics.csv gets, and whether the epoch is the best so far."""
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -24,10 +25,14 @@ def training_row(epoch: int, totals: Tensor, images: Images, experiment: Experim
     return row
 
 
+Answer = Callable[[Tensor], Tensor]
+
+
 def evaluate_splits(
-    model: nn.Module, splits: dict[str, Images], experiment: Experiment, seed: int, epoch: int, settings: Settings
-) -> dict[str, float]:
-    """Return loss and accuracy on every split that the protocol looks at after an epoch."""
+    model: nn.Module, splits: dict[str, Images], experiment: Experiment, seed: int, epoch: int, settings: Settings,
+    answer: Answer,
+) -> dict[str, float]:  # fmt: skip
+    """Return loss and accuracy on every split that the protocol looks at after an epoch; answer: see `evaluate`."""
     protocol = experiment.protocol
     looked_at = {str(protocol.validate_on)} - {"none"}
     if protocol.test_each_epoch:
@@ -36,7 +41,7 @@ def evaluate_splits(
         looked_at.add("train")
     row: dict[str, float] = {}
     for name in sorted(looked_at):
-        measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings)
+        measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings, answer)
         row[f"{name}_loss"] = measured.loss
         if measured.correct is not None:
             row[f"{name}_accuracy"] = measured.correct / len(splits[name])
@@ -44,18 +49,20 @@ def evaluate_splits(
 
 
 def evaluate_split(
-    model: nn.Module, name: str, images: Images, experiment: Experiment, seed: int, epoch: int, settings: Settings
-) -> Evaluation:
+    model: nn.Module, name: str, images: Images, experiment: Experiment, seed: int, epoch: int, settings: Settings,
+    answer: Answer | None = None,
+) -> Evaluation:  # fmt: skip
     """Evaluate one split as the protocol says: val and test with the same draws every time, where they are augmented.
 
-    name: train, val or test. The training images are augmented as in training, with draws of their own each epoch.
+    name: train, val or test. answer: see `evaluate`. The training images are augmented as in training, with draws of
+    their own each epoch.
     """
     augmented = experiment.protocol.augment == "all" or name == "train"
     augmentations = bind(experiment.data.augmentations) if augmented else []
     drawn = generator(seed, epoch if name == "train" else 0, f"augment {name}", settings.device)
     loss = experiment.training.loss
     with isolated(settings):
-        return evaluate(model, images, choices.loss(loss), reconstructs(loss), augmentations, drawn)
+        return evaluate(model, images, choices.loss(loss), reconstructs(loss), augmentations, drawn, answer)
 
 
 def judge(row: dict[str, float], experiment: Experiment, past: Past) -> tuple[Past, bool]:

@@ -34,14 +34,19 @@ def evaluate(
     reconstructs: bool = False,
     augmentations: list[Augmentation] | None = None,
     random: Generator | None = None,
+    answer: Callable[[Tensor], Tensor] | None = None,
 ) -> Evaluation:
-    """Return outputs, mean loss and the number of right answers, in evaluation mode; the mode is put back after."""
+    """Return outputs, mean loss and the number of right answers, in evaluation mode; the mode is put back after.
+
+    answer: returns the network's outputs for a batch of images; None: the network itself.
+    """
+    answer = answer or model
     training = model.training
     model.eval()
     parts, answers, losses = list(_parts(images)), [], []
     for part in parts:
         inputs, clean = images.batch(part, augmentations or [], random)
-        answers.append(model(inputs))
+        answers.append(answer(inputs))
         losses.append(loss_function(outputs=answers[-1], targets=images.labels[part], inputs=inputs, clean=clean))
     model.train(training)
     outputs = torch.cat(answers)

@@ -42,6 +42,7 @@ class Settings:
     threads: int
     compiled: bool = False  # whether the whole step is one compiled graph
     native: str = ""  # the digest of the library that makes the steps, where they are native
+    native_evaluation: str = ""  # and of the one that evaluates after each epoch
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, as they are written into environment.json."""

@@ -86,7 +86,7 @@ def train_network(
         first = images.first(plan.batch_size, layout)
         # The same step in C or as one graph, where that is faster; training/fast says what it gains. Such a step may
         # keep the weights in an order of its own; `publish` writes them back into the model and the optimizer.
-        step, publish, settings = fast_step(eager_step, model, optimizer, experiment, settings, first)
+        step, publish, answer, settings = fast_step(eager_step, model, optimizer, experiment, settings, first)
 
     for epoch in range(len(past.losses) + 1, plan.epochs + 1):
         if is_over(experiment, past):
@@ -113,7 +113,7 @@ def train_network(
 
             # Once an epoch: evaluate what the protocol looks at.
             row = training_row(epoch, totals, images, experiment, optimizer.param_groups[0]["lr"])
-            row |= evaluate_splits(model, splits, experiment, seed, epoch, settings)
+            row |= evaluate_splits(model, splits, experiment, seed, epoch, settings, answer)
         past, improved = judge(row, experiment, past)
         row["seconds"] = time.perf_counter() - started
         yield Epoch(row, capture(model, optimizer, past), improved, settings)

@@ -6,7 +6,7 @@ reads and writes the network's weights and the optimizer's tensors where they li
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,10 @@ from classlab.terminal import errors
 from classlab.training import choices
 from classlab.training.fast import columns, decompositions, updates
 from classlab.training.fast.functional import Functional, take_apart
-from classlab.training.fast.native import library, native_step, step_source
+from classlab.training.fast.native import library, native_evaluation, native_step, step_source
+from classlab.training.fast.native.library import Library
 from classlab.training.fast.native.stages import NotNativeError
+from classlab.training.fast.native.step_layout import Layout
 from classlab.training.fast.updates import Slots, Tensors
 from classlab.training.settings import Settings
 from classlab.training.task import reconstructs
@@ -31,40 +33,69 @@ from classlab.training.task import reconstructs
 Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
 
 
+class Fast(NamedTuple):
+    """How a network is trained and evaluated.
+
+    step: makes one step. publish: to be called before anything else looks at the model or the optimizer. answer: the
+    outputs of the network, in evaluation mode, for a batch of images. settings: how the steps are made.
+    """
+
+    step: Step
+    publish: Callable[[], None]
+    answer: Callable[[Tensor], Tensor]
+    settings: Settings
+
+
 def fast_step(
     eager: Step, model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
-) -> tuple[Step, Callable[[], None], Settings]:
-    """Return the step in the form that the settings ask for, what writes the weights back, and the settings.
+) -> Fast:
+    """Return step and evaluation in the form that the settings ask for.
 
-    inputs: a batch as it will be given. The second is to be called before anything but the step looks at the model or
-    the optimizer. Raises UserError where a run was begun with a native step that cannot be built here.
+    inputs: a batch as it will be given. Raises UserError where a run was begun with a native step that cannot be built
+    here.
     """
     if settings.native:
-        step, publish = _native(model, optimizer, experiment, settings, inputs)
-        return step, publish, settings
+        return _native(model, optimizer, experiment, settings, inputs)
     step, settings = compile_step(eager, model, optimizer, experiment, settings, inputs)
-    return step, lambda: None, settings
+    return Fast(step, lambda: None, model, settings)
 
 
-def _native(
-    model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor
-) -> tuple[Step, Callable[[], None]]:
-    begun = f"the run was begun with the native step {settings.native}"
+def _native(model: nn.Module, optimizer: Optimizer, experiment: Experiment, settings: Settings, inputs: Tensor) -> Fast:
+    begun = "the run was begun with the native step"
     try:
         layout = native_step.lay_out(model, experiment, optimizer, settings, tuple(inputs.shape[1:]))
-        built = library.build(step_source.text(layout))
-        if built.digest != settings.native:
-            raise UserError(
-                f"{begun}, and what {built.compiler} builds on this processor is another; go on where it was begun"
-            )
-        native = native_step.NativeStep(built.handle, layout, model, optimizer)
+        native = native_step.NativeStep(_library(layout, settings.native, begun), layout, optimizer)
+        answer: Callable[[Tensor], Tensor] = model
+        publish = native.publish
+        if settings.native_evaluation:  # runs of earlier versions have none
+            layout = native_evaluation.evaluation_layout(layout)
+            answer = native_evaluation.NativeEvaluation(_library(layout, settings.native_evaluation, begun), layout)
+            publish = _both(native.publish, answer.take)
     except NotNativeError as error:
-        raise UserError(f"{begun}, which cannot be built here: {error}") from None
+        raise UserError(f"{begun} {settings.native}, which cannot be built here: {error}") from None
 
     def step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
         native.step(inputs, targets, totals)
 
-    return step, native.publish
+    return Fast(step, publish, answer, settings)
+
+
+def _library(layout: Layout, digest: str, begun: str) -> Library:
+    """Return the library of a layout. Raises UserError where it is not the one that the run was begun with."""
+    built = library.build(step_source.text(layout))
+    if built.digest != digest:
+        raise UserError(
+            f"{begun} {digest}, and what {built.compiler} builds on this processor is another; go on where it was begun"
+        )
+    return built
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        first()
+        second()
+
+    return call
 
 
 def compile_step(

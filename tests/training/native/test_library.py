@@ -187,8 +187,8 @@ def test_the_sources_build_for_processors_without_long_vectors():
     results = []
     for layout, machine in ((written, "native"), (short, "x86-64-v3")):
         _, model, optimizer = small_layout()
-        handle = library.build(step_source.text(layout), machine).handle
-        step = NativeStep(handle, Layout(read(model, (1, 8, 8)), layout.form), model, optimizer)
+        built = library.build(step_source.text(layout), machine)
+        step = NativeStep(built, Layout(read(model, (1, 8, 8)), layout.form), optimizer)
         inputs = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
         for _ in range(10):
             step.step(inputs, torch.arange(8), torch.zeros(2, dtype=torch.float64))

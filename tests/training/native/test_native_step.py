@@ -69,8 +69,8 @@ class CountedDropout(nn.Module):
         return values * (mask.permute(0, 3, 1, 2) if values.ndim == 4 else mask)
 
 
-def pair(network, shape, precision="fp64", batch=6, threads=1, optimizer=SGD, loss=None, seed=0):
-    """A native step of a network, and the same network with torch's optimizer."""
+def laid_out(network, shape, precision="fp64", batch=6, threads=1, optimizer=SGD, loss=None, seed=0):
+    """A network with weights of this seed, the layout of its native step, its optimizer and the experiment."""
     torch.manual_seed(seed)
     model = copy.deepcopy(network)
     for layer in model.modules():
@@ -84,30 +84,38 @@ def pair(network, shape, precision="fp64", batch=6, threads=1, optimizer=SGD, lo
     plan = {"epochs": 1, "batch_size": batch, "optimizer": optimizer, "loss": loss}
     fields = {"name": "t", "data": {"dataset": "digits"}, "model": "squeeze", "training": plan}
     experiment = Experiment.model_validate({**fields, "protocol": {"validate_on": "test"}})
+    slots = choices.optimizer(experiment.training.optimizer, model)
+    layout = lay_out(model, experiment, slots, Settings("cpu", precision, convolutions, threads), shape)
+    return model, layout, slots, experiment
+
+
+def pair(network, shape, **how):
+    """A network, its native step, and the same network with torch's optimizer and loss."""
+    model, layout, slots, experiment = laid_out(network, shape, **how)
     twin = copy.deepcopy(model).train()
     stage = -1
     for name, layer in [*twin.named_modules()]:
         stage += isinstance(layer, nn.Conv2d | nn.Linear)
         if isinstance(layer, nn.Dropout):
             twin.set_submodule(name, CountedDropout(layer.p, stage))
-    slots = choices.optimizer(experiment.training.optimizer, model)
-    settings = Settings("cpu", precision, convolutions, threads)
-    layout = lay_out(model, experiment, slots, settings, shape)
-    native = NativeStep(library.build(step_source.text(layout)).handle, layout, model, slots)
-    return native, twin, choices.optimizer(experiment.training.optimizer, twin), choices.loss(experiment.training.loss)
+    native = NativeStep(library.build(step_source.text(layout)), layout, slots)
+    plan = experiment.training
+    return model, native, twin, choices.optimizer(plan.optimizer, twin), choices.loss(plan.loss)
 
 
-def train_both(native, twin, optimizer, loss, steps, largest=None):
+def train_both(model, native, twin, optimizer, loss, steps, largest=None):
     """Make the same steps with both; return the largest difference of a weight or running statistic."""
     form, drawn = native.form, torch.Generator().manual_seed(1)
     layout = torch.channels_last if any(p.ndim == 4 for p in twin.parameters()) else torch.contiguous_format
-    classes = native.layout.stages[-1].outputs
+    classes = native.memory.layout.stages[-1].outputs
     totals, expected = torch.zeros(2, dtype=torch.float64), [0.0, 0]
     for step in range(steps):
         count = (
             form.batch if step % 3 else max(min(2, form.batch), form.batch - 1)
         )  # now and then a smaller batch, as at an epoch's end
-        inputs = torch.randn(count, *form.image, generator=drawn, dtype=native.dtype).contiguous(memory_format=layout)
+        inputs = torch.randn(count, *form.image, generator=drawn, dtype=native.memory.dtype).contiguous(
+            memory_format=layout
+        )
         targets = torch.randint(classes, (count,), generator=drawn)
         torch.manual_seed(step)
         CountedDropout.seed = np.uint64(torch.randint(2**63 - 1, ()).item())
@@ -121,10 +129,10 @@ def train_both(native, twin, optimizer, loss, steps, largest=None):
         expected[0] += value.item() * count
         expected[1] += int((outputs.argmax(1) == targets).sum())
     native.publish()
-    assert totals[0].item() == pytest.approx(expected[0], rel=1e-4 if native.dtype == torch.float32 else 1e-12)
+    assert totals[0].item() == pytest.approx(expected[0], rel=1e-4 if native.memory.dtype == torch.float32 else 1e-12)
     return max(
         (a.double() - b.double()).abs().max().item()
-        for a, b in zip(native.model.state_dict().values(), twin.state_dict().values(), strict=True)
+        for a, b in zip(model.state_dict().values(), twin.state_dict().values(), strict=True)
     )
 
 
@@ -160,8 +168,7 @@ def test_threads_share_the_images(threads):
 
 @pytest.mark.parametrize("name", ["squeeze", "lenet", "perceptron"])
 def test_in_single_precision_it_is_no_further_from_double_than_torch(name):
-    native, twin, optimizer, loss = pair(*SHIPPED[name], precision="fp32", batch=32, optimizer=SGD)
-    assert train_both(native, twin, optimizer, loss, steps=8) < 1e-4
+    assert train_both(*pair(*SHIPPED[name], precision="fp32", batch=32, optimizer=SGD), steps=8) < 1e-4
 
 
 def generated(seed):
@@ -253,11 +260,12 @@ def test_a_loss_of_another_output_is_refused():
 @pytest.mark.skipif(not library.has_bf16(), reason="the processor does not multiply bf16 numbers")
 @pytest.mark.parametrize("name", ["squeeze", "era_s6", "eva7 net8", "lenet", "perceptron", "perceptron of colours"])
 def test_bf16_gradients_are_as_near_to_exact_ones_as_torchs(name):
-    network, shape = SHIPPED[name]
-    native, twin, _, loss = pair(network, shape, precision="bf16", batch=64, threads=2, optimizer=PLAIN_SGD)
-    exact, before = copy.deepcopy(twin).double(), [p.detach().clone() for p in native.model.parameters()]
-    inputs = torch.randn(64, *shape, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=native.order)
-    targets = torch.arange(64) % native.layout.stages[-1].outputs
+    network, native, twin, _, loss = pair(*SHIPPED[name], precision="bf16", batch=64, threads=2, optimizer=PLAIN_SGD)
+    exact, before = copy.deepcopy(twin).double(), [p.detach().clone() for p in network.parameters()]
+    inputs = torch.randn(64, *native.form.image, generator=torch.Generator().manual_seed(1)).contiguous(
+        memory_format=native.memory.order
+    )
+    targets = torch.arange(64) % native.memory.layout.stages[-1].outputs
     for model, bf16 in ((exact, False), (twin, True)):
         torch.manual_seed(0)
         CountedDropout.seed = np.uint64(torch.randint(2**63 - 1, ()).item())
@@ -268,7 +276,7 @@ def test_bf16_gradients_are_as_near_to_exact_ones_as_torchs(name):
     torch.manual_seed(0)
     native.step(inputs, targets, torch.zeros(2, dtype=torch.float64))
     native.publish()
-    ours = [old - new.detach() for old, new in zip(before, native.model.parameters(), strict=True)]
+    ours = [old - new.detach() for old, new in zip(before, network.parameters(), strict=True)]
 
     def error(gradients):
         return [

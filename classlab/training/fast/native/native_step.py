@@ -2,9 +2,7 @@
 
 import ctypes
 import math
-import weakref
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +10,11 @@ from torch.optim import Optimizer
 
 from classlab.errors import listing
 from classlab.experiment import Experiment
-from classlab.training.fast.native import library
+from classlab.training.fast.native import library as libraries
+from classlab.training.fast.native.library import Library
 from classlab.training.fast.native.stages import NotNativeError, Stage, read
 from classlab.training.fast.native.step_layout import Form, Layout
+from classlab.training.fast.native.step_memory import Memory
 from classlab.training.fast.updates import UPDATES
 from classlab.training.settings import Settings
 
@@ -22,7 +22,6 @@ from classlab.training.settings import Settings
 SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
 RATES = ("rate", "decay", "momentum", "beta1", "beta2", "epsilon", "size", "root")
 LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squared_error"}
-ALIGNED = 64
 
 
 def lay_out(
@@ -40,8 +39,8 @@ def lay_out(
     stages = read(model, (channels, height, width))
     if stages[-1].log_softmax != (plan.loss.name == "nll") and plan.loss.name != "cross_entropy":
         raise NotNativeError(f"the loss {plan.loss.name} does not fit the network's last layer")
-    group, wide = optimizer.param_groups[0], library.has_wide_vectors()
-    if settings.precision == "bf16" and not library.has_bf16():
+    group, wide = optimizer.param_groups[0], libraries.has_wide_vectors()
+    if settings.precision == "bf16" and not libraries.has_bf16():
         raise NotNativeError("the processor cannot multiply bf16 numbers and add them up in float")
     long_numbers = settings.precision == "fp64"
     form = Form(
@@ -64,52 +63,28 @@ def lay_out(
 class NativeStep:
     """One network's step in a library that was built for it.
 
-    handle: of the library of `layout`. The weights, the optimizer's tensors and batch norm's running statistics are the
+    library: of the source of `layout`. The weights, the optimizer's tensors and batch norm's running statistics are the
     step's own from here on, in the layout of its kernels; `publish` writes them back into the model and the optimizer.
     """
 
-    def __init__(self, handle: ctypes.CDLL, layout: Layout, model: nn.Module, optimizer: Optimizer) -> None:
-        self.layout, self.model, self.optimizer = layout, model, optimizer
+    def __init__(self, library: Library, layout: Layout, optimizer: Optimizer) -> None:
         self.form: Form = layout.form
-        self.dtype = torch.float64 if self.form.precision == "fp64" else torch.float32
-        count, numbers = 1 + len(layout.outside), ctypes.c_int64
-        offsets, sizes = ((numbers * count).in_dll(handle, name) for name in ("offsets", "sizes"))
-        expected = [len(layout.outside), *(array.bytes(self.dtype.itemsize) for array in layout.outside)]
-        if list(sizes) != expected:
-            raise NotNativeError("the library has other arrays than its source")
-        # One block for all that the step has, aligned as its vectors are.
-        self.memory = torch.zeros(offsets[0] + ALIGNED, dtype=torch.uint8)
-        start = -self.memory.data_ptr() % ALIGNED
-        self.arrays = {
-            array.name: self.memory[start + offset : start + offset + array.count * self.dtype.itemsize].view(
-                self.dtype
-            )
-            for array, offset in zip(layout.outside, offsets[1:], strict=True)
-        }
-        self.address = ctypes.c_void_p(self.memory.data_ptr() + start)
-        linear = layout.stages[0].linear
-        self.order = torch.contiguous_format if linear else torch.channels_last  # of the images it is given
+        self.memory, self.optimizer = Memory(library, layout, "step"), optimizer
         self.draws = any(stage.dropout for stage in layout.stages)
-        self.rates = ((ctypes.c_double if self.dtype == torch.float64 else ctypes.c_float) * len(RATES))()
+        number = ctypes.c_double if self.memory.dtype == torch.float64 else ctypes.c_float
+        self.rates = (number * len(RATES))()
         pointer = ctypes.c_void_p
-        self.call: Any = handle.step
-        self.call.argtypes = [pointer, ctypes.c_int, pointer, pointer, ctypes.c_uint64, pointer, pointer]
-        self.call.restype = None
+        self.memory.call.argtypes = [pointer, ctypes.c_int, pointer, pointer, ctypes.c_uint64, pointer, pointer]
+        self.call, self.address = self.memory.call, self.memory.address
         self.steps, self.unpublished = 0, 0
         self._take()
-        if handle.begin(self.address):
-            raise NotNativeError("the system gives it no threads")
-        # Its threads end with it; the memory must outlive them.
-        self.ends = weakref.finalize(self, _end, handle, self.address, self.memory)
 
     def step(self, inputs: Tensor, targets: Tensor, totals: Tensor) -> None:
         """Make one step. inputs: (batch, channels, height, width), lying as `order` says; totals: loss, right; float64.
 
         Raises ValueError for more images than it was built for, or another order.
         """
-        count = len(inputs)
-        if not 0 < count <= self.form.batch or not inputs.is_contiguous(memory_format=self.order):
-            raise ValueError(f"the step is built for 1 to {self.form.batch} images that lie in one block, got {count}")
+        count = self.memory.check(inputs)
         # Each step's masks come of one number of torch's own random state, as those of torch's layers do.
         seed = int(torch.randint(2**63 - 1, ())) if self.draws else 0
         self._set_rates()
@@ -132,31 +107,15 @@ class NativeStep:
 
     def _places(self) -> Iterator[tuple[str, Tensor, Stage]]:
         """Yield the array, the model's tensor and the stage of every weight and running statistic."""
-        for stage in self.layout.stages:
-            name = self.layout.name(stage)
-            yield f"{name}_weights", stage.layer.weight, stage
-            if stage.layer.bias is not None:
-                yield f"{name}_bias", stage.layer.bias, stage
-            norm = stage.norm
+        yield from self.memory.weights()
+        for stage in self.memory.layout.stages:
+            norm, name = stage.norm, self.memory.layout.name(stage)
             if norm is not None:
                 assert norm.running_mean is not None and norm.running_var is not None
                 yield f"{name}_gamma", norm.weight, stage
                 yield f"{name}_beta", norm.bias, stage
                 yield f"{name}_running_mean", norm.running_mean, stage
                 yield f"{name}_running_variance", norm.running_var, stage
-
-    def _seen(self, array: str, like: Tensor, stage: Stage) -> Tensor:
-        """Return an array as a tensor of the shape that torch's has, or for a flattened map of that map's shape."""
-        values = self.arrays[array]
-        if like.ndim == 1:
-            return values[: len(like)]
-        lines = values.view(-1, stage.out_stride)[:, : stage.outputs]
-        if like.ndim == 4:
-            return lines.view(*stage.kernel, stage.channels, stage.outputs).permute(3, 2, 0, 1)
-        if stage.flattened:
-            channels, height, width = stage.flattened
-            return lines.view(height * width, -1, stage.outputs)[:, :channels].permute(2, 1, 0)
-        return lines.T
 
     def _slots(self, array: str, tensor: Tensor) -> Iterator[tuple[str, str]]:
         if isinstance(tensor, nn.Parameter):
@@ -166,12 +125,11 @@ class NativeStep:
     @torch.no_grad()
     def _take(self) -> None:
         for array, tensor, stage in self._places():
-            seen = self._seen(array, tensor, stage)
-            seen.copy_(tensor.detach().reshape(seen.shape))
+            self.memory.take(array, tensor, stage)
             for name, slot in self._slots(array, tensor):
                 kept = self.optimizer.state.get(tensor, {}) if isinstance(tensor, nn.Parameter) else {}
                 if kept.get(slot) is not None:
-                    self._seen(name, tensor, stage).copy_(kept[slot].reshape(seen.shape))
+                    self.memory.take(name, kept[slot].reshape(tensor.shape), stage)
                 if "step" in kept:
                     self.steps = int(kept["step"])
 
@@ -179,19 +137,14 @@ class NativeStep:
     def publish(self) -> None:
         """Write the weights, running statistics and slots into the model and the optimizer."""
         for array, tensor, stage in self._places():
-            seen = self._seen(array, tensor, stage)
-            tensor.copy_(seen.reshape(tensor.shape))
+            tensor.copy_(self.memory.seen(array, tensor, stage).reshape(tensor.shape))
             for name, slot in self._slots(array, tensor):
                 kept = self.optimizer.state[tensor]
-                kept[slot] = torch.empty_like(tensor).copy_(self._seen(name, tensor, stage).reshape(tensor.shape))
+                kept[slot] = torch.empty_like(tensor)
+                kept[slot].copy_(self.memory.seen(name, tensor, stage).reshape(tensor.shape))
                 if self.form.update != "sgd":
                     kept["step"] = torch.tensor(float(self.steps))
-        for stage in self.layout.stages:
+        for stage in self.memory.layout.stages:
             if stage.norm is not None and stage.norm.num_batches_tracked is not None:
                 stage.norm.num_batches_tracked += self.unpublished
         self.unpublished = 0
-
-
-def _end(handle: ctypes.CDLL, address: ctypes.c_void_p, memory: Tensor) -> None:
-    handle.end(address)
-    del memory

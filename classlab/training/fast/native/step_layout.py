@@ -21,6 +21,7 @@ class Form:
     precision: fp32, bf16 or fp64. threads, batch: the most images of a step. lanes: numbers of the widest vector to
     use, 16 or 8. tile: vectors of sums at once. loss: cross_entropy or squared_error; smoothing: of the labels.
     update: sgd, adam or adamw; momentum, nesterov: whether SGD has them. image: channels, height, width.
+    trains: whether it is a training step; else it evaluates the network, which has neither dropout nor gradients then.
     """
 
     precision: str
@@ -34,6 +35,7 @@ class Form:
     momentum: bool
     nesterov: bool
     image: tuple[int, int, int]
+    trains: bool = True
 
     @property
     def pair(self) -> int:
@@ -43,6 +45,8 @@ class Form:
     @property
     def slots(self) -> tuple[str, ...]:
         """What the optimizer remembers of every weight."""
+        if not self.trains:
+            return ()
         if self.update == "sgd":
             return ("momentum",) if self.momentum else ()
         return ("mean", "square")
@@ -72,7 +76,8 @@ class Layout:
     def __init__(self, stages: list[Stage], form: Form) -> None:
         self.stages, self.form = stages, form
         self.names = {stage.name: _plain(stage.name, place) for place, stage in enumerate(stages)}
-        self.normed = any(stage.norm is not None for stage in stages)
+        # Whether the threads meet for a norm's sums over the batch. Evaluating, a norm has its running statistics.
+        self.normed = form.trains and any(stage.norm is not None for stage in stages)
         self.chunk = min(CHUNK, ceil(form.batch / form.threads))
         # Where a norm needs the whole batch, each image's maps are kept; else those of the images at work, which fit
         # the processor's cache.
@@ -96,7 +101,8 @@ class Layout:
 
     def few(self, stage: Stage) -> bool:
         """Whether a stage's weights are updated in its backward pass: a linear layer's, in steps of a few images."""
-        return stage.linear and self.form.threads == 1 and self.form.batch <= FEW and self.form.pair == 1
+        f = self.form
+        return stage.linear and f.trains and f.threads == 1 and f.batch <= FEW and f.pair == 1
 
     def weights(self, stage: Stage) -> int:
         """Return how many numbers a stage's weights take, those between its outputs and the next eight included."""
@@ -146,18 +152,26 @@ class Layout:
         if s.layer.bias is not None:
             self._declare_trained(f"{name}_bias", s.out_stride, "threads")
         if s.norm is not None:
-            for part in ("gamma", "beta"):
-                self._declare_trained(f"{name}_{part}", s.out_stride, "one")
-            for part in ("running_mean", "running_variance"):
-                self.outside.append(Array(f"{name}_{part}", "real", s.out_stride))
-            for part in ("scale", "shift", "times_v", "times_u", "constant", "mean", "inverse"):
-                self.inside.append(Array(f"{name}_{part}", "real", s.out_stride))
-            for part in ("sums", "slopes"):
-                self.inside.append(Array(f"{name}_{part}", "double", f.threads * 2 * s.out_stride, added_up=True))
+            self._declare_norm(s)
         if f.pair == 2:
             self.inside.append(Array(f"{name}_packed", "cell", self.weights(s) + taps * s.out_stride))
-        if self.before(s) and not self.few(s):
+        if f.trains and self.before(s) and not self.few(s):
             self.inside.append(Array(f"{name}_back", "cell", taps * s.stride * (s.outputs + 1)))
+
+    def _declare_norm(self, s: Stage) -> None:
+        name = self.name(s)
+        if not self.form.trains:
+            self.outside += [Array(f"{name}_{part}", "real", s.out_stride) for part in ("scale", "shift")]
+            return
+        for part in ("gamma", "beta"):
+            self._declare_trained(f"{name}_{part}", s.out_stride, "one")
+        for part in ("running_mean", "running_variance"):
+            self.outside.append(Array(f"{name}_{part}", "real", s.out_stride))
+        for part in ("scale", "shift", "times_v", "times_u", "constant", "mean", "inverse"):
+            self.inside.append(Array(f"{name}_{part}", "real", s.out_stride))
+        for part in ("sums", "slopes"):
+            count = self.form.threads * 2 * s.out_stride
+            self.inside.append(Array(f"{name}_{part}", "double", count, added_up=True))
 
     def _declare_trained(self, name: str, count: int, gradient: str) -> None:
         """Declare weights, their optimizer's slots and their gradient: none, one, or a part of each thread's."""
@@ -165,6 +179,8 @@ class Layout:
             Array(name, "real", count),
             *(Array(f"{name}_{slot}", "real", count) for slot in self.form.slots),
         ]
+        if not self.form.trains:
+            return
         if gradient == "one":
             self.inside.append(Array(f"{name}_slope", "real", count))
         elif gradient == "threads":
@@ -178,10 +194,12 @@ class Layout:
         self.inside.append(
             Array(f"{name}_z", "real" if s.last else "cell", self.kept * pixels * s.out_stride, self.maps)
         )
-        self.inside.append(Array(f"{name}_arriving", "cell", self.kept * handed_on, self.maps))
         images = eights(self.chunk) if s.linear else 1
         frame = images * (s.height + 2 * s.padding) * (s.width + 2 * s.padding) * s.stride
         self.inside.append(Array(f"{name}_frame", "cell", frame + CHANNELS_TOGETHER * s.stride, "thread"))
+        if not self.form.trains:
+            return
+        self.inside.append(Array(f"{name}_arriving", "cell", self.kept * handed_on, self.maps))
         rows, wide = self.gradient_frame(s)
         self.inside.append(Array(f"{name}_gradient", "cell", images * rows * wide * s.out_stride, "thread"))
         if self.form.pair == 2:

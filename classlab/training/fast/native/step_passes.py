@@ -336,7 +336,9 @@ def _bias(layout: Layout, s: Stage, start: int | str) -> str:
 
 
 def _sums(layout: Layout, s: Stage, start: int | str) -> str:
-    return "0" if s.norm is None else f"m->{layout.name(s)}_sums + thread * {2 * s.out_stride} + {start}"
+    if s.norm is None or not layout.form.trains:
+        return "0"
+    return f"m->{layout.name(s)}_sums + thread * {2 * s.out_stride} + {start}"
 
 
 def _words(layout: Layout, s: Stage, start: int) -> str:

@@ -1,4 +1,7 @@
-"""The C source of one network's training step: forward, backward and update in order, one call a line."""
+"""The C source of one network's training step, forward, backward and update in order, one call a line.
+
+And of its evaluation, which is the forward pass alone: in float or double, with the norms' running statistics.
+"""
 
 from math import ceil
 from textwrap import dedent
@@ -13,9 +16,10 @@ Calls = list[tuple[str, Stage | None]]  # functions of the source, each with its
 def text(layout: Layout) -> str:
     """Return the source."""
     f = layout.form
+    work = f"training step, {f.update}," if f.trains else "evaluation"
     about = (
-        f"/* The training step of one network, for up to {f.batch} images of {' × '.join(map(str, f.image))}: "
-        f"{f.precision}, {f.update},\n * {f.threads} thread{'s' if f.threads > 1 else ''}. Written by classlab; "
+        f"/* The {work} of one network, for up to {f.batch} images of {' × '.join(map(str, f.image))}: "
+        f"{f.precision},\n * {f.threads} thread{'s' if f.threads > 1 else ''}. Written by classlab; "
         "kernels.c says what each call does. */\n\n"
     )
     kind = {"fp64": "#define REAL double\n#define REAL_IS_DOUBLE\n", "bf16": "#define REAL float\n#define BF16\n"}
@@ -28,12 +32,13 @@ def text(layout: Layout) -> str:
         _memory(layout),
     ]
     for stage in layout.stages:
-        parts += [
-            f"\n/* ======== {_heading(layout, stage)} ======== */\n",
-            forward(layout, stage),
-            backward(layout, stage),
-        ]
-    return "".join([*parts, _loss(layout), _pack(layout), _update(layout), _work(layout), ENTRY])
+        parts += [f"\n/* ======== {_heading(layout, stage)} ======== */\n", forward(layout, stage)]
+        parts += [backward(layout, stage)] if f.trains else []
+    if f.trains:
+        parts += [_loss(layout), _pack(layout), _update(layout), _work(layout), ENTRY, STEP]
+    else:
+        parts += [_hand_out(layout), _work_of_evaluation(layout), ENTRY, EVALUATE]
+    return "".join(parts)
 
 
 def _heading(layout: Layout, s: Stage) -> str:
@@ -53,12 +58,15 @@ def _memory(layout: Layout) -> str:
 
     offsets = ", ".join(f"offsetof(Memory, {array.name})" for array in layout.outside)
     sizes = ", ".join(f"sizeof((Memory){{0}}.{array.name})" for array in layout.outside)
+    given = "    real *outputs;\n"
+    if layout.form.trains:
+        given = "    Rates rates;\n    const int64_t *labels;\n    uint64_t seed;\n"
     return (
         f"\n/* What one thread works with. */\ntypedef struct {{\n    double loss, right;\n{lines('thread')}"
         "} __attribute__((aligned(64))) Thread;\n"
-        "\n/* Everything that the step has; laid out once, never while it runs. */\ntypedef struct Memory {\n"
-        "    Team team;\n    pthread_t others[THREADS];\n    atomic_int ends;\n    int count;\n    Rates rates;\n"
-        f"    const real *images;\n    const int64_t *labels;\n    uint64_t seed;\n{lines('memory')}"
+        "\n/* Everything that it has; laid out once, never while it runs. */\ntypedef struct Memory {\n"
+        "    Team team;\n    pthread_t others[THREADS];\n    atomic_int ends;\n    int count;\n"
+        f"    const real *images;\n{given}{lines('memory')}"
         "    Thread threads[THREADS];\n} __attribute__((aligned(64))) Memory;\n\n"
         f"const int64_t offsets[] = {{sizeof(Memory), {offsets}}};\n"
         f"const int64_t sizes[] = {{{len(layout.outside)}, {sizes}}};\nconst char digest[] = DIGEST;\n"
@@ -72,6 +80,23 @@ def _loss(layout: Layout) -> str:
         f"(real){f.smoothing!r}, (real)1 / m->count, &t->right);\n"
     )
     return "\n" + function("loss", "Memory *m, Thread *t, int i, int slot", body)
+
+
+def _hand_out(layout: Layout) -> str:
+    """Return the function that writes an image's outputs where Python wants them."""
+    s = layout.stages[-1]
+    body = (
+        "    (void)t;\n"
+        f"    memcpy(m->outputs + (int64_t)i * {s.outputs}, {layout.at(s, 'z')}, {s.outputs} * sizeof(real));\n"
+    )
+    return "\n" + function("hand_out", "Memory *m, Thread *t, int i, int slot", body)
+
+
+def _work_of_evaluation(layout: Layout) -> str:
+    """Return the evaluation as each thread makes it."""
+    calls: Calls = [(f"{layout.name(s)}_forward", s) for s in layout.stages]
+    body = f"{SHARE}{_phase(layout, [*calls, ('hand_out', None)])}    meet(&m->team);\n"
+    return function("work", "Memory *m, int thread", body)
 
 
 def _pack(layout: Layout) -> str:
@@ -110,9 +135,7 @@ def _update(layout: Layout) -> str:
 def _work(layout: Layout) -> str:
     """Return the step as each thread makes it; between two meetings, image by image, or a chunk of images at a time."""
     body = (
-        "    Thread *t = &m->threads[thread];\n"
-        "    const int from = m->count * thread / THREADS, to = m->count * (thread + 1) / THREADS;\n"
-        "    t->loss = t->right = 0;\n"
+        f"{SHARE}    t->loss = t->right = 0;\n"
         + "".join(_clear(array, layout.form.threads) for array in layout.inside if array.added_up)
         + "    pack_weights(m, thread);\n    meet(&m->team);\n"
     )
@@ -172,6 +195,10 @@ def _phase(layout: Layout, calls: Calls) -> str:
     return lines + by_image() + "    }\n"
 
 
+SHARE = (
+    "    Thread *t = &m->threads[thread];\n"
+    "    const int from = m->count * thread / THREADS, to = m->count * (thread + 1) / THREADS;\n"
+)
 ENTRY = dedent("""
     /* ======== What Python calls ======== */
 
@@ -183,7 +210,7 @@ ENTRY = dedent("""
         int thread = ((Order *)given)->thread;
         free(given);
         for (;;) {
-            meet(&m->team); /* a step begins */
+            meet(&m->team); /* there is work */
             if (atomic_load(&m->ends))
                 return 0;
             work(m, thread);
@@ -217,7 +244,8 @@ ENTRY = dedent("""
         }
         return 0;
     }
-
+    """)
+STEP = dedent("""
     /* One step on `count` images; adds the sum of their losses and the right answers to `totals`. */
     void step(Memory *m, int count, const real *images, const int64_t *labels, uint64_t seed, const Rates *rates,
               double *totals)
@@ -229,5 +257,14 @@ ENTRY = dedent("""
             totals[0] += m->threads[thread].loss;
             totals[1] += m->threads[thread].right;
         }
+    }
+    """)
+EVALUATE = dedent("""
+    /* Write the network's outputs for `count` images. */
+    void evaluate(Memory *m, int count, const real *images, real *outputs)
+    {
+        m->count = count, m->images = images, m->outputs = outputs;
+        meet(&m->team);
+        work(m, 0);
     }
     """)
