@@ -198,10 +198,18 @@ class Protocol(Section):
         default="last", description="which epoch's weights are the result; best by accuracy on validate_on"
     )
     test_each_epoch: bool = Field(default=False, description="also the test curve; never used for selection")
-    train_metrics: Literal["running", "re-evaluated"] = Field(
-        default="running", description="train accuracy as met while training, or evaluated at the epoch's end"
+    train_metrics: Literal["running", "re-evaluated", "accuracy re-evaluated"] = Field(
+        default="running",
+        description="train figures as met while training; or both, or the accuracy alone, evaluated at the epoch's end",
+    )
+    train_loss_steps: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="a running train loss is the mean over so many of an epoch's last steps; none: all"
     )
     augment: Literal["train", "all"] = Field(default="train", description="which splits the augmentations change")
+
+    def train_is_running(self, metric: str) -> bool:
+        """Return whether the train curve of a metric, loss or accuracy, is of what was met while training."""
+        return self.train_metrics == "running" or (metric == "loss" and self.train_metrics == "accuracy re-evaluated")
 
 
 Content = Literal[
@@ -354,7 +362,7 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native")
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native", "protocol.train_loss_steps")
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:

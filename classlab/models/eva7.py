@@ -16,12 +16,16 @@ Net = Literal["net2", "net3", "net8"]
 
 @dataclass(frozen=True)
 class Plan:
-    """blocks: of each convolution its filters and kernel; a max pool stands between two blocks."""
+    """blocks: of each convolution its filters and kernel; a max pool stands between two blocks.
+
+    norm_first: the blocks whose first convolution is followed by norm, ReLU and no dropout.
+    """
 
     blocks: tuple[tuple[tuple[int, int], ...], ...]
     first_padding: int
     average: int
     widths: tuple[int, ...]
+    norm_first: tuple[int, ...] = (1,)
 
 
 PLANS: dict[Net, Plan] = {
@@ -66,7 +70,10 @@ def build(
 
 
 def _convolutions(plan: Plan, channels: int, dropout: float) -> Iterator[tuple[str, nn.Module]]:
-    """Each convolution is followed by ReLU, norm, dropout; the first after a pool by norm, ReLU and no dropout."""
+    """Each convolution is followed by ReLU, norm and dropout; the first after a pool has no dropout.
+
+    After the first pool its norm stands before its ReLU, after the second it does not: so the author's code has it.
+    """
     number = 0
     for block, convolutions in enumerate(plan.blocks):
         if block > 0:
@@ -75,12 +82,10 @@ def _convolutions(plan: Plan, channels: int, dropout: float) -> Iterator[tuple[s
             number += 1
             padding = plan.first_padding if block == 0 and kernel == 3 else 0
             yield f"conv{number}", nn.Conv2d(channels, filters, kernel, padding=padding, bias=False)
-            if block > 0 and place == 0:
-                yield f"norm{number}", nn.BatchNorm2d(filters)
-                yield f"relu{number}", nn.ReLU()
-            else:
-                yield f"relu{number}", nn.ReLU()
-                yield f"norm{number}", nn.BatchNorm2d(filters)
+            first = block > 0 and place == 0
+            both = [(f"relu{number}", nn.ReLU()), (f"norm{number}", nn.BatchNorm2d(filters))]
+            yield from reversed(both) if first and block in plan.norm_first else both
+            if not first:
                 yield f"dropout{number}", nn.Dropout(dropout)
             channels = filters
 

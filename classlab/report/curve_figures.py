@@ -24,13 +24,16 @@ FLOOR = " A thin line is the floor: no training brings the loss of this network 
 Lines = dict[str, dict[int, list[float]]]
 
 
-def labels(run: FinishedRun) -> dict[str, str]:
-    """Return what the legend calls each split under this run's protocol."""
+def labels(run: FinishedRun, metric: str) -> dict[str, str]:
+    """Return what the legend of a metric, loss or accuracy, calls each split under this run's protocol."""
     protocol = run.experiment.protocol
     test = "test, not used for selection"
     if protocol.validate_on == "test":
         test = "test, which chose the epoch" if run.experiment.chosen_on else "test, watched every epoch"
-    return {"train": f"train ({protocol.train_metrics})", "val": "validation", "test": test}
+    train = "running" if protocol.train_is_running(metric) else "re-evaluated"
+    if metric == "loss" and train == "running" and protocol.train_loss_steps:
+        train = f"last {protocol.train_loss_steps:,} steps"
+    return {"train": f"train ({train})", "val": "validation", "test": test}
 
 
 def reading(run: FinishedRun) -> str:
@@ -42,6 +45,10 @@ def reading(run: FinishedRun) -> str:
         alike = "" if others else ", like the other curves"
         return f"The train curve is measured on the {images} at the end of each epoch{alike}{others}."
     alone = not any(f"{split}_loss" in run.history for split in ("val", "test"))
+    steps = protocol.train_loss_steps
+    last = f" Its loss is the mean over the last {steps:,} steps of each epoch." if steps else ""
+    if protocol.train_metrics == "accuracy re-evaluated":
+        last += " Its accuracy alone is measured at the end of each epoch."
     met = "augmented, and " if augmentations else ""
     others = "on images as they are"
     if augmentations and protocol.augment == "all":
@@ -50,6 +57,7 @@ def reading(run: FinishedRun) -> str:
         f"The train curve is the running one: each image counts as it was met during the epoch, {met}with the weights "
         "of that moment and dropout, where there is any, at work."
         + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")
+        + last
     )
 
 
@@ -85,7 +93,9 @@ def of_run(run: FinishedRun, history: "pd.DataFrame", metric: str, name: str, ca
         contract = run.experiment.contract
         limit = contract.min_test_accuracy_percent or contract.min_val_accuracy_percent
         caption += " The line is the contract's limit." if limit and whole else ""
-        draw = partial(charts.accuracy, history, labels=labels(run), selected_epoch=selected, limit_percent=limit)
+        draw = partial(
+            charts.accuracy, history, labels=labels(run, metric), selected_epoch=selected, limit_percent=limit
+        )
         return Figure(name, caption, described, draw)
     found = reconstructed.floors(run) if run.reconstructs and whole else None
     floors = found.of_each if found else {}
@@ -96,15 +106,15 @@ def of_run(run: FinishedRun, history: "pd.DataFrame", metric: str, name: str, ca
     drawn = [split for split in floors if f"{split}_loss" in history and floors[split] > 0]
     if drawn:
         caption += FLOOR
-        described += f" Floors: {'; '.join(f'{labels(run)[split]} {floors[split]:.4f}' for split in drawn)}."
-    draw = partial(charts.loss, history, labels=labels(run), selected_epoch=selected, floors=floors)
+        described += f" Floors: {'; '.join(f'{labels(run, metric)[split]} {floors[split]:.4f}' for split in drawn)}."
+    draw = partial(charts.loss, history, labels=labels(run, metric), selected_epoch=selected, floors=floors)
     return Figure(name, caption, described, draw)
 
 
 def _described_run(run: FinishedRun, history: "pd.DataFrame", metric: str) -> str:
     """Say in words where each curve starts and ends, for who cannot see it."""
     rows = charts.curve_rows(history, metric)
-    names = labels(run)
+    names = labels(run, metric)
     ends = []
     for split in (key for key in rows[0] if key != "epoch"):
         start, end = (_end(row[split], metric) for row in (rows[0], rows[-1]))
@@ -125,7 +135,7 @@ def _of_several(material: Material, metric: str, names: list[str], suffix: str) 
     alone = len(names) == 1
     histories, looks, keys = Lines(), {}, {}
     for name, split in ((name, split) for name in runs for split in splits):
-        key = f"{name}, {NAMES[split]}" if not alone else labels(runs[name][0])[split]
+        key = f"{name}, {NAMES[split]}" if not alone else labels(runs[name][0], metric)[split]
         column = f"{split}_{metric}"
         lines = {run.seed: [*map(float, run.history[column])] for run in runs[name] if measured(run, column)}
         if lines:

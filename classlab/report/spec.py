@@ -36,7 +36,8 @@ class Value(Strict):
 
     epoch: a number, or first, best, last or selected (the epoch whose weights are the result); None for what has none.
     each_epoch: one figure an epoch instead of one. reading sound: the protocol did not choose it by looking at the test
-    images. missed: the report says itself that it missed this limit.
+    images. missed: the report says itself that it missed this limit. times: a numerator and a denominator; the report
+    multiplied what it measured by their quotient, by a slip, and so is what is measured here.
     """
 
     what: str
@@ -53,6 +54,12 @@ class Value(Strict):
     reading: Literal["as published", "sound"] = "as published"
     note: str = ""
     missed: bool = False
+    times: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
+
+    @property
+    def factor(self) -> float:
+        """What the report multiplied its measurement by."""
+        return self.times[0] / self.times[1] if self.times else 1.0
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> "Value":

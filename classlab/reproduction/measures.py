@@ -46,7 +46,7 @@ def measure(value: Value, name: str, part: Part, runs: Mapping[str, Sequence[Fin
     for run in runs[name]:
         diverged = run.status == "diverged"
         try:
-            figure = read(run, value.metric, value.epoch)
+            figure = read(run, value.metric, value.epoch) * value.factor
         except NotMeasured as error:
             why[run.seed] = "diverged" if diverged else str(error)
             continue

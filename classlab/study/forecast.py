@@ -203,7 +203,7 @@ def _measured(
         evaluated[experiment.protocol.validate_on] = 1
     if experiment.protocol.test_each_epoch:
         evaluated["test"] = 1
-    if experiment.protocol.train_metrics == "re-evaluated":
+    if experiment.protocol.train_metrics != "running":
         evaluated["train"] = 1
     some = replace(
         splits["test"], pixels=splits["test"].pixels[:EVALUATED_IMAGES], labels=splits["test"].labels[:EVALUATED_IMAGES]

@@ -16,9 +16,16 @@ from classlab.training.state import Past
 from classlab.training.task import reconstructs
 
 
-def training_row(epoch: int, totals: Tensor, images: Images, experiment: Experiment, rate: float) -> dict[str, float]:
-    """Return the row of an epoch's training; totals: of the loss and of the right answers, as they were met."""
-    loss, correct = (totals / len(images)).tolist()
+def training_row(
+    epoch: int, totals: Tensor, earlier: Tensor, images: Images, experiment: Experiment, rate: float
+) -> dict[str, float]:
+    """Return the row of an epoch's training.
+
+    totals: of the loss and of the right answers, as they were met. earlier: what they were before the steps whose mean
+    loss is asked for.
+    """
+    last = len(images) - skipped_steps(experiment, len(images)) * experiment.training.batch_size
+    loss, correct = (totals[0] - earlier[0]).item() / last, totals[1].item() / len(images)
     row = {"epoch": epoch, "train_loss": loss, "train_accuracy": correct, "learning_rate": rate}
     if reconstructs(experiment.training.loss):
         del row["train_accuracy"]
@@ -26,6 +33,12 @@ def training_row(epoch: int, totals: Tensor, images: Images, experiment: Experim
 
 
 Answer = Callable[[Tensor], Tensor]
+
+
+def skipped_steps(experiment: Experiment, images: int) -> int:
+    """Return how many of an epoch's first steps are not in its mean loss."""
+    steps = math.ceil(images / experiment.training.batch_size)
+    return max(0, steps - (experiment.protocol.train_loss_steps or steps))
 
 
 def evaluate_splits(
@@ -37,12 +50,13 @@ def evaluate_splits(
     looked_at = {str(protocol.validate_on)} - {"none"}
     if protocol.test_each_epoch:
         looked_at.add("test")
-    if protocol.train_metrics == "re-evaluated":
+    if protocol.train_metrics != "running":
         looked_at.add("train")
     row: dict[str, float] = {}
     for name in sorted(looked_at):
         measured = evaluate_split(model, name, splits[name], experiment, seed, epoch, settings, answer)
-        row[f"{name}_loss"] = measured.loss
+        if name != "train" or protocol.train_metrics == "re-evaluated":
+            row[f"{name}_loss"] = measured.loss
         if measured.correct is not None:
             row[f"{name}_accuracy"] = measured.correct / len(splits[name])
     return row

@@ -13,7 +13,7 @@ from classlab.data.augment import bind
 from classlab.experiment import Experiment
 from classlab.training import choices
 from classlab.training.batches import Images
-from classlab.training.epoch_metrics import evaluate_splits, judge, training_row
+from classlab.training.epoch_metrics import evaluate_splits, judge, skipped_steps, training_row
 from classlab.training.fast.cores import has_idle_core
 from classlab.training.fast.step import fast_step
 from classlab.training.random import generator, number
@@ -64,6 +64,7 @@ def train_network(
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     peak_rates = [group["lr"] for group in optimizer.param_groups]
     steps_per_epoch = math.ceil(len(images) / plan.batch_size)
+    skipped = skipped_steps(experiment, len(images))
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     forward = in_bf16(model, settings.device) if settings.precision == "bf16" else model
     names_classes = not reconstructs(plan.loss)
@@ -99,7 +100,7 @@ def train_network(
             random = generator(seed, epoch, "augment", settings.device)
             ahead = settings.device == "cpu" and has_idle_core(settings.threads)
             batches = images.batches(order, plan.batch_size, augmentations, random, layout, ahead)
-            totals = sums(settings, 2)  # of the loss, of right answers
+            totals, earlier = sums(settings, 2), sums(settings, 2)  # of the loss, of right answers
             for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
                 # The learning rate of this step: the schedule's factor on the optimizer's own rate.
                 factor = schedule(
@@ -107,12 +108,14 @@ def train_network(
                 )
                 for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
                     group["lr"] = peak * factor
+                if done % steps_per_epoch == skipped:  # some reports give the mean loss of an epoch's last steps
+                    earlier = totals.clone()
                 step(inputs, clean, targets, totals)
                 yield Step(len(inputs))
             publish()
 
             # Once an epoch: evaluate what the protocol looks at.
-            row = training_row(epoch, totals, images, experiment, optimizer.param_groups[0]["lr"])
+            row = training_row(epoch, totals, earlier, images, experiment, optimizer.param_groups[0]["lr"])
             row |= evaluate_splits(model, splits, experiment, seed, epoch, settings, answer)
         past, improved = judge(row, experiment, past)
         row["seconds"] = time.perf_counter() - started

@@ -35,6 +35,8 @@ def _reading(result: StudyResult) -> str:
         return text + "Train curves are the running ones, measured while the weights were changing."
     if protocols == {"re-evaluated"}:
         return text + "Train curves are measured at the end of each epoch."
+    if protocols == {"accuracy re-evaluated"}:
+        return text + "Train losses are the running ones, train accuracies are measured at the end of each epoch."
     return text + "Of some variants the train curve is the running one, of others it is measured at the epoch's end."
 
 

@@ -80,7 +80,7 @@ def gap(run: FinishedRun) -> str:
 
 
 def _reading_of_gap(run: FinishedRun, better_on_training: bool, images: str) -> str:
-    if run.experiment.protocol.train_metrics == "re-evaluated":
+    if not run.experiment.protocol.train_is_running("accuracy"):
         plan = run.experiment
         also = "Both were measured at the end of the epoch"
         if plan.data.augmentations and plan.protocol.augment == "train":

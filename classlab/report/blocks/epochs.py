@@ -46,7 +46,7 @@ def _table(name: str, runs: Sequence[FinishedRun]) -> Table:
     rows = tuple(_row(histories, measured, epoch) for epoch in range(1, epochs + 1) if epoch in kept)
     caption = _caption(name, runs, "Every epoch" if every == 1 else f"Some of the {epochs} epochs")
     if any(key.startswith("test") for key in measured):
-        caption += f"; {labels(runs[0])['test']}"
+        caption += f"; {labels(runs[0], 'accuracy')['test']}"
     return Table("epochs", caption, (EPOCH, *columns), rows)
 
 

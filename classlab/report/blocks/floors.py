@@ -62,7 +62,7 @@ def _floor_table(run: FinishedRun, found: Floors) -> Table:
     for split, floor in found.of_each.items():
         loss = records.figure(run.summary, f"{split}_loss")
         rows.append((NAMES[split], floor, loss, None if loss is None else loss - floor))
-    note = "" if run.experiment.protocol.train_metrics == "re-evaluated" else "; the training loss is the running one"
+    note = "; the training loss is the running one" if run.experiment.protocol.train_is_running("loss") else ""
     return Table("floors", f"The floor on the images of each split, and the loss on them{note}", columns, tuple(rows))
 
 
