@@ -24,8 +24,10 @@ imports: .venv/.ready-dev
 tests: .venv/.ready-dev
 	$(BIN)/python -m pytest -n 2
 
-# The long campaigns, an hour or two: hostile input and kills. A part of them: make long CASES=2000 SEED=7 KILLS=0
+# The long campaigns, an hour or two: hostile input, kills, and networks for the native step. A part of them:
+# make long CASES=2000 SEED=7 KILLS=0 NETWORKS=0
 CASES ?= 10000
+NETWORKS ?= 500
 SEED ?= 1
 KILLS ?= 200
 JOBS ?= 2
@@ -33,6 +35,7 @@ LONG ?= build/long-$(SEED)
 
 long: .venv/.ready-dev
 	$(BIN)/python -m tests.hostile --cases $(CASES) --kills $(KILLS) --seed $(SEED) --jobs $(JOBS) --resume $(LONG)
+	$(BIN)/python -m tests.training.native.campaign --count $(NETWORKS) --seed $(SEED) --jobs $(JOBS)
 
 # A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
 bench: benchmarks/.venv/.ready
