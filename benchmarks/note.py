@@ -187,7 +187,6 @@ def how(entry: Document) -> str:
     """Return how classlab trained, in words."""
     settings = entry["settings"]
     words = [settings["precision"], f"{settings['threads']} thread{'s' if settings['threads'] > 1 else ''}"]
-    words += ["compiled"] if settings["compiled"] else []
     words += ["native"] if settings["native"] else []
     words += ["channels_last"] if settings["channels_last"] else []
     words += [f"{entry['variants']} runs: {entry['place']}"] if entry["variants"] > 1 else []

@@ -181,7 +181,7 @@ class Training(Section):
         default="auto", description="auto: bf16 where the processor computes in it and it pays, else fp32"
     )
     compile: Literal["auto"] | bool = Field(
-        default="auto", description="compile the whole step; auto: where small steps are many enough to pay for it"
+        default="auto", description="of earlier versions, which could compile a step; true is refused: see native"
     )
     native: Literal["auto"] | bool = Field(
         default="auto", description="the step in C, written for this network; auto: where it is faster on this machine"

@@ -64,7 +64,7 @@ def doctor(
 
         device = check_device(None)
         machine = machines.renew(device) if measure else machines.cached(device)
-        lines += [_processor(), _bf16(machine), _threads(machine), _speed(machine), _native(), _compiler(), _gpu()]
+        lines += [_processor(), _bf16(machine), _threads(machine), _speed(machine), _native(), _gpu()]
     checks: tuple[Callable[[], Line], ...] = (_memory, _disk, _datasets, _fetchers, _parts, _browser)
     lines += [check() for check in checks]
     if json:
@@ -177,17 +177,6 @@ def _speed(machine: "Machine") -> Line:
         todo = f"the machine was busy then (load {machine.load:.1f}); classlab doctor --measure when it is quiet"
         return Line("speed", "note", text, todo)
     return Line("speed", "ok", text)
-
-
-def _compiler() -> Line:
-    from classlab.training.settings import has_compiler
-
-    if has_compiler():
-        from torch._inductor.cpp_builder import get_cpp_compiler
-
-        return Line("compiler", "ok", f"{shutil.which(get_cpp_compiler())}: long trainings in small steps are compiled")
-    todo = "install g++ or clang for them; nothing else needs it"
-    return Line("compiler", "note", "none: long trainings in small steps are not compiled, and slower", todo)
 
 
 def _native() -> Line:

@@ -232,7 +232,7 @@ def times(wanted: Sequence[Needed], device: str | None = None, fetch: bool = Tru
     folders: dict[str, list[Path]] = {}
     for need in wanted:
         folders.setdefault(need.name, []).append(need.folder)
-    known = forecast.times(_variants(wanted), device, folders, threads=1, compiled=True, fetch=fetch)
+    known = forecast.times(_variants(wanted), device, folders, threads=1, fetch=fetch)
     return {need.folder: known[need.name] for need in wanted}
 
 

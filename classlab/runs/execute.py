@@ -223,7 +223,10 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
 
     if (path / store.ENVIRONMENT).exists() and (path / store.LAST).exists():
         known = records.read_environment(path / store.ENVIRONMENT)
-        begun = Settings(**known["settings"])
+        recorded: dict[str, Any] = {**known["settings"]}
+        if recorded.pop("compiled", False):  # as earlier versions could
+            raise UserError(f"{path} was begun with a compiled step, which there is no more; --again makes a new run")
+        begun = Settings(**recorded)
         if device is not None and device != begun.device:
             raise UserError(f"{path} was begun on {begun.device}; it goes on there, got --device {device}")
         check_device(begun.device)
@@ -350,10 +353,6 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
         if waiting:
             yield Progress(path, waiting)
             waiting = 0
-        if epoch.settings != settings:  # the step could not be compiled
-            settings = epoch.settings
-            known = records.read_environment(path / store.ENVIRONMENT)
-            store.write_json(path / store.ENVIRONMENT, {**known, "settings": settings.to_json()})
         rows.append(epoch.row)
         store.write_metrics(path / store.METRICS, rows)
         if epoch.improved:

@@ -207,7 +207,7 @@ def choose_settings(
     from classlab.training.settings import choose
 
     experiment, images = plan or prepared.experiment, prepared.epoch_images
-    settings = choose(device, experiment.training, prepared.model, images, prepared.multiply_adds, threads)
+    settings = choose(device, experiment.training, prepared.model, prepared.multiply_adds, threads)
     shape = prepared.dataset.input_shape
     return decide(settings, experiment, prepared.model, shape, images, prepared.multiply_adds)
 

@@ -72,7 +72,7 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
     experiment, plan = variant.experiment, variant.experiment.training
     prepared = _prepared(variant, fetch)
     images = prepared.epoch_images
-    settings = choose(device, plan, prepared.model, images, prepared.multiply_adds)
+    settings = choose(device, plan, prepared.model, prepared.multiply_adds)
     return Work(
         variant=variant.name,
         parameters=prepared.parameters,
@@ -122,14 +122,13 @@ def times(
     device: str | None,
     folders: Mapping[str, Sequence[Path]],
     threads: int | None = None,
-    compiled: bool = False,
     fetch: bool = True,
 ) -> dict[str, Seconds]:
     """Return how long one run of each variant takes.
 
     folders: variant -> where its runs are or would be; finished ones are believed, else some steps are timed. Variants
     that differ in their learning rate or weight decay alone are the same work and are timed once. threads: of each run,
-    None as it would choose. compiled: compile the steps of which a run would, which takes longer than the timing.
+    None as it would choose.
     fetch: whether the network may be asked for data, as for `check`.
     """
     known: dict[str, Seconds] = {}
@@ -140,7 +139,7 @@ def times(
     for variant in variants:
         if _kind(variant.experiment) not in known:
             prepared = _prepared(variant, fetch)
-            seconds = _measured(variant.experiment, prepared, device, threads, compiled)
+            seconds = _measured(variant.experiment, prepared, device, threads)
             stood_in = prepared.dataset.source == NOT_FETCHED
             known_from = (
                 f"a short measurement without {prepared.dataset.name}, which is not fetched yet"
@@ -169,21 +168,18 @@ def _kind(experiment: Experiment) -> str:
     """Return what decides the time of an epoch."""
     document: dict[str, Any] = experiment.model_dump(mode="json")
     plan = document["training"]
-    kept = {key: plan[key] for key in ("batch_size", "loss", "precision", "compile")}
+    kept = {key: plan[key] for key in ("batch_size", "loss", "precision", "native")}
     decisive = [document["data"], document["model"], document["protocol"], kept, plan["optimizer"]["name"]]
     return json.dumps(decisive, sort_keys=True)
 
 
-def _measured(
-    experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None, compiled: bool
-) -> float:
+def _measured(experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None) -> float:
     """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
     from classlab.runs.preparation import choose_settings, place_model, place_splits
     from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.train import Epoch, train_network
 
     settings, _ = choose_settings(prepared, device, threads)
-    settings = replace(settings, compiled=settings.compiled and compiled)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
     started = time.perf_counter()

@@ -1,10 +1,8 @@
 """Where and how the arithmetic is done: device, precision, threads. Chosen once, kept with the run and on resume."""
 
-import functools
 import math
 import os
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from classlab.errors import UserError, did_you_mean, listing
+from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Training
-from classlab.training.fast import machine, updates
+from classlab.training.fast import machine
 from classlab.training.fast.cores import cores
 
 MIN_BATCH_FOR_BF16 = 64
@@ -27,9 +25,6 @@ MIN_WORK_FOR_THREADS = 50_000_000
 TWO_WITHOUT_CONVOLUTIONS = 4
 # A product of matrices must be so much faster in bf16, for what surrounds it becomes slower.
 MIN_PRODUCT_GAIN = 2.0
-# Compiling takes some 12 s and saves about a millisecond of a small step (docs/log.md). Both are one core's work: their
-# ratio, unlike each of them, is much the same on any machine.
-MIN_STEPS_TO_COMPILE = 20_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,6 @@ class Settings:
     precision: str  # fp32, bf16 or fp64; under bf16 weights, losses and statistics are fp32
     channels_last: bool
     threads: int
-    compiled: bool = False  # whether the whole step is one compiled graph
     native: str = ""  # the digest of the library that makes the steps, where they are native
     native_evaluation: str = ""  # and of the one that evaluates after each epoch
 
@@ -53,17 +47,15 @@ def choose(
     device: str | None,
     plan: Training,
     model: nn.Module,
-    images: int,
     multiply_adds: int | None,
     threads: int | None = None,
 ) -> Settings:
     """Return the settings for a run.
 
-    device: None takes a CUDA device when there is one. plan: what the experiment says of the training; its precision
-    and compile are kept, auto is decided here. images: how many an epoch trains on. multiply_adds: those of one image's
-    way through the model, None where unknown. threads: None takes one where two would wait longer than they work.
-    Raises UserError for a device that is unknown, not there or without the precision asked for, and for a step to be
-    compiled without a compiler.
+    device: None takes a CUDA device when there is one. plan: what the experiment says of the training; its precision is
+    kept, auto is decided here. multiply_adds: those of one image's way through the model, None where unknown.
+    threads: None takes one where two would wait longer than they work.
+    Raises UserError for a device that is unknown, not there or without the precision asked for.
     """
     name = check_device(device)
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in model.modules())
@@ -78,36 +70,7 @@ def choose(
         raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
         threads = 1 if work < least_work_for_threads(name, convolutions) else torch.get_num_threads()
-    compiled = plan.compile
-    if compiled == "auto":
-        steps = plan.epochs * math.ceil(images / plan.batch_size)
-        known = precision != "bf16" and plan.optimizer.name in updates.UPDATES
-        compiled = name == "cpu" and small and known and steps >= MIN_STEPS_TO_COMPILE and has_compiler()
-    elif compiled:
-        _check_compile(name, precision, plan.optimizer.name)
-    return Settings(name, precision, convolutions, threads, compiled)
-
-
-def _check_compile(device: str, precision: str, optimizer: str) -> None:
-    if optimizer not in updates.UPDATES:
-        raise UserError(f"training.compile knows the optimizers {listing(updates.UPDATES)}, got {optimizer}")
-    if precision == "bf16":
-        raise UserError("training.compile needs precision fp32 or fp64, got bf16; set training.precision=fp32")
-    if device != "cpu":
-        raise UserError(f"training.compile is for the cpu, got the device {device}")
-    if not has_compiler():
-        raise UserError("training.compile needs a C++ compiler, and none is found; set training.compile=false")
-
-
-@functools.cache
-def has_compiler() -> bool:
-    """Whether there is a C++ compiler, which a compiled step needs on a CPU."""
-    from torch._inductor.cpp_builder import get_cpp_compiler
-
-    try:
-        return bool(shutil.which(get_cpp_compiler()))
-    except Exception:  # torch raises its own kinds where it finds none
-        return False
+    return Settings(name, precision, convolutions, threads)
 
 
 def least_work_for_threads(device: str, convolutions: bool = True) -> int:

@@ -33,14 +33,12 @@ class Epoch:
     """What one epoch gave.
 
     row: the metrics of this epoch, by the names of metrics.csv. state: everything the next epoch needs.
-    improved: whether this is the best epoch so far by the protocol's metric. settings: how its steps were made, eagerly
-    where they could not be compiled.
+    improved: whether this is the best epoch so far by the protocol's metric.
     """
 
     row: dict[str, float]
     state: State
     improved: bool
-    settings: Settings
 
 
 def train_network(
@@ -85,9 +83,9 @@ def train_network(
 
     with isolated(settings):
         first = images.first(plan.batch_size, layout)
-        # The same step in C or as one graph, where that is faster; training/fast says what it gains. Such a step may
-        # keep the weights in an order of its own; `publish` writes them back into the model and the optimizer.
-        step, publish, answer, settings = fast_step(eager_step, model, optimizer, experiment, settings, first)
+        # The same step in C, where that is faster; training/fast says what it gains. Such a step keeps the weights in
+        # an order of its own; `publish` writes them back into the model and the optimizer.
+        step, publish, answer = fast_step(eager_step, model, optimizer, experiment, settings, first)
 
     for epoch in range(len(past.losses) + 1, plan.epochs + 1):
         if is_over(experiment, past):
@@ -119,7 +117,7 @@ def train_network(
             row |= evaluate_splits(model, splits, experiment, seed, epoch, settings, answer)
         past, improved = judge(row, experiment, past)
         row["seconds"] = time.perf_counter() - started
-        yield Epoch(row, capture(model, optimizer, past), improved, settings)
+        yield Epoch(row, capture(model, optimizer, past), improved)
 
 
 def in_bf16(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:

@@ -13,6 +13,7 @@ from classlab.errors import Refused, UserError
 from classlab.study import declaration
 from classlab.training import settings
 from classlab.training.fast import machine
+from classlab.training.fast.native import library
 
 MACHINE = machine.Machine(
     "cpu", "a processor", "2.13", 2, 200.0, 900.0, 47.0, 2.5, 40_000_000, 0.1, 2.0, "2026-11-21T08:00:00"
@@ -34,7 +35,7 @@ def test_json_is_one_document_with_every_line():
     assert document["machine"]["fp32_gflops"] == 200
     names = [line["name"] for line in document["lines"]]
     assert names[:3] == ["python", "torch", "processor"]
-    assert {"bf16", "speed", "native step", "compiler", "gpu", "disk", "datasets", "parts"} < set(names)
+    assert {"bf16", "speed", "native step", "gpu", "disk", "datasets", "parts"} < set(names)
     assert all(line["status"] in {"ok", "note", "problem"} for line in document["lines"])
 
 
@@ -76,10 +77,10 @@ def test_a_device_as_home_is_a_line_and_no_traceback(monkeypatch):
 
 
 def test_a_missing_compiler_is_a_note_with_what_to_do(monkeypatch):
-    monkeypatch.setattr(settings, "has_compiler", lambda: False)
-    line = doctor_command._compiler()
+    monkeypatch.setattr(library, "compiler", lambda: None)
+    line = doctor_command._native()
     assert line.status == "note"
-    assert line.todo == "install g++ or clang for them; nothing else needs it"
+    assert line.todo.startswith("install gcc or clang, or pip install 'classlab[native]'")
 
 
 def test_a_measurement_of_a_busy_machine_says_so():

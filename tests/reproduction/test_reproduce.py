@@ -497,7 +497,7 @@ CONTENTS = {
         "Training": "loss accuracy epochs",
         "Test": "confusion",
         "Predictions": "right wrong",
-        "What the words say, and what the code does": "accuracy comparisons",  # ours: why they are not the words' figures
+        "What the words say, and what the code does": "accuracy comparisons",  # ours
         "Soundly, only the training images are augmented": "comparisons",
     },
     "dl-minor-1": {

@@ -252,16 +252,15 @@ def test_the_reader_s_own_module_and_arrays(tmp_path):
     assert run.model()(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
 
 
-def test_a_run_whose_step_could_not_be_compiled_says_that_it_was_eager(tmp_path, monkeypatch):
-    monkeypatch.setattr("classlab.training.settings.MIN_STEPS_TO_COMPILE", 1)
-    monkeypatch.setattr("classlab.training.settings.has_compiler", lambda: True)
-    looks = "def looks(outputs):\n    return outputs.mean() if outputs.sum() > 0 else outputs.square().mean()\n"
-    (tmp_path / "own.py").write_text(looks)
-    fields = changed(training={"loss": f"{tmp_path}/own.py:looks", "epochs": 2, "precision": "fp32"})
-    run = train(fields, tmp_path / "out")
-    assert run.environment["settings"]["compiled"] is False
-    log = (run.path / store.LOG).read_text()
-    assert "compiled=True" in log  # it was tried
+def test_a_run_begun_with_a_compiled_step_does_not_go_on(tmp_path):
+    run = train(changed(training={"epochs": 2}), tmp_path)
+    (run.path / store.SUMMARY).unlink()
+    known = json.loads((run.path / store.ENVIRONMENT).read_text())
+    store.write_json(run.path / store.ENVIRONMENT, {**known, "settings": {**known["settings"], "compiled": True}})
+    with pytest.raises(
+        cl.UserError, match="begun with a compiled step, which there is no more; --again makes a new run"
+    ):
+        train(changed(training={"epochs": 2}), tmp_path, resume=True)
 
 
 def test_equal_seeds_give_equal_bytes_whatever_the_session_s_random_state(tmp_path):

@@ -7,13 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from classlab.errors import UserError
 from classlab.experiment import Training, load
 from classlab.runs.preparation import place_splits, prepare
 from classlab.training.fast import cores, machine
 from classlab.training.random import generator, number
 from classlab.training.schedules import one_cycle
-from classlab.training.settings import Settings, choose, has_compiler, isolated
+from classlab.training.settings import Settings, choose, isolated
 from classlab.training.train import Epoch, train_network
 
 FP32 = Settings("cpu", "fp32", False, 1)
@@ -106,20 +105,20 @@ def test_small_steps_take_one_thread_and_bf16_only_large_ones(monkeypatch):
     measured = replace(machine.cached(), conv_bf16_ratio=1.5, bf16_gflops=900.0, fp32_gflops=200.0, load=500.0)
     monkeypatch.setattr(machine, "cached", lambda device: measured)
     convolution, linear = nn.Conv2d(1, 4, 3), nn.Linear(4, 4)
-    assert choose("cpu", plan(64), linear, 1000, 50_000).threads == 1
-    assert choose("cpu", plan(64), linear, 1000, None).threads == torch.get_num_threads()
-    assert choose("cpu", plan(64), linear, 1000, 50_000, threads=2).threads == 2
-    assert choose("cpu", plan(4), convolution, 1000, 10**9).precision == "fp32"
-    assert choose("cpu", plan(512), convolution, 1000, 1000).precision == "bf16"
-    assert choose("cpu", plan(512), linear, 1000, 1_000_000).precision == "bf16"
-    assert choose("cpu", plan(512), linear, 1000, 1000).precision == "fp32"
-    assert choose("cpu", plan(512), linear, 1000, None).precision == "fp32"
+    assert choose("cpu", plan(64), linear, 50_000).threads == 1
+    assert choose("cpu", plan(64), linear, None).threads == torch.get_num_threads()
+    assert choose("cpu", plan(64), linear, 50_000, threads=2).threads == 2
+    assert choose("cpu", plan(4), convolution, 10**9).precision == "fp32"
+    assert choose("cpu", plan(512), convolution, 1000).precision == "bf16"
+    assert choose("cpu", plan(512), linear, 1_000_000).precision == "bf16"
+    assert choose("cpu", plan(512), linear, 1000).precision == "fp32"
+    assert choose("cpu", plan(512), linear, None).precision == "fp32"
     slower = replace(measured, conv_bf16_ratio=0.9, bf16_gflops=300.0, work_for_threads=10**12, load=0.0)
     monkeypatch.setattr(machine, "cached", lambda device: slower)
-    assert choose("cpu", plan(512), convolution, 1000, 1000).precision == "fp32"
-    assert choose("cpu", plan(512), linear, 1000, 1_000_000).precision == "fp32"
-    assert choose("cpu", plan(512), convolution, 1000, 1_000_000).threads == 1
-    assert choose("cpu", plan(4, precision="bf16"), linear, 1000, 10**9).precision == "bf16"
+    assert choose("cpu", plan(512), convolution, 1000).precision == "fp32"
+    assert choose("cpu", plan(512), linear, 1_000_000).precision == "fp32"
+    assert choose("cpu", plan(512), convolution, 1_000_000).threads == 1
+    assert choose("cpu", plan(4, precision="bf16"), linear, 10**9).precision == "bf16"
 
 
 def test_on_two_cores_a_network_without_convolutions_leaves_one_to_the_loader_for_longer(monkeypatch):
@@ -129,28 +128,8 @@ def test_on_two_cores_a_network_without_convolutions_leaves_one_to_the_loader_fo
     for count, expected in ((2, [1, 1, 2]), (4, [1, 2, 2])):
         monkeypatch.setattr("classlab.training.settings.cores", lambda count=count: count)
         works = (190_000, 210_000, 810_000)  # multiply-adds of one of 100 images
-        assert [choose("cpu", plan(100), nn.Linear(4, 4), 1000, work).threads for work in works] == expected
-        assert choose("cpu", plan(100), nn.Conv2d(1, 4, 3), 1000, 210_000).threads == 2
-
-
-def test_the_step_is_compiled_where_small_steps_are_many():
-    linear = nn.Linear(4, 4)
-    assert choose("cpu", plan(4, epochs=2), linear, 40_000, 50_000).compiled == has_compiler()
-    assert not choose("cpu", plan(4, epochs=2), linear, 39_996, 50_000).compiled
-    assert choose("cpu", plan(4, epochs=50), linear, 50_000, 50_000).compiled == has_compiler()
-    assert not choose("cpu", plan(4, epochs=1), linear, 50_000, 50_000).compiled
-    assert not choose("cpu", plan(4, epochs=50, compile=False), linear, 50_000, 50_000).compiled
-    assert not choose("cpu", plan(512, epochs=500), linear, 50_000, 50_000_000).compiled
-
-
-def test_a_step_that_cannot_be_compiled_is_refused(monkeypatch):
-    linear = nn.Linear(4, 4)
-    with pytest.raises(UserError, match="needs precision fp32 or fp64, got bf16"):
-        choose("cpu", plan(4, compile=True, precision="bf16"), linear, 1000, 100)
-    monkeypatch.setattr("classlab.training.settings.has_compiler", lambda: False)
-    with pytest.raises(UserError, match=r"needs a C\+\+ compiler, and none is found; set training.compile=false"):
-        choose("cpu", plan(4, compile=True), linear, 1000, 100)
-    assert not choose("cpu", plan(4, epochs=500), linear, 50_000, 50_000).compiled
+        assert [choose("cpu", plan(100), nn.Linear(4, 4), work).threads for work in works] == expected
+        assert choose("cpu", plan(100), nn.Conv2d(1, 4, 3), 210_000).threads == 2
 
 
 def test_an_epoch_sees_every_image_once():

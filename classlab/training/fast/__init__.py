@@ -5,20 +5,9 @@ rounding, save that torch's dropout draws other masks. Times are from docs/log.m
 an AMD EPYC with torch 2.13, before and after in one run.
 
 native/: the whole step in C, written for the network's own sizes. The step of squeeze at batch 256 takes 6.5 ms instead
-of 19.4 (two threads, bf16), LeNet's at batch 1 60 µs instead of 206 (compiled), docs/log.md, 2026-11-30.
+of 19.4 (two threads, bf16), LeNet's at batch 1 60 µs instead of 206 (compiled by torch), docs/log.md, 2026-11-30.
 
-step.py: forward, backward and update as one compiled graph, for small steps of which there are many. Two epochs of
-LeNet at batch 4, 25,000 steps, take 26 s instead of 55 s, the seconds of compiling included.
-
-functional.py: a network's step as a pure function of tensors, the form in which step.py can compile it. It gains
-nothing by itself; most of it is about batch norm and dropout, which change or draw something in every forward pass.
-
-updates.py: the optimizers as pure functions, so that the update is part of the same graph. With one image a step the
-gradient of a linear layer is then never written to memory, see decompositions.py.
-
-decompositions.py: other forms of convolutions and matrix products in a compiled step of one to four images, for which
-a library's call costs more than its arithmetic. LeNet's compiled step at batch 1: 3,389 images/s instead of 2,395; at
-batch 4: 560 µs instead of 700; a perceptron 3072-120-84-10 at batch 1: 8,374 images/s instead of 4,164.
+step.py: takes the step and the evaluation in C, where a run's settings say so.
 
 columns.py: convolutions of up to 3 channels into up to 12, two columns of pixels at a time, so that registers are
 full. LeNet's step at batch 1000: 32.6 ms instead of 38.5; 50,000 images evaluated in 1.45 s instead of 2.2 s.

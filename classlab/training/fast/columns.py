@@ -3,8 +3,7 @@
 In a channels-last image two neighbouring pixels are one pixel of twice the channels, and two neighbouring outputs one
 output of twice the kernels. So no image is copied: the kernels alone are written down twice, the second time moved by a
 column. That is up to twice as fast, forward and for the weight's gradient (docs/log.md). The same products are added in
-another order; but where a pixel is infinite, the zeros beside the moved kernels make it NaN some columns further too. A
-compiled step of a few images takes four columns at a time, see training.fast.decompositions.
+another order; but where a pixel is infinite, the zeros beside the moved kernels make it NaN some columns further too.
 """
 
 import math
@@ -19,18 +18,13 @@ LEAST_WIDE = 3  # columns of a kernel: narrower ones would spend much of their w
 
 
 class Conv2d(nn.Conv2d):
-    """torch's convolution, columns at a time where images lie channels-last and their widths can be divided so.
-
-    most: how many columns at a time there may be, 2 or 4.
-    """
-
-    most: int = 2
+    """torch's convolution, two columns at a time where images lie channels-last and their widths are even."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolution: (batch, channels, h, w) to (batch, kernels, h', w')."""
-        columns = self._columns(input)
-        if columns == 1:
+        if not self._goes_by_two(input):
             return super().forward(input)
+        columns = 2
         count, channels, height, width = input.shape
         kernels, length = self.weight.shape[0], self.weight.shape[3]
         # Padding, too, comes in whole groups of columns. Where it begins earlier than was asked for, the kernels start
@@ -52,22 +46,13 @@ class Conv2d(nn.Conv2d):
         out_height, out_width = output.shape[2], columns * output.shape[3]
         return output.permute(0, 2, 3, 1).reshape(count, out_height, out_width, kernels).permute(0, 3, 1, 2)
 
-    def _columns(self, input: Tensor) -> int:
-        """Return how many columns to take at a time; 1: torch's own convolution."""
+    def _goes_by_two(self, input: Tensor) -> bool:
         if input.ndim != 4 or input.device.type != "cpu" or input.shape[1] != self.in_channels:
-            return 1
+            return False
         if not input.is_contiguous(memory_format=torch.channels_last):
-            return 1
+            return False
         width, outputs = input.shape[3], input.shape[3] + 2 * int(self.padding[1]) - self.weight.shape[3] + 1
-        fits = [count for count in (4, 2) if count <= self.most and width % count == outputs % count == 0]
-        return fits[0] if fits and outputs > 0 else 1
-
-
-def allow(network: nn.Module, most: int) -> None:
-    """Let every convolution that is of this form take up to `most` columns at a time."""
-    for layer in network.modules():
-        if isinstance(layer, Conv2d):
-            layer.most = most
+        return width % 2 == outputs % 2 == 0 and outputs > 0
 
 
 def is_plain(layer: nn.Conv2d) -> bool:

@@ -316,10 +316,10 @@ def test_every_shipped_experiment_is_either_native_or_says_why():
     assert all("it has the losses" in why for why in others.values())
 
 
-def test_both_kinds_of_step_cannot_be_asked_for():
+def test_a_compiled_step_cannot_be_asked_for():
     from classlab.training.fast.native.decision import decide
 
-    experiment = load("digits-quick", ["training.native=true", "training.compile=true"])
+    experiment = load("digits-quick", ["training.compile=true"])
     model = squeeze.build((1, 8, 8), 10)
-    with pytest.raises(UserError, match="a step is one or the other"):
+    with pytest.raises(UserError, match=r"there is no compiled step any more; set training\.native=auto"):
         decide(Settings("cpu", "fp32", True, 1), experiment, model, (1, 8, 8), 1000, 1000)

@@ -36,9 +36,9 @@ def decide(
     Raises UserError where the experiment asks for the native step and there can be none.
     """
     plan = experiment.training
-    if plan.native is True and plan.compile is True:
-        raise UserError("training.compile and training.native are both true; a step is one or the other")
-    if plan.native is False or plan.compile is True:
+    if plan.compile is True:
+        raise UserError("training.compile is true, and there is no compiled step any more; set training.native=auto")
+    if plan.native is False:
         return settings, "torch's step, as the experiment asks"
     if plan.native == "auto" and _forecast(experiment, model, images, multiply_adds) < WORTH_SECONDS:
         return settings, "torch's step: the training is too short to build a native one"
@@ -57,9 +57,7 @@ def decide(
     if gain < CLEARLY and plan.native == "auto":
         return settings, f"torch's step: the native one is {gain:.2f} times as fast here"
     evaluates = trial.evaluation_gain(forward, evaluation, ready, settings) >= CLEARLY
-    settings = replace(
-        settings, native=built.digest, native_evaluation=evaluation.digest if evaluates else "", compiled=False
-    )
+    settings = replace(settings, native=built.digest, native_evaluation=evaluation.digest if evaluates else "")
     return settings, f"the native step, {gain:.1f} times as fast as torch's here; built by {built.compiler}"
 
 

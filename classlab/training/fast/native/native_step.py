@@ -15,12 +15,12 @@ from classlab.training.fast.native.library import Library
 from classlab.training.fast.native.stages import NotNativeError, Stage, read
 from classlab.training.fast.native.step_layout import Form, Layout
 from classlab.training.fast.native.step_memory import Memory
-from classlab.training.fast.updates import UPDATES
 from classlab.training.settings import Settings
 
 # Names of the optimizers' slots, torch's and the source's.
 SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
 RATES = ("rate", "decay", "momentum", "beta1", "beta2", "epsilon", "size", "root")
+UPDATES = ("sgd", "adam", "adamw")
 LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squared_error"}
 
 
