@@ -117,7 +117,13 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
         )
     console.print()
     wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
-    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
+    for mark, sentences in (
+        ("!", wrong),
+        ("•", answer.background),
+        ("•", answer.tested()),
+        ("!", answer.notes),
+        ("!", differences),
+    ):
         for sentence in sentences:
             _say_point(mark, sentence)
 
