@@ -116,7 +116,9 @@ class Data(Section):
         default=0, description="images held out of the training set for validation: a number, or a fraction of it"
     )
     stratified: bool = Field(default=False, description="hold out the same share of every class")
-    split_seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(default=0, description="which images are held out")
+    split_seed: Annotated[int, Field(ge=0, lt=2**32)] | Literal["seed"] = Field(
+        default=0, description="which images are held out; seed: the run's seed decides, so that each run has others"
+    )
     classes: list[int | str] | None = Field(default=None, description="labels or names; null: every class")
     labels: Literal["keep", "renumber"] = Field(
         default="keep", description="of a part of the classes: as they are, or 0, 1, … in the order of classes"
@@ -138,6 +140,10 @@ class Data(Section):
     def copies(self) -> int:
         """How many times each training image stands in the training set."""
         return max(1, len(self.expansion))
+
+    def split_seed_of(self, seed: int) -> int:
+        """Return what decides which images are held out in the run with this seed."""
+        return seed % 2**32 if self.split_seed == "seed" else self.split_seed
 
 
 class EarlyStopping(Section):

@@ -85,6 +85,8 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
     stem = kind.split("_")[0]
     if kind.endswith(("_type", "_parsing")) and stem in wanted:
         return f"must be {wanted[stem]}"
+    if kind == "literal_error":
+        return f"must be {limits['expected']}"
     if kind == "finite_number":
         return "must be a finite number"
     return "is not allowed: " + otherwise[0].lower() + otherwise[1:]

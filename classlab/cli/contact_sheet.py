@@ -33,7 +33,7 @@ def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tup
     from classlab.data.splits import split
     from classlab.drawing.blocks import Strip, Strips
 
-    train, _ = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    train, _ = split(dataset.labels, plan.val_size, plan.split_seed_of(0), plan.stratified)
     drawn = samples(dataset, train, plan, per_class, seed)
     rows = tuple(
         (

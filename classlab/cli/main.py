@@ -16,6 +16,7 @@ from classlab.cli import (
     predict_command,
     report_command,
     reproduce_command,
+    rerun_command,
 )
 from classlab.cli import run_command as run_commands
 from classlab.cli import study_command as study_commands
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(run_commands.run)
 app.command()(run_commands.runs)
+app.command()(rerun_command.rerun)
 app.command()(study_commands.study)
 app.command()(compare_command.compare)
 app.command()(inspect_command.inspect)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from classlab.study.answer import Answer
     from classlab.study.dry import DryRun
     from classlab.study.result import StudyResult
+    from classlab.study.weighing import Weighing
 
 
 def study(
@@ -71,6 +72,8 @@ def _say(done: "StudyResult") -> None:
     question = f": {escape(done.study.question)}" if done.study.question else ""
     console.print(f"[bold]{done.study.name}[/bold]{question}")
     console.print()
+    if done.weighing:
+        _say_weighing(done.weighing)
     say_answer(done.answer, done.watched, differences(done.rows))
     for row in done.rows:
         if row["status"] == "failed":
@@ -114,12 +117,55 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
         )
     console.print()
     wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
-    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
+    for mark, sentences in (
+        ("!", wrong),
+        ("•", answer.background),
+        ("•", answer.tested()),
+        ("!", answer.notes),
+        ("!", differences),
+    ):
         for sentence in sentences:
-            point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
-            grid = Table.grid(padding=(0, 1))
-            grid.add_row(point, escape(sentence))
-            console.print(grid)
+            _say_point(mark, sentence)
+
+
+def _say_weighing(weighing: "Weighing") -> None:
+    """Print what arithmetic decides of a published curve, how each variant stands to it, and what that says."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    for sentence in weighing.decided():
+        _say_point("•", sentence)
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("variant", overflow="fold", min_width=12)
+    for heading in ("inside", "misfit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("published curve", overflow="fold")
+    for row in weighing.ranked():
+        inside = "" if row["inside"] is None else f"{row['inside']} of {row['figures']}"
+        misfit = "" if row["misfit"] is None else f"{row['misfit']:,.2f}"
+        style = "bold" if row["name"] == weighing.best else None
+        table.add_row(escape(row["name"]), inside, misfit, weighing.verdict(row["name"]), style=style)
+    console.print(table)
+    console.print(
+        "[dim]inside: published figures that lie where one more run would fall; misfit: how badly it would give them "
+        "all, the less the better[/dim]"
+    )
+    console.print()
+    for sentence in weighing.answer():
+        _say_point("•", sentence)
+    for sentence in weighing.notes:
+        _say_point("!", sentence)
+    console.print()
+
+
+def _say_point(mark: str, sentence: str) -> None:
+    """Print a sentence behind its mark: • for an answer, ! for what must be known beside it."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(f"[yellow]{mark}[/yellow]" if mark == "!" else mark, escape(sentence))
+    console.print(grid)
 
 
 def _mean(answer: "Answer", estimate: "Estimate | None") -> str:

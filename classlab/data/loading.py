@@ -108,7 +108,7 @@ def statistics(dataset: Dataset, plan: Data) -> dict[str, Any]:
 
     dataset: what `prepare` gave. mean, std: of the training images that the split leaves, without copies.
     """
-    train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    train, val = split(dataset.labels, plan.val_size, plan.split_seed_of(0), plan.stratified)
     parts = {"train": dataset.labels[train], "val": dataset.labels[val], "test": dataset.test_labels}
     counts = {name: np.bincount(labels, minlength=len(dataset.class_names)) for name, labels in parts.items()}
     mean, std = statistics_of(dataset.images[train])

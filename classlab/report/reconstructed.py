@@ -4,20 +4,15 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from classlab.errors import UserError
-from classlab.experiment import Choice
+from classlab.runs import attainable
+from classlab.runs.attainable import PART
 from classlab.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor, nn
-
-
-PART = 2000  # images looked at at a time
-NOISES = ("uniform_noise", "gaussian_noise")  # drawn for every number by itself, so that nothing in the image tells it
 
 
 @dataclass(frozen=True)
@@ -64,76 +59,15 @@ def floors(run: FinishedRun) -> Floors | None:
     try:
         low, high = reachable(run.layer_table)
         names = [name for name in ("train", "val", "test") if name != "val" or run.split()["val"]]
-        found = {name: _floor(run, name, low, high) for name in names}
+        found = {
+            name: attainable.floor_on(run.images(name, copies=True), run.experiment, run.seed, name, low, high)
+            for name in names
+        }
     except UserError:
         return None
     return Floors(low, high, {name: value for name, (value, _) in found.items()}, found["train"][1])
 
 
-def _floor(run: FinishedRun, name: str, low: float, high: float) -> tuple[float, float | None]:
-    """Return the floor on a split, and the floor for a network that cannot foresee the noise, where that is known.
-
-    The best answer of such a network is the mean of each noisy number. Where the noise is added to every number by
-    itself its mean and variance are the same for all of them, and measured here.
-    """
-    from classlab.network.reconstruction import floor, floor_without_noise
-
-    noisy = name == "train" and _adds_noise(run)
-    values, foreseen, sizes = list[float](), list[float](), list[int]()
-    for inputs, target, clean in batches(run, name):
-        sizes.append(len(inputs))
-        values.append(floor([target], low, high))
-        if noisy:
-            noise = (inputs - clean).double()
-            foreseen.append(floor_without_noise([clean], float(noise.mean()), float(noise.var()), low, high))
-    return float(np.average(values, weights=sizes)), float(np.average(foreseen, weights=sizes)) if noisy else None
-
-
 def batches(run: FinishedRun, name: str, every: int = 1) -> "Iterator[tuple[Tensor, Tensor, Tensor]]":
-    """Yield, a few images at a time, what the network was given, what it should have given back, and the image itself.
-
-    All are normalised, float32 (batch, channels, height, width). A batch lies within one copy of the training set.
-    every: 2 takes every second image of each copy, and so on.
-    """
-    import torch
-
-    from classlab.data.augment import bind
-    from classlab.training.random import generator
-
-    images, plan = run.images(name, copies=True), run.experiment
-    augmented = name == "train" or plan.protocol.augment == "all"
-    augmentations = bind(plan.data.augmentations) if augmented else []
-    random = generator(run.seed, int(name == "train"), f"augment {name}")
-    count = len(images.pixels)
-    for copy in range(len(images) // count):
-        for places in torch.arange(copy * count, (copy + 1) * count, every).split(PART):
-            inputs, clean = images.batch(places, augmentations, random)
-            yield inputs, clean if plan.training.loss.options.get("denoise") else inputs, clean
-
-
-def noise_of(run: FinishedRun) -> list[Choice]:
-    """Return what changes the pixels of the training images, and not their geometry, in the first copy that has any."""
-    data = run.experiment.data
-    found = ([choice for choice in copy if not _geometric(choice)] for copy in (*data.expansion, data.augmentations))
-    return next((noise for noise in found if noise), [])
-
-
-def _adds_noise(run: FinishedRun) -> bool:
-    """Say whether noise that nothing tells is part of what should be drawn, and is all that changes the pixels."""
-    data = run.experiment.data
-    if run.experiment.training.loss.options.get("denoise") or not noise_of(run):
-        return False
-    for choices in ([*copy, *data.augmentations] for copy in data.expansion or [[]]):
-        geometric = [_geometric(choice) for choice in choices]
-        if geometric != sorted(geometric, reverse=True):  # noise that is turned afterwards is not each number's own
-            return False
-        noises = (choice for choice, turned in zip(choices, geometric, strict=True) if not turned)
-        if any(choice.name not in NOISES or choice.options.get("clip", True) for choice in noises):
-            return False
-    return True
-
-
-def _geometric(choice: Choice) -> bool:
-    from classlab.data.augment import bind
-
-    return bind([choice])[0][1]
+    """Yield what the network was given, what it should have given back, and the image itself; see runs.attainable."""
+    yield from attainable.batches(run.images(name, copies=True), run.experiment, run.seed, name, every)

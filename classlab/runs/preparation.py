@@ -85,7 +85,7 @@ def prepare(
         raise UserError("test was given without data; give both as pairs (images, labels)")
     else:
         dataset = dataset or prepare_data(plan)
-    train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    train, val = split(dataset.labels, plan.val_size, plan.split_seed_of(seed), plan.stratified)
     mean, std = _normalise(plan, dataset)
 
     classes, initialise = len(dataset.class_names), experiment.training.initialise

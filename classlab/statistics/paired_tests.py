@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist, fmean, stdev
 
+from classlab.statistics import resampling
 from classlab.statistics.intervals import ACCURACY, Scale, t_quantile
 
 ALPHA = 0.05
@@ -33,6 +34,8 @@ class Comparison:
     `p` stands alone, `p_adjusted` is Holm's over all comparisons of the study, and `different` says whether that is
     below 0.05; all three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
     shared where `test` is paired) at which a difference of this size would be found four times in five.
+    `checked`: the p of a test that needs no bell curve, see resampling, None for fewer than six seeds. `together`: the
+    correlation of values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
     """
 
     variant: str
@@ -47,6 +50,8 @@ class Comparison:
     seeds: tuple[int, int]
     seeds_needed: int | None
     sentence: str
+    checked: float | None = None
+    together: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -312,6 +317,11 @@ def _comparison(
     else:
         sentence = f"{candidate.name} and {baseline.name} cannot be told apart with {_seeds(test)}: {evidence}"
         sentence += _settled_by(test, needed, paired)
+    checked, name = _checked(candidate, baseline, paired)
+    if checked is not None:
+        sentence += f"; {resampling.said(test.p, checked, name)}"
+    sides = _values_used(candidate, baseline)
+    together = resampling.together(*sides) if paired else None
     return Comparison(
         candidate.name,
         baseline.name,
@@ -325,7 +335,19 @@ def _comparison(
         test.seeds,
         needed,
         sentence + _notes(candidate, baseline),
+        checked,
+        together,
     )
+
+
+def _checked(candidate: Variant, baseline: Variant, paired: bool) -> tuple[float | None, str]:
+    """Return the p of the test that needs no bell curve, None for too few seeds, and its name."""
+    first, second = _values_used(candidate, baseline)
+    if min(len(first), len(second)) < resampling.FEWEST_SEEDS:
+        return None, ""
+    if paired:
+        return resampling.sign_flip([a - b for a, b in zip(first, second, strict=True)]), "sign-flip test"
+    return resampling.relabel(first, second), "permutation test"
 
 
 def _one_seed_each(candidate: Variant, baseline: Variant, scale: Scale, images: int) -> Comparison:

@@ -5,7 +5,7 @@ Every figure comes from classlab.statistics; here it is only decided which of it
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from classlab import metrics, statistics
@@ -51,6 +51,7 @@ class Answer:
     """What a study, or any runs side by side, have to say.
 
     equivalences: whether variants differ from the baseline by less than what matters, where the study says how much.
+    background: what the baseline's accuracy is worth, and whether equal seeds go together at all.
     """
 
     metric: str
@@ -59,6 +60,7 @@ class Answer:
     comparisons: list[Comparison]
     equivalences: list[Equivalence]
     notes: list[str]
+    background: list[str] = field(default_factory=list)
 
     @property
     def scale(self) -> Scale:
@@ -67,7 +69,7 @@ class Answer:
 
     def sentences(self) -> list[str]:
         """Return one sentence for each variant, one for each test, and what else must be known."""
-        return [*(variant.sentence for variant in self.variants), *self.tested(), *self.notes]
+        return [*(variant.sentence for variant in self.variants), *self.background, *self.tested(), *self.notes]
 
     def tested(self) -> list[str]:
         """Return one sentence for each comparison, and for each test of equivalence."""
@@ -120,7 +122,50 @@ def answer(
             notes.append(
                 f"{variant.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})"
             )
-    return Answer(metric, baseline, answers, comparisons, equivalences, notes)
+    background = [*_worth(gathered[baseline], metric, right), *_going_together(comparisons)]
+    return Answer(metric, baseline, answers, comparisons, equivalences, notes, background)
+
+
+def _worth(variant: statistics.Variant, metric: str, right: Right) -> list[str]:
+    """Return what an accuracy over seeds is worth, by the seeds and by the test images, and what of it is luck."""
+    if metric != "test_accuracy" or len(variant.values) < 2 or variant.failed:
+        return []
+    answers = right_of(variant.name, list(variant.values), right)
+    if answers is None:
+        return []
+    from classlab.statistics.worth import worth
+
+    found = worth(variant.name, answers)
+    return [text for text in (found.sentence, found.split_sentence) if text]
+
+
+def right_of(name: str, seeds: Sequence[int], right: Right) -> "np.ndarray | None":
+    """Return which test images a variant's runs got right, bool (seeds, images); None where one of them cannot say."""
+    import numpy as np
+
+    answers = [part for part in (right(name, seed) for seed in seeds) if part is not None]
+    whole = len(answers) == len(seeds) and len({len(part) for part in answers}) == 1
+    return np.stack(answers) if whole else None
+
+
+def _going_together(comparisons: Sequence[Comparison]) -> list[str]:
+    """Say of the comparisons that pair by seed whether equal seeds go together, which is what pairing lives on."""
+    known = [comparison.together for comparison in comparisons if comparison.together is not None]
+    if not known:
+        return []
+    going = sum(low > 0 for _, low, _ in known)
+    figures = [f"{r:.2f}".replace("-", "−") for r in sorted(r for r, _, _ in known)]
+    r = f"r = {figures[0]}" if len(figures) == 1 else f"r from {figures[0]} to {figures[-1]}"
+    if len(known) == 1:
+        low, high = (f"{end:.2f}".replace("-", "−") for end in known[0][1:])
+        r += f", 95 % interval {low} to {high}"
+    which = "" if len(known) == 1 else f" in {going or 'any'} of {len(known)} comparisons"
+    if going:
+        return [f"Equal seeds go together{which} ({r}), so pairing by seed takes out what they share"]
+    return [
+        f"Equal seeds have not been shown to go together{which} ({r}): pairing by seed makes the test no sharper, nor "
+        "less right"
+    ]
 
 
 def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:

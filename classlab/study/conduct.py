@@ -12,8 +12,8 @@ from classlab.experiment import Experiment
 from classlab.lookup import Untrusted
 from classlab.runs import store
 from classlab.runs.events import Ended, Event, Failed
+from classlab.study import arithmetic, forecast, live_table, plan, results
 from classlab.study import declaration as studies
-from classlab.study import forecast, live_table, plan, results
 from classlab.study.declaration import Study
 from classlab.study.jobs import Job, Place
 from classlab.study.plan import Plan, Planned, population_state
@@ -59,6 +59,7 @@ def study(
     if any(run.run not in failures for run in missing) and not resume:
         done = len(planned.runs) - len(missing)
         raise UserError(f"{folder} is incomplete ({done} of {len(planned.runs)} runs are done); go on with --resume")
+    _count(folder, whole, made, verbose)
     new = unplanned(planned, made, whole.seed_list)
     if new or (missing and resume):
         works = forecast.check(new, device)
@@ -76,6 +77,22 @@ def study(
     if verbose:
         errors.print(f"{folder} is finished; more seeds or values make it grow", style="dim", markup=False)
     return StudyResult(folder)
+
+
+def _count(folder: Path, whole: Study, made: Sequence[Variant], verbose: bool) -> None:
+    """Say what arithmetic decides of a published curve before anything is trained, and keep what it rests on."""
+    curve = whole.compare.published
+    if curve is None:
+        return
+    known = arithmetic.read(folder)
+    new = [variant for variant in made if variant.name not in known]
+    known |= arithmetic.counted(new)
+    if new:
+        store.create(folder)
+        arithmetic.write(folder, known)
+    if verbose:
+        for text in arithmetic.decide(curve, {variant.name: known[variant.name] for variant in made})[0]:
+            errors.print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def merged(asked: Study, folder: Path) -> Study:
@@ -192,6 +209,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
     return {
         "study": str(result.path),
         "question": result.study.question,
+        **({"published": result.weighing.to_json()} if result.weighing else {}),
         **result.answer.to_json(),
         "sentences": result.sentences(),
         "runs": json.loads(json.dumps(result.rows)),

@@ -13,6 +13,8 @@ from classlab import experiment as experiments
 from classlab import limits, lookup, metrics
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
+from classlab.study import published_curve
+from classlab.study.published_curve import PublishedCurve
 from classlab.validation import FREE_NAME, NAME, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
@@ -42,6 +44,13 @@ def _place(value: str) -> str:
     if value not in known:
         raise ValueError(f"must be one of {listing(known)}; got {value_text(value)}{did_you_mean(value, known)}")
     return value
+
+
+def _curve(value: Any) -> Any:
+    """Return a published curve, of a file or a mapping."""
+    if isinstance(value, str):
+        return published_curve.load(Path(value))
+    return published_curve.checked(value, "compare.published") if isinstance(value, Mapping) else value
 
 
 Stated = Annotated[dict[str, Any], BeforeValidator(_stated, json_schema_input_type=str | Experiment)]
@@ -87,6 +96,12 @@ class Compare(Section):
         default=None,
         description="a difference from the baseline too small to matter, in points for an accuracy: each variant is "
         "tested for differing by less; null: none is",
+    )
+
+    published: (
+        Annotated[PublishedCurve, BeforeValidator(_curve, json_schema_input_type=str | PublishedCurve)] | None
+    ) = Field(
+        default=None, description="figures that somebody published, a file or the figures: which variant gave them?"
     )
 
     @pydantic.field_validator("metric")
@@ -239,6 +254,10 @@ def _look_beside(fields: dict[str, Any], folder: Path) -> None:
         named = place.get("experiment") if isinstance(place, dict) else None
         if isinstance(named, str) and Path(named).suffix in {".yaml", ".yml"} and experiments.is_there(folder / named):
             place["experiment"] = str(folder / named)
+    compare = fields.get("compare")
+    curve = compare.get("published") if isinstance(compare, dict) else None
+    if isinstance(compare, dict) and isinstance(curve, str) and experiments.is_there(folder / curve):
+        fields["compare"] = {**compare, "published": str(folder / curve)}
 
 
 def _copied(source: Mapping[str, Any]) -> dict[str, Any]:

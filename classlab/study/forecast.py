@@ -70,7 +70,7 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
     from classlab.training.settings import choose
 
     experiment, plan = variant.experiment, variant.experiment.training
-    prepared = _prepared(variant, fetch)
+    prepared = prepared_for(variant, fetch)
     images = prepared.epoch_images
     settings = choose(device, plan, prepared.model, prepared.multiply_adds)
     return Work(
@@ -87,7 +87,8 @@ def _work(variant: Variant, device: str | None, fetch: bool) -> Work:
     )
 
 
-def _prepared(variant: Variant, fetch: bool) -> "Prepared":
+def prepared_for(variant: Variant, fetch: bool) -> "Prepared":
+    """Return a variant's data and network for seed 0. Raises as `check` does."""
     from classlab.runs.preparation import prepare, refuse
 
     try:
@@ -138,7 +139,7 @@ def times(
             known[_kind(variant.experiment)] = Seconds(found, "finished runs")
     for variant in variants:
         if _kind(variant.experiment) not in known:
-            prepared = _prepared(variant, fetch)
+            prepared = prepared_for(variant, fetch)
             seconds = _measured(variant.experiment, prepared, device, threads)
             stood_in = prepared.dataset.source == NOT_FETCHED
             known_from = (

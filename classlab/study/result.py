@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
 from classlab.runs import records, store
+from classlab.study import arithmetic, plan, results
 from classlab.study import declaration as studies
-from classlab.study import plan, results
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import Study
 from classlab.study.plan import Plan
 from classlab.study.sweep import Variant, baseline, settings, variants
+from classlab.study.weighing import Weighing, weigh
 from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
@@ -119,6 +120,26 @@ class StudyResult:
             by_variant, baseline(self.study, names), compare.metric, self.right, chance, compare.equivalent_within
         )
 
+    @cached_property
+    def weighing(self) -> Weighing | None:
+        """How the runs stand to the published curve that the study asks about; None where it asks about none."""
+        curve = self.study.compare.published
+        if curve is None:
+            return None
+        counted = arithmetic.read(self.path)
+        lacking = [variant.name for variant in self.variants if variant.name not in counted]
+        if lacking:
+            raise UserError(
+                f"{self.path / arithmetic.FILE} does not count the variant {lacking[0]}; "
+                f"classlab study {self.study.name} does"
+            )
+        rows = {(row["variant"], row["seed"]): row for row in self.rows}
+        runs = {
+            name: {seed: (folder, rows[name, seed]) for seed, folder in by_seed.items()}
+            for name, by_seed in self.folders.items()
+        }
+        return weigh(curve, runs, {variant.name: counted[variant.name] for variant in self.variants})
+
     def _all_folders(self) -> list[Path]:
         return [folder for by_seed in self.folders.values() for folder in by_seed.values()]
 
@@ -128,7 +149,8 @@ class StudyResult:
 
     def sentences(self) -> list[str]:
         """Return the answer in plain words: a sentence for each variant and for each test."""
-        return [*self.answer.sentences(), *results.differences(self.rows)]
+        published = self.weighing.sentences() if self.weighing else []
+        return [*published, *self.answer.sentences(), *results.differences(self.rows)]
 
     @property
     def watched(self) -> str | None:

@@ -11,9 +11,12 @@ from classlab import experiment as experiments
 from classlab import limits, lookup
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
+from classlab.formats import count
 from classlab.study.declaration import Study
+from classlab.study.published_curve import PublishedCurve
 from classlab.study.results import TAKEN
 
+SPLIT_SEED = "data.split_seed"
 MOST_LETTERS = 28  # of a value in a name
 
 
@@ -37,14 +40,14 @@ def variants(study: Study, trust: bool = False) -> list[Variant]:
 
 def _variants(study: Study) -> list[Variant]:
     grid = study.sweep.grid
-    count = max(1, len(study.sweep.variants))
+    asked = max(1, len(study.sweep.variants))
     for values in grid.values():
-        count *= len(values)
-    if count > limits.VARIANTS:
-        raise UserError(f"a study has at most {limits.VARIANTS:,} variants; {study.name} asks for {count:,}")
-    if count * len(study.seed_list) > limits.RUNS:
+        asked *= len(values)
+    if asked > limits.VARIANTS:
+        raise UserError(f"a study has at most {limits.VARIANTS:,} variants; {study.name} asks for {asked:,}")
+    if asked * len(study.seed_list) > limits.RUNS:
         raise UserError(
-            f"a study has at most {limits.RUNS:,} runs; {study.name} asks for {count * len(study.seed_list):,}"
+            f"a study has at most {limits.RUNS:,} runs; {study.name} asks for {asked * len(study.seed_list):,}"
         )
     keys, texts = short_keys(list(grid)), {key: short_values(values) for key, values in grid.items()}
     made = []
@@ -57,11 +60,16 @@ def _variants(study: Study) -> list[Variant]:
             changes = {**(named.set if named else {}), **chosen}
             assert base is not None, "Study has checked that every variant has an experiment"
             name = ", ".join([*([named.name] if named else []), *parts]) or base["name"]
-            made.append(Variant(name, _experiment(name, base, {**study.set, **changes}), changes))
+            experiment = _experiment(name, base, {**study.set, **changes})
+            if study.compare.published and _shares_a_split(experiment, {**study.set, **changes}):
+                experiment = _experiment(name, base, {**study.set, **changes, SPLIT_SEED: "seed"})
+            made.append(Variant(name, experiment, changes))
     _check_distinct(made)
     _check_baseline(study, made)
     for variant in made:
         _check_metric(study.compare.metric, variant)
+    if study.compare.published:
+        _check_published(study.compare.published, made)
     return made
 
 
@@ -72,6 +80,15 @@ def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) 
         raise lookup.named(error, f"variant {name}") from None
     except UserError as error:
         raise UserError(f"variant {name}: {error}") from None
+
+
+def _shares_a_split(experiment: Experiment, changes: Mapping[str, Any]) -> bool:
+    """Say whether all seeds are validated on the same images without the study's saying so.
+
+    Whoever published a curve held out other images than ours, which moves every figure measured on them. So one more
+    run falls where a run on other images falls, and the seeds must have other ones too.
+    """
+    return experiment.protocol.validate_on == "val" and experiment.data.split_seed == 0 and SPLIT_SEED not in changes
 
 
 def _check_distinct(made: Sequence[Variant]) -> None:
@@ -95,8 +112,20 @@ def _check_baseline(study: Study, made: Sequence[Variant]) -> None:
         )
 
 
-def _check_metric(metric: str, variant: Variant) -> None:
-    """Raise UserError where no run of the variant will ever have the metric."""
+def _check_published(curve: PublishedCurve, made: Sequence[Variant]) -> None:
+    """Raise UserError where the runs of a variant will never have a published figure."""
+    reached = curve.reached([variant.experiment.training.epochs for variant in made])
+    if not reached:
+        most = max(variant.experiment.training.epochs for variant in made)
+        raise UserError(f"compare.published has no figure that these runs reach: they train {count(most, 'epoch')}")
+    for figure in reached:
+        metric = f"first_{figure.base}" if isinstance(figure.at, int) else figure.measured
+        for variant in made:
+            _check_metric(metric, variant, f"compare.published, {figure.words}")
+
+
+def _check_metric(metric: str, variant: Variant, setting: str = "") -> None:
+    """Raise UserError where no run of the variant will ever have the metric. setting: which asks for it."""
     from classlab.training.task import reconstructs
 
     protocol, problem = variant.experiment.protocol, None
@@ -108,7 +137,7 @@ def _check_metric(metric: str, variant: Variant) -> None:
     elif "test_" in metric and of_an_epoch and protocol.validate_on != "test" and not protocol.test_each_epoch:
         problem = "is tested at the end only; set protocol.test_each_epoch=true"
     if problem:
-        raise UserError(f"compare.metric {metric}: variant {variant.name} {problem}")
+        raise UserError(f"{setting or f'compare.metric {metric}'}: variant {variant.name} {problem}")
 
 
 def baseline(study: Study, names: Sequence[str]) -> str:

@@ -36,7 +36,15 @@ from classlab.reproduction import published
 
 NAMES = lookup.names("block")
 LESSON = ("workbook", "derivation", "loss-of-each-rate", "conclusion")  # these tell of no run
-STUDY = ("bands", "dots", "multiples", "study-runs", "study-verdict", "variants")  # these tell of a study
+STUDY = (
+    "bands",
+    "dots",
+    "explanations",
+    "multiples",
+    "study-runs",
+    "study-verdict",
+    "variants",
+)  # these tell of a study
 BASE = {
     "data": {"dataset": "digits", "max_per_class": 60},
     "model": {"name": "perceptron", "widths": [24, 16]},

@@ -8,6 +8,7 @@ from classlab.drawing.blocks import Block, Column, Strip, Strips, Table, Words
 from classlab.report import reconstructed, words
 from classlab.report.material import Material, excused
 from classlab.report.thumbnails import as_pictures
+from classlab.runs import attainable
 from classlab.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _readings(run: FinishedRun, original: "Tensor", model: "nn.Module") -> "dict
     from classlab.training.random import generator
 
     readings = {"original": (original, reconstructed.reconstruct(model, original))}
-    noise = reconstructed.noise_of(run)
+    noise = attainable.noise_of(run.experiment)
     if noise:
         mean, std = reconstructed.normalisation(run)
         random = generator(run.seed, 0, "noise in the report")
