@@ -61,7 +61,7 @@ class _ChoiceOf:
         code_name = {"type": "string", "pattern": ".+:.+"}
         forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, code_name]
         for name in lookup.names(self.kind):
-            options = lookup.options_model(self.kind, lookup.find(self.kind, name)).model_json_schema()
+            options = lookup.known_options(self.kind, name).model_json_schema()
             forms.append(
                 {
                     "type": "object",
@@ -77,7 +77,7 @@ class _ChoiceOf:
         try:
             options = lookup.check_options(self.kind, choice.name, choice.options)
         except pydantic.ValidationError as error:
-            known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
+            known = lookup.known_options(self.kind, choice.name)
             raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
         for option, value in options.items():
             try:
@@ -483,7 +483,7 @@ def _differing_choice(kind: str, value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or value.get("name") not in lookup.names(kind):
         return value
-    known = lookup.options_model(kind, lookup.find(kind, value["name"])).model_fields
+    known = lookup.known_options(kind, value["name"]).model_fields
     return {key: part for key, part in value.items() if key == "name" or not _holds_default(known.get(key), part)}
 
 

@@ -33,7 +33,7 @@ class PlainConsole(Console):
         self._width = None  # rich took it from COLUMNS, which is of the terminal and not of a pipe
 
     @property
-    def size(self) -> ConsoleDimensions:
+    def size(self) -> ConsoleDimensions:  # pyrefly: ignore[bad-override]  (nobody sets it)
         """The terminal's; a table that is piped is not wrapped, for a program reads it line by line."""
         limited = self.is_terminal or self.is_jupyter or self._width is not None
         return super().size if limited else ConsoleDimensions(PIPED_WIDTH, 25)
