@@ -236,6 +236,9 @@ class Contract(Section):
     first_layer_filters: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="filters of the first convolution, exactly"
     )
+    not_judged: dict[Literal["dataset", "min_val_accuracy_percent", "min_test_accuracy_percent"], str] = Field(
+        default={}, description="limits that are said and not judged, with why: they were set for another run"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -354,7 +357,7 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native")
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native", "contract.not_judged")
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:

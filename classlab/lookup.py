@@ -28,6 +28,7 @@ import pydantic
 
 from classlab import files, limits, signatures
 from classlab.errors import UserError, did_you_mean, listing
+from classlab.wishes import way_on
 from classlab.yaml_text import echoed
 
 HOME = Path(__file__).parent
@@ -133,7 +134,7 @@ def _place(kind: str, name: str) -> tuple[Path, str]:
     """Return the file of something shipped and its function there. Raises UserError with a suggestion."""
     if name not in names(kind):
         raise UserError(
-            f"there is no {kind} named {echoed(name)!r}{did_you_mean(name, names(kind)) or ';'} "
+            f"there is no {kind} named {echoed(name)!r}{way_on(name) or did_you_mean(name, names(kind)) or ';'} "
             f"known: {listing(names(kind))}; or package.module:name, file.py:name"
         )
     stem = name.replace("-", "_").replace(" ", "_")
@@ -151,6 +152,16 @@ def path(kind: str, name: str) -> Path:
             f"shipped: {listing(names(kind))}"
         )
     return HOME / FILES[kind] / f"{name}.yaml"
+
+
+def docstring(kind: str, name: str) -> str:
+    """Return what the file of something shipped, or its function in a file of many, says of it; nothing is imported."""
+    file, function = _place(kind, name)
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if kind in MODULES:
+        found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+        return ast.get_docstring(next(found)) or ""
+    return ast.get_docstring(tree) or ""
 
 
 def check_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
