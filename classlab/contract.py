@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from classlab import lookup, statistics
-from classlab.experiment import Contract, Data
+from classlab.experiment import Contract, Data, Experiment
 
 # An accuracy given only as a float may be off by as much as float32 rounds a number near 1.
 ACCURACY_NOISE = 5e-8
@@ -43,7 +43,7 @@ def check_before(contract: Contract, parameters: int, epochs: int) -> list[Check
 
 def check_data(contract: Contract, data: Data | None) -> list[Check]:
     """Check what is classified: the dataset, its classes, and that all test images count. None: given in Python."""
-    if contract.dataset is None:
+    if contract.dataset is None or "dataset" in contract.not_judged:
         return []
     wanted = _dataset(contract.dataset.name, contract.classes, None)
     if data is None:
@@ -136,6 +136,51 @@ def open_rules(contract: Contract) -> list[str]:
     return [_accuracy_in_words(contract, split, limit) for split, limit in limits if limit is not None]
 
 
+def of_changed(declared: Experiment, changed: Experiment) -> Experiment:
+    """Return a changed experiment, in whose contract what was set for the declared one is said and not judged.
+
+    A limit on the accuracy is set for a training of some length on some images: fewer epochs or other images than
+    declared cannot keep it or break it. A limit that was changed too is judged.
+    """
+    images = [
+        f"data.{name} is {_setting(getattr(changed.data, name))} instead of {_setting(getattr(declared.data, name))}"
+        for name in ("dataset", "classes", "max_per_class", "max_test_per_class")
+        if getattr(changed.data, name) != getattr(declared.data, name)
+    ]
+    epochs = changed.training.epochs, declared.training.epochs
+    whys = [f"training.epochs is {epochs[0]} instead of {epochs[1]}"] if epochs[0] < epochs[1] else []
+    reasons = {f"min_{split}_accuracy_percent": whys + images for split in SPLITS} | {"dataset": images}
+    not_judged = {
+        rule: " and ".join(why)
+        for rule, why in reasons.items()
+        if why and getattr(changed.contract, rule) is not None
+        and getattr(changed.contract, rule) == getattr(declared.contract, rule)
+    }  # fmt: skip
+    if not not_judged:
+        return changed
+    contract = changed.contract.model_copy(update={"not_judged": not_judged})
+    return changed.model_copy(update={"contract": contract})
+
+
+def not_judged(contract: Contract) -> list[str]:
+    """Return a sentence for each limit that is said and not judged."""
+    judged = contract.model_copy(update={"not_judged": {}})
+    phrases = {f"min_{split}_accuracy_percent": split for split in SPLITS}
+    found = []
+    for rule, why in contract.not_judged.items():
+        limit = _limit(judged, phrases[rule]) if rule in phrases else None
+        if limit is not None:
+            found.append(f"{_accuracy_in_words(contract, phrases[rule], limit)} wanted: not judged, since {why}")
+        elif rule == "dataset" and contract.dataset is not None:
+            wanted = _dataset(contract.dataset.name, contract.classes, None)
+            found.append(f"dataset {wanted} wanted: not judged, since {why}")
+    return found
+
+
+def _setting(value: Any) -> str:
+    return "null" if value is None else str(value)
+
+
 def in_words(contract: Contract) -> list[str]:
     """Return every limit in a few words: "at most 19,999 parameters"."""
     phrases = [] if contract.dataset is None else [f"on {_dataset(contract.dataset.name, contract.classes, None)}"]
@@ -171,6 +216,9 @@ def _at_most(rule: str, limit: float | None, measured: float | None, unit: str) 
 
 
 def _limit(contract: Contract, split: str) -> float | None:
+    """Return the least accuracy that a contract asks of a split; None where it asks none, or does not judge it."""
+    if f"min_{split}_accuracy_percent" in contract.not_judged:
+        return None
     return contract.min_test_accuracy_percent if split == "test" else contract.min_val_accuracy_percent
 
 

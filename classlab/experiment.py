@@ -61,7 +61,7 @@ class _ChoiceOf:
         code_name = {"type": "string", "pattern": ".+:.+"}
         forms: list[dict[str, Any]] = [{"enum": list(lookup.names(self.kind))}, code_name]
         for name in lookup.names(self.kind):
-            options = lookup.options_model(self.kind, lookup.find(self.kind, name)).model_json_schema()
+            options = lookup.known_options(self.kind, name).model_json_schema()
             forms.append(
                 {
                     "type": "object",
@@ -77,7 +77,7 @@ class _ChoiceOf:
         try:
             options = lookup.check_options(self.kind, choice.name, choice.options)
         except pydantic.ValidationError as error:
-            known = lookup.options_model(self.kind, lookup.find(self.kind, choice.name))
+            known = lookup.known_options(self.kind, choice.name)
             raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
         for option, value in options.items():
             try:
@@ -250,6 +250,9 @@ class Contract(Section):
     first_layer_filters: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="filters of the first convolution, exactly"
     )
+    not_judged: dict[Literal["dataset", "min_val_accuracy_percent", "min_test_accuracy_percent"], str] = Field(
+        default={}, description="limits that are said and not judged, with why: they were set for another run"
+    )
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -368,7 +371,9 @@ KINDS = {
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
-ADDED_SINCE_FORMAT_1: tuple[str, ...] = ("training.start_from", "training.native", "protocol.train_loss_steps")
+ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
+    "training.start_from", "training.native", "protocol.train_loss_steps", "contract.not_judged",
+)  # fmt: skip
 
 
 def digest(fields: Mapping[str, Any], *more: str) -> str:
@@ -497,7 +502,7 @@ def _differing_choice(kind: str, value: Any) -> Any:
         value = {"name": value}
     if not isinstance(value, Mapping) or value.get("name") not in lookup.names(kind):
         return value
-    known = lookup.options_model(kind, lookup.find(kind, value["name"])).model_fields
+    known = lookup.known_options(kind, value["name"]).model_fields
     return {key: part for key, part in value.items() if key == "name" or not _holds_default(known.get(key), part)}
 
 

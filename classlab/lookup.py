@@ -26,8 +26,9 @@ from typing import Any
 
 import pydantic
 
-from classlab import files, limits
+from classlab import files, limits, signatures
 from classlab.errors import UserError, did_you_mean, listing
+from classlab.wishes import way_on
 from classlab.yaml_text import echoed
 
 HOME = Path(__file__).parent
@@ -125,16 +126,22 @@ def find(kind: str, name: str) -> Callable[..., Any]:
     """
     if is_own_code(name):
         return _readers_own(kind, name)
+    file, function = _place(kind, name)
+    return getattr(importlib.import_module(_module_name(file.relative_to(HOME).as_posix())), function)
+
+
+def _place(kind: str, name: str) -> tuple[Path, str]:
+    """Return the file of something shipped and its function there. Raises UserError with a suggestion."""
     if name not in names(kind):
         raise UserError(
-            f"there is no {kind} named {echoed(name)!r}{did_you_mean(name, names(kind)) or ';'} "
+            f"there is no {kind} named {echoed(name)!r}{way_on(name) or did_you_mean(name, names(kind)) or ';'} "
             f"known: {listing(names(kind))}; or package.module:name, file.py:name"
         )
     stem = name.replace("-", "_").replace(" ", "_")
     if kind in FOLDERS:
         function, folder = FOLDERS[kind]
-        return getattr(importlib.import_module(_module_name(f"{folder}/{stem}.py")), function)
-    return getattr(importlib.import_module(_module_name(MODULES[kind])), stem)
+        return HOME / folder / f"{stem}.py", function
+    return HOME / MODULES[kind], stem
 
 
 def path(kind: str, name: str) -> Path:
@@ -147,13 +154,36 @@ def path(kind: str, name: str) -> Path:
     return HOME / FILES[kind] / f"{name}.yaml"
 
 
+def docstring(kind: str, name: str) -> str:
+    """Return what the file of something shipped, or its function in a file of many, says of it; nothing is imported."""
+    file, function = _place(kind, name)
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if kind in MODULES:
+        found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
+        return ast.get_docstring(next(found)) or ""
+    return ast.get_docstring(tree) or ""
+
+
 def check_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Check `given` against the signature of what `name` means and return it with every default filled in.
 
     Raises pydantic.ValidationError with the option's own name as the location.
     """
-    function = find(kind, name)
-    return options_model(kind, function, strict=True)(**options).model_dump()
+    return known_options(kind, name, strict=True)(**options).model_dump()
+
+
+def known_options(kind: str, name: str, *, strict: bool = False) -> type[pydantic.BaseModel]:
+    """Return a pydantic model of the options of what `name` means: shipped ones are read without importing anything.
+
+    Raises UserError with a suggestion where nothing has that name, and Untrusted for code that is not trusted.
+    """
+    if not is_own_code(name):
+        file, function = _place(kind, name)
+        try:
+            return _options_model(kind, signatures.options(file, function, HANDED_OVER[kind]), "forbid", strict)
+        except signatures.NotReadError:
+            pass  # imported, it says the same
+    return options_model(kind, find(kind, name), strict=strict)
 
 
 def options_model(kind: str, function: Callable[..., Any], *, strict: bool = False) -> type[pydantic.BaseModel]:
@@ -162,15 +192,26 @@ def options_model(kind: str, function: Callable[..., Any], *, strict: bool = Fal
         hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function, include_extras=True)
     except NameError:  # annotations that only exist while type checking
         hints = {}
-    fields: dict[str, Any] = {}
+    fields: dict[str, tuple[Any, Any]] = {}
     extra: typing.Literal["allow", "forbid"] = "forbid"
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = "allow"
         elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in HANDED_OVER[kind]:
-            default = ... if parameter.default is parameter.empty else parameter.default
+            default = signatures.REQUIRED if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    return _options_model(kind, fields, extra, strict)
+
+
+def _options_model(
+    kind: str, options: Mapping[str, tuple[Any, Any]], extra: typing.Literal["allow", "forbid"], strict: bool
+) -> type[pydantic.BaseModel]:
+    """Return a pydantic model of options: annotation and default by name."""
     config = pydantic.ConfigDict(extra=extra, strict=strict, allow_inf_nan=False, arbitrary_types_allowed=True)
+    fields: dict[str, Any] = {
+        name: (annotation, ... if default is signatures.REQUIRED else default)
+        for name, (annotation, default) in options.items()
+    }
     return pydantic.create_model(f"Options of {kind}", __config__=config, **fields)
 
 

@@ -1,12 +1,13 @@
 """What a terminal, a file or a pipe is given: in its encoding, and nothing that steers it but our own colours."""
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from classlab.errors import UserError
@@ -20,8 +21,22 @@ SIGNS = {
 }  # fmt: skip
 
 
+PIPED_WIDTH = 10_000  # characters of a line that goes to a file or another program, which wraps none
+TABLE_WIDTH = 80  # of what is written there and looks best in a width that people have
+
+
 class PlainConsole(Console):
     """A console to which no text, wherever it comes from, can send an escape sequence."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._width = None  # rich took it from COLUMNS, which is of the terminal and not of a pipe
+
+    @property
+    def size(self) -> ConsoleDimensions:  # pyrefly: ignore[bad-override]  (nobody sets it)
+        """The terminal's; a table that is piped is not wrapped, for a program reads it line by line."""
+        limited = self.is_terminal or self.is_jupyter or self._width is not None
+        return super().size if limited else ConsoleDimensions(PIPED_WIDTH, 25)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments with steering characters shown as text; rich's own control segments stay."""
@@ -34,6 +49,14 @@ class PlainConsole(Console):
 _PLAIN = False if "ipykernel" in sys.modules and find_spec("ipywidgets") is None else None
 errors = PlainConsole(stderr=True, highlight=False, force_jupyter=_PLAIN, force_terminal=_PLAIN)
 console = PlainConsole(highlight=False)
+
+
+def text_width(screen: Console) -> int:
+    """Return in how many characters a table of ours is laid out: the terminal's, elsewhere COLUMNS or 80."""
+    if screen.width != PIPED_WIDTH:
+        return screen.width
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else TABLE_WIDTH
 
 
 def say(sentence: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_type_hints, is_typeddict
 import pydantic
 
 from classlab.errors import did_you_mean, listing
+from classlab.wishes import way_on
 from classlab.yaml_text import value_text
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -47,6 +48,8 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
         allowed = _settings(model, place[:-1])
         meant = did_you_mean(place[-1], allowed)
         meant = meant.replace("did you mean ", f"did you mean {parent}." if parent else "did you mean ")
+        if place[-1] not in did_you_mean(place[-1], allowed):  # "epoch" is a slip, "warmup_epochs" is a wish
+            meant = way_on(place[-1]) or meant
         return f"{where} is not a setting{meant or ';'} {parent or whole} has: {listing(allowed) or 'none'}"
     if kind == "missing":
         return f"{where} is required and was not given"

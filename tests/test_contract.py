@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from typer.testing import CliRunner
 
+from classlab import contract as contracts
 from classlab import lookup
 from classlab.cli.main import app
 from classlab.contract import (
@@ -296,3 +297,45 @@ def test_a_contract_that_is_not_there():
         load("mnist-20k", ["contract=under-20"])
     with pytest.raises(UserError, match=r"there is no contract file no/under-20k.yaml; did you mean under-20k\?"):
         load_contract("no/under-20k.yaml")
+
+
+CHANGED = [
+    (["training.epochs=3"], {"min_test_accuracy_percent"}),
+    (["data.max_per_class=50"], {"min_test_accuracy_percent"}),
+    (["data.dataset=fashion-mnist"], {"min_test_accuracy_percent"}),
+    (["training.epochs=20"], set()),
+    (["training.optimizer.learning_rate=0.1"], set()),
+    (["training.epochs=3", "contract.min_test_accuracy_percent=50"], set()),
+    (["training.epochs=3", "contract={}"], set()),
+]
+
+
+def judged(experiment, rule):
+    return getattr(experiment.contract, rule) is not None
+
+
+@pytest.mark.parametrize(("changes", "rules"), CHANGED)
+def test_a_limit_that_was_set_for_another_run_is_said_and_not_judged(changes, rules):
+    declared = load("mnist-20k")
+    changed = contracts.of_changed(declared, load("mnist-20k", changes))
+    assert set(changed.contract.not_judged) == rules
+    limits = {rule for rule in ("max_parameters", "max_epochs", "min_test_accuracy_percent") if judged(changed, rule)}
+    assert {check.rule for check in check_after(changed.contract, {"parameters": 1, "epochs": 1})} == limits - rules
+    assert len(contracts.not_judged(changed.contract)) == len(rules)
+    assert load(changed.model_dump(mode="json")) == changed
+    assert changed.digest() != declared.digest() or changed == declared
+
+
+def test_what_is_not_judged_says_why():
+    changed = contracts.of_changed(load("mnist-20k"), load("mnist-20k", ["training.epochs=3", "data.classes=[0, 1]"]))
+    assert contracts.not_judged(changed.contract) == [
+        "at least 99.4 % test accuracy wanted: not judged, since training.epochs is 3 instead of 20 and data.classes is "
+        "[0, 1] instead of null"
+    ]
+    held = {**load("mnist-20k").contract.model_dump(), "dataset": {"name": "mnist"}, "classes": [0, 1]}
+    declared = load("mnist-20k", changes={"contract": held})
+    other = contracts.of_changed(declared, load(declared, ["data.dataset=fashion-mnist"]))
+    assert contracts.not_judged(other.contract)[1] == (
+        "dataset mnist, classes 0, 1 wanted: not judged, since data.dataset is fashion-mnist instead of mnist"
+    )
+    assert check_data(other.contract, other.data) == []

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from classlab.cli.options import ExperimentName, Json, Set
 from classlab.cli.output import console, print_json
+from classlab.terminal import text_width
 
 if TYPE_CHECKING:
     from classlab.experiment import Experiment
@@ -136,7 +137,7 @@ def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
     from classlab.drawing import layer_columns
 
     dataset, images = experiment.data.dataset.name, layer_columns.sides(table.input_shape)
-    model, narrow = escape(str(experiment.model)), console.width < 100
+    model, narrow = escape(str(experiment.model)), text_width(console) < 100
     console.print(f"[bold]{escape(experiment.name)}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
     layers = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layer_columns.HEADINGS, layer_columns.total(table), strict=True):

@@ -1,7 +1,9 @@
 """The shell's face: `classlab COMMAND`. Every command is a thin call; the heavy imports wait until one runs."""
 
 import os
+import re
 import sys
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +15,7 @@ from classlab.cli import (
     doctor_command,
     inspect_command,
     lesson_command,
+    list_command,
     predict_command,
     report_command,
     reproduce_command,
@@ -22,18 +25,36 @@ from classlab.cli import run_command as run_commands
 from classlab.cli import study_command as study_commands
 from classlab.errors import Refused, UserError
 from classlab.terminal import prepare_streams, say
+from classlab.version import __version__
 
 app = typer.Typer(
     name="classlab",
     help="A laboratory for small image classifiers.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"classlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="print the version and stop")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
+
+
 app.command()(run_commands.run)
 app.command()(run_commands.runs)
 app.command()(rerun_command.rerun)
+app.command("list")(list_command.list_)
 app.command()(study_commands.study)
 app.command()(compare_command.compare)
 app.command()(inspect_command.inspect)
@@ -61,7 +82,7 @@ def main() -> None:
         sys.exit(code)
     except CommandLineError as error:
         place = f"{error.ctx.command_path} --help" if getattr(error, "ctx", None) else "classlab --help"
-        say(f"classlab: {error.format_message().rstrip('.')} (see {place})")
+        say(f"classlab: {_of_the_line(error)} (see {place})")
         sys.exit(2)
     except typer.Abort:
         sys.exit(130)
@@ -82,6 +103,37 @@ def main() -> None:
     except KeyboardInterrupt:
         say("classlab: stopped")
         sys.exit(130)
+
+
+def _of_the_line(error: Any) -> str:
+    """Return a sentence for a command line that cannot be read, with what the reader may have wanted."""
+    from classlab import wishes
+
+    sentence = error.format_message().rstrip(".")
+    name = getattr(error, "option_name", None)
+    if name is not None:
+        setting = wishes.setting(name, _value_of(name))
+        if setting and any(parameter.name == "set_" for parameter in error.ctx.command.params):
+            return f"{name} is no option; it is a setting: --set {_quoted(setting)}"
+        option = wishes.option(name)
+        return f"{sentence}; here that is {option}" if option else sentence
+    unknown = re.match(r"No such command '([\w-]{1,40})'", sentence)
+    command = wishes.command(unknown[1]) if unknown else ""
+    return f"{sentence}; here that is classlab {command}" if command else sentence
+
+
+def _value_of(option: str) -> str:
+    """Return the value that stands behind an option on the command line, "" where none does."""
+    words = sys.argv[1:]
+    at = next((at for at, word in enumerate(words) if word.partition("=")[0] == option), len(words))
+    _, equals, value = words[at].partition("=") if at < len(words) else ("", "", "")
+    if not equals and at + 1 < len(words) and re.fullmatch(r"[\w.][\w.+-]*|-[0-9.]+", words[at + 1]):
+        value = words[at + 1]
+    return value
+
+
+def _quoted(setting: str) -> str:
+    return setting if re.fullmatch(r"[\w.=+-]+", setting) else f'"{setting}"'
 
 
 def _in_own_code(error: BaseException) -> bool:

@@ -5,8 +5,21 @@ from typing import Annotated
 
 import typer
 
+
+def _experiments(incomplete: str) -> list[str]:
+    """Return the shipped experiments that begin so, for the shell's completion."""
+    from classlab.lookup import names
+
+    return [name for name in names("experiment") if name.startswith(incomplete)]
+
+
 ExperimentName = Annotated[
-    str, typer.Argument(metavar="NAME-OR-FILE", help="a shipped experiment, or a YAML file; code that it names is run")
+    str,
+    typer.Argument(
+        metavar="NAME-OR-FILE",
+        help="a shipped experiment (see classlab list), or a YAML file; code that it names is run",
+        autocompletion=_experiments,
+    ),
 ]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change one setting; repeatable")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or mps; by default cuda where there is one")]

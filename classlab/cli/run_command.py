@@ -1,5 +1,6 @@
 """`classlab run` and `classlab runs`: train an experiment, list what was trained."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from classlab.cli import BEGAN
 from classlab.cli.options import Device, ExperimentName, Json, Set
 from classlab.cli.output import console, print_json
 from classlab.formats import count, duration, interval, loss, percent
@@ -26,62 +28,83 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="also write the report as HTML and PDF")] = False,
     json: Json = False,
 ) -> None:
-    """Train an experiment and judge its contract.
+    """Train an experiment and judge its contract: the limits on accuracy, parameters and epochs that its file states.
+
+    Of an experiment shortened with --set, a limit on the accuracy is said and not judged: it was set for the whole.
 
     Example: classlab run mnist-20k --seed 1 --set training.epochs=3
 
     Exit 0: done. 1: the contract is not kept, or cannot be. 2: bad input.
     """
+    from classlab.contract import of_changed
     from classlab.experiment import load
-    from classlab.lab import train
+
+    changes = set_ or []
+    experiment = load(name, changes, trust=True)
+    if not any(change.strip().startswith("contract") for change in changes):
+        experiment = of_changed(load(name, trust=True), experiment)
+    from classlab.lab import train  # after what may be refused: it takes a second
     from classlab.runs.preparation import ContractRefused
 
-    experiment = load(name, set_ or [], trust=True)
     try:
         done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
         if json:
             print_json(refused.summary)
         raise
-    written = done.report() if report else None
+    written = done.report(pdf=pdf) if report or pdf else None
+    waited = round(time.monotonic() - BEGAN, 1)
     if json:
-        print_json({**done.summary, "report": str(written) if written else None})
+        print_json({**done.summary, "report": str(written) if written else None, "waited_seconds": waited})
     else:
-        _say(done, written)
+        _say(done, written, waited, pdf)
     if not done.summary["contract"]["passed"]:
         raise typer.Exit(1)
 
 
-def _say(run: "FinishedRun", report: Path | None) -> None:
+def _say(run: "FinishedRun", report: Path | None, waited: float, pdf: bool = False) -> None:
     summary = run.summary
-    for check in summary["contract"]["checks"]:
+    contract = summary["contract"]
+    if contract["checks"] or contract.get("not_judged"):
+        console.print("[dim]the contract, which is the limits that the experiment states:[/dim]")
+    for check in contract["checks"]:
         mark = "[green]✓[/green]" if check["passed"] else "[red]✗[/red]"
         console.print(f" {mark} {escape(check['sentence'])}", soft_wrap=True)
-    for rule in summary["contract"].get("open", []):
+    for rule in contract.get("open", []):
         console.print(f" [yellow]?[/yellow] {escape(rule)}: one run cannot say; see classlab check", soft_wrap=True)
-    console.print(verdict_line(summary), soft_wrap=True)
+    for sentence in contract.get("not_judged", []):
+        console.print(f" [yellow]–[/yellow] {escape(sentence)}", soft_wrap=True)
+    console.print(f"{verdict_line(summary)} of training, {duration(waited)} in all", soft_wrap=True)
     console.print(f"[dim]run:    [/dim] {escape(str(run.path))}", soft_wrap=True)
     if report:
-        console.print(f"[dim]report: [/dim] {escape(str(report))}", soft_wrap=True)
+        for file in [report, *([report.with_suffix(".pdf")] if pdf else [])]:
+            console.print(f"[dim]report: [/dim] {escape(str(file))}", soft_wrap=True)
 
 
 def verdict_line(summary: Mapping[str, Any]) -> str:
     """Return the run in one line: verdict, parameters, epochs, test accuracy with its interval or test loss, time."""
-    if summary["status"] != "finished":
-        word, colour = summary["status"].upper().replace("_", " "), "yellow"
-    elif summary["contract"]["passed"] and summary["contract"].get("open"):
-        word, colour = "CONTRACT KEPT SO FAR", "yellow"
-    elif not summary["contract"]["checks"]:
-        word, colour = "DONE", "green"
-    else:
-        word, colour = ("CONTRACT KEPT", "green") if summary["contract"]["passed"] else ("CONTRACT NOT KEPT", "red")
+    word, colour = _verdict(summary)
     return (
         f"[bold {colour}]{word}[/bold {colour}]: {escape(summary['experiment'])}, seed {summary['seed']}: "
         f"{summary['parameters']:,} parameters, {count(summary['epochs'], 'epoch')}, "
         f"{_measured(summary)}, {duration(summary['seconds'])}"
     )
+
+
+def _verdict(summary: Mapping[str, Any]) -> tuple[str, str]:
+    contract = summary["contract"]
+    if summary["status"] != "finished":
+        return summary["status"].upper().replace("_", " "), "yellow"
+    if contract["passed"] and contract.get("open"):
+        return "CONTRACT KEPT SO FAR", "yellow"
+    if not contract["checks"]:
+        return "DONE", "green"
+    if contract["passed"]:
+        return ("CONTRACT KEPT SO FAR", "yellow") if contract.get("not_judged") else ("CONTRACT KEPT", "green")
+    return "CONTRACT NOT KEPT", "red"
 
 
 def _measured(summary: Mapping[str, Any]) -> str:
@@ -142,7 +165,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         contract = row.get("contract") or {"checks": [], "passed": None}
         verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
-        if contract["passed"] and contract.get("open"):
+        if contract["passed"] and (contract.get("open") or contract.get("not_judged")):
             verdict = "kept so far"
         table.add_row(
             _test(row),

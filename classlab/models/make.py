@@ -15,6 +15,10 @@ from classlab.models.parts import own_reset
 from classlab.network.layer_table import follow
 from classlab.terminal import say
 
+# Shipped networks keep or shrink an image. So a filter, which has a parameter or more, has at most as many outputs as
+# the image has pixels, and so have the few layers behind it: norm, activation, pooling, dropout.
+LAYERS_OF_A_FILTER = 8
+
 
 def make(
     model: Choice | nn.Module | Callable[..., nn.Module],
@@ -97,6 +101,9 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
             raise UserError(
                 f"the network {choice} would have {numbers:,} parameters; at most {limits.PARAMETERS:,} are built"
             )
+        pixels = input_shape[1] * input_shape[2]
+        if numbers * pixels * LAYERS_OF_A_FILTER <= limits.OUTPUTS:
+            return  # torch would import for seconds what the meta device needs
         outputs = [0]
 
         def count(module: nn.Module, inputs: object, output: object) -> None:

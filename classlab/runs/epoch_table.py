@@ -1,5 +1,6 @@
 """What is seen while a run trains: a bar for the work left, a line that stays for each epoch done. Standard error."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
@@ -7,7 +8,10 @@ from rich.markup import escape
 
 from classlab.progress import progress
 from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
-from classlab.terminal import errors
+from classlab.terminal import errors, text_width
+
+# The columns that go, the first one first, where a line has not room for all: no split's figures do.
+LEFT_OUT = ("rate", "seconds")
 
 
 def screen(events: Iterable[Event]) -> Iterator[Event]:
@@ -24,10 +28,10 @@ def screen(events: Iterable[Event]) -> Iterator[Event]:
                 case Progress() if advance:
                     advance(event.images)
                 case EpochDone():
-                    cells = _cells(event.row, epochs)
-                    if not rows:
-                        errors.print("".join(f"{title:>12}" for title in cells), style="bold", soft_wrap=True)
-                    errors.print("".join(f"{text:>12}" for text in cells.values()), soft_wrap=True)
+                    columns = _columns(event.row, epochs, text_width(errors))
+                    for part in (0, 1) if not rows else ():
+                        errors.print(_line(columns, part), style="bold", soft_wrap=True)
+                    errors.print(_line(columns, 2), soft_wrap=True, markup=False)
                     rows += 1
                 case Ended() if not epochs:  # it was finished before
                     where = escape(str(event.run))
@@ -35,13 +39,31 @@ def screen(events: Iterable[Event]) -> Iterator[Event]:
             yield event
 
 
-def _cells(row: dict[str, float], epochs: int) -> dict[str, str]:
-    cells = {"epoch": f"{row['epoch']}/{epochs}"}
+def _columns(row: dict[str, float], epochs: int, width: int) -> list[tuple[str, str, str]]:
+    """Return the columns that have room in a line of so many characters: two lines of heading, and the text."""
+    columns = [("", "epoch", f"{row['epoch']}/{epochs}".rjust(2 * len(str(epochs)) + 1))]
     for split in ("train", "val", "test"):
         if f"{split}_loss" in row:
-            cells[f"{split} loss"] = f"{row[f'{split}_loss']:.4f}"
+            columns.append((split, "loss", f"{_loss(row[f'{split}_loss']):>8}"))
         if f"{split}_accuracy" in row:
-            cells[f"{split} acc"] = f"{100 * row[f'{split}_accuracy']:.2f} %"
-    cells["rate"] = f"{row['learning_rate']:.2g}"
-    cells["seconds"] = f"{row['seconds']:.1f}"
-    return cells
+            columns.append((split, "acc %", f"{100 * row[f'{split}_accuracy']:6.2f}"))
+    columns.append(("", "rate", f"{row['learning_rate']:7.2g}"))
+    columns.append(("", "seconds", f"{row['seconds']:7.1f}"))
+    for title in LEFT_OUT:
+        if sum(map(_width, columns)) > width:
+            columns = [column for column in columns if column[1] != title]
+    return columns
+
+
+def _width(column: tuple[str, str, str]) -> int:
+    """Return how many characters a column takes, with what parts it from the one before."""
+    return 1 + max(map(len, column))
+
+
+def _line(columns: list[tuple[str, str, str]], part: int) -> str:
+    return "".join(column[part].rjust(_width(column)) for column in columns)
+
+
+def _loss(value: float) -> str:
+    """Return a loss in at most eight characters."""
+    return f"{value:.4f}" if not math.isfinite(value) or abs(value) < 1000 else f"{value:.2e}"

@@ -52,11 +52,12 @@ class CheckRecord(TypedDict):
 
 @pydantic.with_config(OPEN)
 class ContractRecord(TypedDict):
-    """The contract as it was judged. open: rules that several runs decide together."""
+    """The contract as it was judged. open: rules that several runs decide together. not_judged: set for another run."""
 
     passed: bool
     checks: list[CheckRecord]
     open: NotRequired[list[Text]]
+    not_judged: NotRequired[list[Text]]
 
 
 @pydantic.with_config(OPEN)

@@ -66,6 +66,7 @@ def judge_again(summary: Mapping[str, Any], contract: Contract, fixed: Sequence[
         "passed": contracts.verdict(checks) and summary["status"] == "finished",
         "checks": [vars(check) for check in checks],
         "open": contracts.open_rules(contract),
+        "not_judged": contracts.not_judged(contract),
     }
 
 

@@ -157,14 +157,15 @@ def main_directions(values: Tensor) -> tuple[Tensor, Tensor]:
 
     values: float32, (count, values). The same values give the same directions.
     """
-    from sklearn.decomposition import PCA
-
-    rows = values.numpy().astype(np.float32)
-    most = min(DIRECTIONS, *rows.shape)
-    with np.errstate(all="ignore"):  # images that are all the same have no variance to share out
-        pca = PCA(most, svd_solver="randomized", random_state=0, iterated_power=3).fit(rows)
-    needed = int(np.searchsorted(np.cumsum(pca.explained_variance_ratio_), VARIANCE)) + 1
-    return torch.from_numpy(pca.mean_.astype(np.float32)), torch.from_numpy(pca.components_[:needed].astype(np.float32))
+    rows = values.float()
+    mean = rows.mean(0)
+    away = rows - mean
+    with torch.random.fork_rng(devices=[]):  # the randomised method of Halko, Martinsson and Tropp, 2011
+        torch.random.default_generator.manual_seed(0)
+        _, sizes, found = torch.svd_lowrank(away, q=min(DIRECTIONS, *rows.shape), niter=3)
+    shares = sizes.square().cumsum(0) / away.square().sum()  # NaN for images that are all the same
+    needed = int((shares < VARIANCE).sum()) + 1
+    return mean, found.T[:needed].contiguous()
 
 
 def strangeness(inputs: Tensor, mean: Tensor, directions: Tensor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Loss, schedule and optimizer of an experiment; what the reader's own ones return is checked."""
 
+import sys
 from collections.abc import Callable
 from numbers import Real
 
@@ -29,7 +30,19 @@ def optimizer(choice: Choice, model: nn.Module) -> Optimizer:
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
         raise UserError("the model has no parameter to train: every one has requires_grad off, or there is none")
+    _spare_dynamo()
     made = reader_functions.bind(
         "optimizer", choice, lambda given, _: isinstance(given, Optimizer), "a torch.optim.Optimizer"
     )
     return made(parameters=trained)
+
+
+def _spare_dynamo() -> None:
+    """Let optimizers do without torch's dynamo: it takes two seconds to import, and classlab compiles without it.
+
+    Methods that dynamo must not trace import it when they are first called, to say so; unless it is noted already.
+    """
+    for method in vars(Optimizer).values():
+        plain = getattr(method, "__wrapped__", None)
+        if plain is not None and "torch._dynamo" not in sys.modules:
+            vars(plain).setdefault("__dynamo_disable", plain)

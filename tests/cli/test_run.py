@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from classlab.cli.main import app
 
 QUICK = ("run", "digits-quick", "--set", "training.epochs=2", "--set", "contract={}")
 
@@ -66,6 +70,7 @@ def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
         (("run", "digits-quick", "--seed", "-1"), "seed must be a whole number from 0, got -1"),
         (("run", "digits-quick", "--out", "/proc/nowhere"), "runs cannot be written to /proc/nowhere"),
         (("run", "digits-quick", "--sed", "1"), "No such option: --sed"),
+        (("run", "digits-quick", "--epochs", "3"), "--epochs is no option; it is a setting: --set training.epochs=3"),
         (("rnu",), "No such command 'rnu'"),
         (("runs", "/nowhere"), "there is no folder /nowhere"),
     ],
@@ -110,3 +115,25 @@ def test_importing_loads_nothing_heavy(words):
     heavy = ["torch", "pandas", "altair", "scipy", "sklearn", "PIL", "jinja2", "openpyxl", "xlsxwriter"]
     code = f"{words}; import sys; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_shortened_run_does_not_end_in_red(tmp_path):
+    words = [
+        "run",
+        "digits-quick",
+        "--set",
+        "training.epochs=2",
+        "--set",
+        "data.max_test_per_class=30",
+        "--out",
+        tmp_path,
+    ]
+    done = CliRunner().invoke(app, [*map(str, words), "--report"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "the contract, which is the limits that the experiment states:" in done.stdout
+    why = "since training.epochs is 2 instead of 20 and data.max_test_per_class is 30 instead of null"
+    assert f"at least 97 % test accuracy wanted: not judged, {why}" in done.stdout
+    assert "CONTRACT KEPT SO FAR: digits-quick" in done.stdout and "✗" not in done.stdout
+    assert re.search(r"s of training, [0-9.]+ s in all$", done.stdout, re.MULTILINE)
+    assert f"not judged, {why}" in next(tmp_path.glob("*/*/report.html")).read_text()
+    assert "kept so far" in CliRunner().invoke(app, ["runs", str(tmp_path)]).stdout

@@ -4,6 +4,9 @@ The 17 grey levels 0 … 16 become 0 … 255. The publisher gives no test set, s
 class, drawn once with seed 0; the other 1,437 are for training, in their published order.
 """
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 from classlab.data.dataset import Dataset
@@ -22,14 +25,19 @@ read_folder = None  # nothing to fetch, so no files to decode
 
 def load() -> Dataset:
     """Return digits, the offline dataset for a first try and for tests."""
-    from sklearn.datasets import load_digits
-
-    pixels, targets = load_digits(return_X_y=True)
-    images = np.rint(np.asarray(pixels) * (255 / 16)).astype(np.uint8).reshape(-1, *SHAPE)
-    labels = np.asarray(targets).astype(np.int64)
+    rows = _rows()
+    images = np.rint(rows[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, *SHAPE)
+    labels = rows[:, -1].astype(np.int64)
     test = _is_test(labels)
     arrays = images[~test], labels[~test], images[test], labels[test]
     return Dataset("digits", *arrays, CLASS_NAMES, MEAN, STD, "scikit-learn", LICENCE, CITATION)
+
+
+def _rows() -> np.ndarray:
+    """Return 64 grey levels and the label of each image. The file is read: to import scikit-learn takes seconds."""
+    package = importlib.util.find_spec("sklearn")
+    assert package and package.origin, "scikit-learn is installed with classlab"
+    return np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
 
 
 def _is_test(labels: np.ndarray) -> np.ndarray:

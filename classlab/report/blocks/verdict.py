@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classlab.drawing.blocks import Block, Column, Number, Numbers, Table, Verdict, Words
+from classlab.formats import capital
 from classlab.report import words
 from classlab.report.material import Material
 from classlab.runs import records
@@ -45,6 +46,9 @@ def _verdict(summary: Mapping[str, Any], checks: Sequence[records.CheckRecord]) 
     if summary["test_accuracy"] is None:
         right = f"{_test_images(summary)} reconstructed with a mean loss of {summary['test_loss']:.4f}"
     still_open = summary.get("contract", {}).get("open", [])
+    other = summary.get("contract", {}).get("not_judged", [])
+    if not checks and other:
+        return Verdict("plain", "Finished", f"{right}. Of the contract {'; '.join(other)}.")
     if not checks and not still_open:
         return Verdict("plain", "Finished", f"{right}. The experiment states no contract.")
     broken = [check for check in checks if not check["passed"]]
@@ -52,6 +56,8 @@ def _verdict(summary: Mapping[str, Any], checks: Sequence[records.CheckRecord]) 
         which = "; ".join(check["sentence"].removesuffix(": not kept") for check in broken)
         verb = "is" if len(broken) == 1 else "are"
         return Verdict("bad", "Contract not kept", f"{len(broken)} of {_limits(checks)} {verb} not kept: {which}.")
+    if other:
+        return Verdict("plain", "Contract kept so far", f"{right}, {_size(summary)}. {capital('; '.join(other))}.")
     if still_open:
         left = f"{'; '.join(still_open)}: only several runs together can show that"
         return Verdict("plain", "Contract kept so far", f"{right}, {_size(summary)}. Open is {left}.")

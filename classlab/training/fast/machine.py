@@ -20,7 +20,7 @@ from classlab.data import cache
 from classlab.errors import UserError
 from classlab.terminal import errors
 
-SECONDS = 0.25  # of each measurement; the best time counts, which other work on the machine disturbs least
+SECONDS = 0.1  # of each measurement; the best time counts, which other work on the machine disturbs least
 SMALLEST, LARGEST = 256, 8192  # of the square matrices multiplied
 CALL_SECONDS = 0.01  # matrices are large enough where one product takes so long
 BUSY_SHARE = 0.25  # of the cores, which other processes wanted while it was measured
