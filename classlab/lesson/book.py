@@ -26,12 +26,13 @@ Result = Value | FormulaError
 class Book:
     """The cells of all sheets by address, and the defined names. Ask `value` for a cell's value.
 
-    `meter` counts the work of all formulas together; `dropped` are the cells whose formulas it did not allow.
+    `title` is the file's name without its ending; `meter` counts the work of all formulas together; `dropped` are the cells whose formulas it did not allow.
     """
 
     sheets: list[str]
     cells: dict[Address, Cell]
     names: dict[str, str]
+    title: str = ""
     values: dict[Address, Result] = field(default_factory=dict)
     meter: Meter = field(default_factory=lambda: Meter(limits.WORKBOOK_STEPS))
     dropped: dict[Address, None] = field(default_factory=dict)
@@ -192,7 +193,7 @@ def settle(address: Address, values: dict[Address, Any], work: Callable[[Address
 def read(file: Path) -> Book:
     """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
     contents = xlsx.read(file)
-    book = Book(contents.sheets, contents.cells, contents.names)
+    book = Book(contents.sheets, contents.cells, contents.names, file.stem)
     book.meter.spend(STEPS_PER_CELL * len(book.cells))
     return book
 

@@ -13,7 +13,7 @@ import numpy as np
 from classlab.lesson.expression import Name, evaluate
 from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
-from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading
+from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading, displays
 
 ROWS_PER_STEP = 800  # of an array, for each operation
 Shifted = tuple[str, int]  # a column, and how many rows further down it is read
@@ -79,7 +79,7 @@ class _Rows:
     def _computed(self, name: str, shift: int) -> np.ndarray:
         def value(inner: Name) -> np.ndarray:
             # An update takes the rate of the row whose gradient it takes, where each row has its own.
-            further = -1 if inner.name == RATE and not name.startswith("new") else inner.row
+            further = -1 if inner.name == RATE and name in self.reading.parameters else inner.row
             return self.column(inner.name, shift + further)
 
         count = len(self.reading.table.lines)
@@ -117,10 +117,16 @@ def _rounding(reading: Reading, name: str) -> np.ndarray:
     digits = reading.rounded.digits.get(name)
     if digits is None:
         return np.zeros(len(numbers))
-    figures = np.floor(np.log10(np.abs(numbers))) + 1 - digits[1]
-    half = 0.505 * np.maximum(10.0 ** -digits[0], np.where(numbers == 0, 0.0, 10.0**figures))
+    codes, half = displays(numbers), np.zeros(len(numbers))
+    for code in np.unique(codes):
+        decimals, figures = reading.rounded.by_display.get((name, int(code)), digits)
+        by_figures = 10.0 ** (np.floor(np.log10(np.abs(numbers))) + 1 - figures)
+        of_code = 0.505 * np.maximum(10.0**-decimals, np.where(numbers == 0, 0.0, by_figures))
+        half = np.where(codes == code, of_code, half)
     half = half + SINGLE * np.abs(numbers) if name in reading.rounded.single else half
-    half[[cell is None for cell in held.cells]] = 0.0
+    half[[cell is None or cell.formula is not None for cell in held.cells]] = 0.0
+    if not held.typed:
+        half[[row not in reading.rounded.rows for row in range(len(half))]] = 0.0
     # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
     if reading.kind(name) == "parameter":
         half[0] = 0.0
