@@ -22,7 +22,7 @@ from classlab.lesson import book as books
 from classlab.lesson import book_tables, headers, recognise, slips
 from classlab.lesson.adopted_columns import adopted
 from classlab.lesson.book_tables import Key, Table
-from classlab.lesson.formula import Address, Formula, letters
+from classlab.lesson.formula import Address, Formula, letters, unknown_functions
 from classlab.lesson.functions import FormulaError
 from classlab.lesson.meter import Meter, WorkSpent
 from classlab.lesson.reading import BrokenQuantity, HeldColumn, MissingQuantity, Reading, held
@@ -124,7 +124,7 @@ class _Judgement:
     """A reading with what was found wrong in it.
 
     wrong: what a wrong cell should hold by its row as it is, and, where that differs, by its row as it should be.
-    unread: the columns with a cell that follows from one that is not read, or from a function that we do not know.
+    unknown: columns with a cell that cannot be judged for what it takes: a function, or a column that is not read.
     reasons: why a cell is wrong, to be said after its address, where that is no slip in a formula.
     right: the cells of each column that were found right all at once.
     ends: the last row that each computed column fills; unfinished: those that end before the table, or hold nothing.
@@ -135,7 +135,7 @@ class _Judgement:
     wrong: dict[Key, tuple[float, ...]] = field(default_factory=dict)
     checked: set[str] = field(default_factory=set)
     unchecked: set[str] = field(default_factory=set)
-    unread: set[str] = field(default_factory=set)
+    unknown: dict[str, str] = field(default_factory=dict)
     reasons: dict[Key, str] = field(default_factory=dict)
     right: Mapping[str, np.ndarray] = field(default_factory=dict)
     ends: Mapping[str, int] = field(default_factory=dict)
@@ -222,7 +222,7 @@ def _judge(reading: Reading, meter: Meter) -> _Judgement:
         except WorkSpent:
             judged.dropped += 1
             judged.unchecked.add(name)
-    judged.unchecked -= judged.checked - judged.unread  # a first row without gradients is no loss
+    judged.unchecked -= judged.checked - set(judged.unknown)  # a first row without gradients is no loss
     return judged
 
 
@@ -252,6 +252,7 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     value = reading.book.value(address)
     if isinstance(value, FormulaError) and str(value) == books.NOT_CALCULATED:
         judged.unchecked.add(name)
+        judged.unknown.setdefault(name, _unknown(reading, address))
         return
     if reading.agrees(name, row, expected) or _agrees_otherwise(judged, key, used):
         judged.checked.add(name)
@@ -259,12 +260,19 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     right = slips.is_right_formula(reading, key) if cell.formula is not None else False
     if right is None or (not right and slips.takes_what_is_not_read(reading, key)):
         judged.unchecked.add(name)
-        judged.unread.add(name)
+        judged.unknown.setdefault(name, _unknown(reading, address) if right is None else "a column that is not read")
         return
     judged.checked.add(name)
     if not right:
         mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
         judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+
+
+def _unknown(reading: Reading, address: Address) -> str:
+    """Say what is in a cell's formula that we do not calculate."""
+    tree = reading.book.tree(address)
+    name = None if tree is None else next(unknown_functions(tree), None)
+    return f"{name}, a function that is not calculated here" if name else "a formula that is not calculated here"
 
 
 def _agrees_otherwise(judged: _Judgement, key: Key, used: set[Key]) -> bool:
@@ -415,7 +423,7 @@ def _column(judged: _Judgement, name: str, rows: Sequence[int]) -> Column:
     """Return what is found of a column; `rows` are its wrong cells, the first first."""
     reading = judged.reading
     at = reading.table.header_address(name)
-    header = str(reading.book.cells[at].value).strip()
+    header = str(reading.book.value(at) or "").strip()
     where = str(at.row) if reading.table.turned else letters(at.column)
     if not rows:
         verdict = "given" if reading.is_given(name) else "unchecked" if name in judged.unchecked else "right"
@@ -483,10 +491,8 @@ def _remarks(judged: _Judgement) -> list[str]:
     remarks = [reading.taken] if reading.taken else []
     for name, place in reading.table.by_use.items():
         at, updated = reading.table.header_at(place), name.removeprefix("∂E/∂")
-        remarks.append(f"the column under {at} is read as {name}, because the updates of {updated} take it")
-    remarks += _rate_remarks(reading)
-    remarks += _grouped(_cell_remarks(judged))
-    return remarks[:MOST_REMARKS]
+        remarks.append(f"the column of {at} is read as {name}, because the updates of {updated} take it")
+    return _grouped([*remarks, *_rate_remarks(reading), *_cell_remarks(judged)])[:MOST_REMARKS]
 
 
 def _rate_remarks(reading: Reading) -> Iterator[str]:
@@ -513,7 +519,7 @@ def _grouped(remarks: Sequence[str]) -> list[str]:
     for remark in remarks:
         groups.setdefault(SAME_REMARK.sub("", remark), []).append(remark)
     return [
-        group[0] + (f" (and so for {len(group) - 1:,} more cells)" if len(group) > 1 else "")
+        group[0] + (f" (and {len(group) - 1:,} more like this)" if len(group) > 1 else "")
         for group in groups.values()
     ]
 
@@ -544,9 +550,13 @@ def _cell_remarks(judged: _Judgement) -> list[str]:
     remarks: list[str] = []
     if judged.dropped:
         remarks.append(f"{judged.dropped:,} cells are not checked: the workbook asks for more work than a check does")
-    if judged.unchecked:
-        names = listing(sorted(judged.unchecked), 40)
+    without_numbers = judged.unchecked - set(judged.unknown)
+    if without_numbers:
+        names = listing(sorted(without_numbers), 40)
         remarks.append(f"not checked, for want of numbers to check them against: {names}")
+    for taken in dict.fromkeys(judged.unknown.values()):
+        names = listing([name for name, what in judged.unknown.items() if what == taken], 40)
+        remarks.append(f"not checked, for they take {taken}: {names}")
     if texts:
         remarks.append(
             f"{min(texts)} holds its number as text"

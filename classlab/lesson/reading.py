@@ -303,11 +303,12 @@ class Reading:
             fixed |= {name: kept for name in fixed if (kept := self.number(name, max(row, 0))) is not None}
         values = {RATE: fixed[RATE]}
         for name, quantity in self.quantities.items():
+            expression = self.expressions[name] if quantity.expression is not None else None
             drawn = float(generator.uniform(0.2, 1.0) * generator.choice([-1, 1, 1]))
-            if quantity.expression is None:
+            if expression is None:
                 values[name] = fixed.get(name, drawn)
             else:
-                values[name] = _or_nan(evaluate, quantity.expression, lambda inner: values[inner.name])
+                values[name] = _or_nan(evaluate, expression, lambda inner: values[inner.name])
         for name in self.table.columns:
             link = self.link(name)
             if link:
@@ -316,7 +317,7 @@ class Reading:
             elif name.startswith("new "):
                 old = name.removeprefix("new ")
                 if old in values and f"∂E/∂{old}" in values:
-                    values[name] = values[old] - values[RATE] * values[f"∂E/∂{old}"]
+                    values[name] = values[old] - (1 if self.scaled else values[RATE]) * values[f"∂E/∂{old}"]
         self._random[seed, row, free] = values
         return values
 
@@ -390,8 +391,12 @@ def rounded(reading: Reading) -> RoundedColumns:
         for number, code in zip(numbers, displays(np.array(numbers, np.float64)).tolist(), strict=True):
             by_display.setdefault((name, code), []).append(number)
     digits = _digits(typed, {name: (reading.kind(name), "") for name in typed})
-    # Only together with all numbers of its display can a column be found to have fewer digits there.
     apart = _digits(by_display, {(name, code): (reading.kind(name), code) for name, code in by_display})
+    # A number with an exponent is shown with two or three figures, and may be the only one.
+    for key in by_display.keys() - apart.keys():
+        if key[1] < 0:
+            decimals, figures = _most_digits(by_display[key])
+            apart[key] = decimals + max(2 - figures, 0), max(figures, 2)
     single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
     return RoundedColumns(digits, apart, frozenset(single), rows)
 

@@ -51,6 +51,9 @@ def read(
     _complete_constants(reading)
     reading, _ = _fitted(reading)
     reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
+    scale = _scale(reading)
+    if scale and (reading.rate_at is None or math.isclose(reading.rate or 0.0, scale, rel_tol=0.01)):
+        reading = replace(reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={})
     return reading
 
 
@@ -72,6 +75,24 @@ def _inferred_rate(reading: Reading) -> float | None:
             return middle
         steep_ratios += here
     return statistics.median(steep_ratios) if steep_ratios else None
+
+
+def _scale(reading: Reading) -> float | None:
+    """Return the number that is in all gradients, where the updates subtract them as they are: it is the rate."""
+    if not reading.table.lines or len(reading.table.lines) < 2:
+        return None
+    steps = [ratio for _, ratio in ratios(reading, 0)]
+    scales: list[float] = []
+    for name in (f"∂E/∂{name}" for name in parameters(reading.shape)):
+        with suppress(MissingQuantity, ZeroDivisionError):
+            scales.append((reading.number(name, 0) or math.nan) / reading.expected(name, 0))
+    if not steps or not scales:
+        return None
+    scale = statistics.median(scales)
+    alike = [math.isclose(ratio, 1, rel_tol=0.01) for ratio in steps]
+    same = [math.isclose(other, scale, rel_tol=0.01) for other in scales]
+    found = sum(alike) > len(steps) / 2 and sum(same) > len(scales) / 2 and len(scales) > 2
+    return scale if found and scale > 0 and not math.isclose(scale, 1, rel_tol=0.02) else None
 
 
 def _first_rate_cell(reading: Reading) -> WrittenNumber | None:
@@ -241,11 +262,13 @@ def _rate(
     written = reading.written
     if book_tables.nearest(written) not in nearest_to_others:
         written = [rate for rate in written if rate not in nearest_to_others]
-    in_cells = [rate for rate in written if rate.address.row > 0 and rate.certain]
     first = _first_rate_cell(reading)
-    # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table.
-    meant = [rate for rate in in_cells if first and rate.address == first.address]
-    near = [rate for rate in written if followed is not None and math.isclose(rate.value, followed, rel_tol=0.02)]
+    # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table. What may be the
+    # label of one is one where they do.
+    confirmed = [rate._replace(certain=True) for rate in written]
+    meant = [rate for rate in confirmed if first and rate.address == first.address]
+    near = [rate for rate in confirmed if followed is not None and math.isclose(rate.value, followed, rel_tol=0.02)]
+    in_cells = [rate for rate in written if rate.address.row > 0 and rate.certain]
     usable = [rate for rate in in_cells if rate.usable]
     chosen = meant or near[:1] or usable[:1] or (in_cells if len(in_cells) == 1 else [])
     chosen = chosen or ([first] if first and first.value > 0 else [])
