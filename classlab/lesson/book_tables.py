@@ -180,7 +180,7 @@ def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
 
 
 def rates(book: Book, table: Table) -> list[WrittenNumber]:
-    """Return the learning rates written for a table, nearest to the header first, those in names of sheet and file last.
+    """Return the learning rates written for a table, nearest to the header first, in names of sheet and file last.
 
     Where none has a label that is certain, those with one that may mean the rate count.
     """
@@ -264,7 +264,7 @@ def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label],
 def _is_dense(columns: Mapping[str, int]) -> bool:
     """Say whether a header over nothing is surely that of a table: many names, one beside the other."""
     places = columns.values()
-    return FEWEST_NAMES_OF_AN_EMPTY_TABLE <= len(columns) and max(places) - min(places) < 1.3 * len(columns)
+    return len(columns) >= FEWEST_NAMES_OF_AN_EMPTY_TABLE and max(places) - min(places) < 1.3 * len(columns)
 
 
 def _by_group(book: Book, sheet: str, turned: bool, line: int, names: Mapping[int, str]) -> dict[int, str]:

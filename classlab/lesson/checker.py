@@ -34,6 +34,8 @@ MOST_REMARKS = 20
 SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|(?<![\w.])(?:∂?[a-zA-Z_]+/?∂?)+\d+")
 MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
+STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
+STEPS_PER_FINDING = 250_000
 LONGEST_FORMULA = 1_000  # characters of one that is shown
 
 
@@ -173,11 +175,10 @@ def _check(file: Path) -> Check:
     judging = rest.part(0.75)
     judged = [_judge(reading, judging) for reading in readings]
     rest.give_back(judging)
-    for table in judged:
-        table.reading.meter = rest
     _compare_starts(judged)
-    found = [_table_check(table) for table in judged] + [_empty_check(table) for table in tables if not table.lines]
-    remarks = [str(problem) for problem in problems]
+    found = [_table_check(table, rest) for table in judged]
+    found += [_empty_check(table) for table in tables if not table.lines]
+    remarks = [*book.remarks, *map(str, problems)]
     return Check(str(file), sorted(found, key=lambda table: book.sheets.index(table.sheet)), remarks)
 
 
@@ -391,8 +392,9 @@ def _empty_check(table: Table) -> TableCheck:
     return TableCheck(table.sheet, at, 0, "", "", None, None, None, [], ["there is nothing under these headers"])
 
 
-def _table_check(judged: _Judgement) -> TableCheck:
+def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
     reading = judged.reading
+    reading.meter = meter.up_to(STEPS_PER_TABLE)
     table, shape = reading.table, reading.shape
     names = {"squared_error": "½ squared error", "whole_squared_error": "squared error without the ½"}
     loss = names.get(shape.loss, "cross-entropy")
@@ -401,10 +403,11 @@ def _table_check(judged: _Judgement) -> TableCheck:
     at = reading.rate_at.address if reading.rate_at and reading.rate_at.address.row else None
     corners = [table.header_address(min(table.columns, key=lambda name: table.columns[name]))]
     corners.append(table.address(max(table.columns, key=lambda name: table.columns[name]), len(table.lines) - 1))
-    wrong: dict[str, list[int]] = {}
-    for name, row in sorted(judged.wrong):
-        wrong.setdefault(name, []).append(row)
+    findings = _findings(judged)
     order = sorted(reading.order, key=lambda name: table.columns[name])
+    columns = [_column(judged, name, findings.get(name, [])) for name in order] + _unread_columns(reading)
+    remarks = _remarks(judged)
+    meter.give_back(reading.meter)
     return TableCheck(
         sheet=table.sheet,
         cells=":".join(map(str, corners)),
@@ -414,25 +417,44 @@ def _table_check(judged: _Judgement) -> TableCheck:
         like=recognise.like(reading),
         learning_rate=rate,
         learning_rate_cell=str(at) if at else None,
-        columns=[_column(judged, name, wrong.get(name, [])) for name in order] + _unread_columns(reading),
-        remarks=_remarks(judged),
+        columns=columns,
+        remarks=remarks,
     )
 
 
-def _column(judged: _Judgement, name: str, rows: Sequence[int]) -> Column:
-    """Return what is found of a column; `rows` are its wrong cells, the first first."""
+def _findings(judged: _Judgement) -> dict[str, list[Finding]]:
+    """Return what is wrong in each column, one finding for the cells that hold one formula, the first cell first.
+
+    The first of every column come before the second of any, so that each is explained where all is wrong.
+    """
+    reading = judged.reading
+    groups: dict[str, dict[object, list[int]]] = {}
+    for name, row in sorted(judged.wrong):
+        groups.setdefault(name, {}).setdefault(reading.held[name].known[row], []).append(row)
+    order = sorted(groups, key=lambda name: reading.table.columns[name])
+    findings: dict[str, list[Finding]] = {name: [] for name in order}
+    whole = reading.meter
+    for place, name in itertools.product(range(MOST_FINDINGS), order):
+        rows = list(groups[name].values())
+        if place < len(rows):
+            reading.meter = whole.up_to(STEPS_PER_FINDING)
+            findings[name].append(_finding(judged, name, rows[place]))
+            whole.give_back(reading.meter)
+    reading.meter = whole
+    return findings
+
+
+def _column(judged: _Judgement, name: str, findings: Sequence[Finding]) -> Column:
+    """Return what is found of a column."""
     reading = judged.reading
     at = reading.table.header_address(name)
     header = str(reading.book.value(at) or "").strip()
     where = str(at.row) if reading.table.turned else letters(at.column)
-    if not rows:
+    if not findings:
         verdict = "given" if reading.is_given(name) else "unchecked" if name in judged.unchecked else "right"
         return Column(name, header, where, "unfinished" if name in judged.unfinished else verdict)
-    groups: dict[object, list[int]] = {}
-    for row in rows:
-        groups.setdefault(reading.held[name].known[row], []).append(row)
-    first = sorted(groups.values(), key=lambda group: group[0])[:MOST_FINDINGS]
-    return Column(name, header, where, "wrong", len(rows), [_finding(judged, name, group) for group in first])
+    cells = sum(wrong == name for wrong, _ in judged.wrong)
+    return Column(name, header, where, "wrong", cells, findings)
 
 
 def _unread_columns(reading: Reading) -> list[Column]:
@@ -519,8 +541,7 @@ def _grouped(remarks: Sequence[str]) -> list[str]:
     for remark in remarks:
         groups.setdefault(SAME_REMARK.sub("", remark), []).append(remark)
     return [
-        group[0] + (f" (and {len(group) - 1:,} more like this)" if len(group) > 1 else "")
-        for group in groups.values()
+        group[0] + (f" (and {len(group) - 1:,} more like this)" if len(group) > 1 else "") for group in groups.values()
     ]
 
 

@@ -379,7 +379,12 @@ def references(node: Node) -> Iterator[Reference | Range | DefinedName]:
 
 def unknown_functions(node: Node) -> Iterator[str]:
     """Yield the functions in a tree that we do not calculate."""
-    if isinstance(node, Call) and node.name not in FUNCTIONS and node.name not in LAZY and not node.name.startswith("#"):
+    if (
+        isinstance(node, Call)
+        and node.name not in FUNCTIONS
+        and node.name not in LAZY
+        and not node.name.startswith("#")
+    ):
         yield node.name
     if isinstance(node, Operation | Call):
         for part in node.operands if isinstance(node, Operation) else node.arguments:

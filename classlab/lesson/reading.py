@@ -30,6 +30,7 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column show to how many digits it is rounded
 ALL_DIGITS = 17  # a number with as many is not rounded
 MOST_LOOKED_AT = 2_000  # numbers of a column, to see whether they are of 32 bits
+EXACT = 1e-14  # a number that is rounded by a smaller share of itself has all its digits
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 
 
@@ -129,6 +130,7 @@ class Reading:
     beside: dict[Address, str] = field(default_factory=dict)
     taken: str = ""
     scaled: bool = False
+    allowed: dict[Key, float] = field(default_factory=dict)
     trials: dict[tuple[int, bool], dict[Address, Any]] = field(default_factory=dict)
     _random: dict[tuple[int, int, bool], dict[str, float]] = field(default_factory=dict)
 
@@ -245,9 +247,15 @@ class Reading:
         plain = ABSOLUTE + RELATIVE * abs(expected)
         if self.held[name].formulas[row]:
             return plain
+        if (name, row) not in self.allowed:
+            self.allowed[name, row] = self._allowed(name, row)
+        return plain + self.allowed[name, row]
+
+    def _allowed(self, name: str, row: int) -> float:
+        """Return how far rounding may move a cell: its own, and that of each cell that it follows from."""
         used: set[Key] = set()
         centre = self.expected(name, row, used=used)
-        allowed = plain + self.rounding(name, row)
+        allowed = self.rounding(name, row)
         for key in used:
             half = self.rounding(*key) if key[1] >= 0 else 0.0
             number = self.number(*key) if half else None
@@ -257,16 +265,31 @@ class Reading:
 
     def rounding(self, name: str, row: int) -> float:
         """Return half of the last digit of a typed number, as its whole column is typed; 0 for formulas and givens."""
-        digits, column = self.rounded.digits.get(name), self.held.get(name)
-        if digits is None or column is None or column.cells[row] is None or column.formulas[row]:
-            return 0.0
-        if (row == 0 and self.kind(name) == "parameter") or not (column.typed or row in self.rounded.rows):
-            return 0.0
-        number = self.number(name, row) or 0.0
-        digits = self.rounded.by_display.get((name, int(displays(np.array(number)))), digits)
-        by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
-        half = 0.505 * max(10.0 ** -digits[0], by_figures)
-        return half + SINGLE * abs(number) if name in self.rounded.single else half
+        return float(self.roundings[name][row]) if name in self.roundings and self.held[name].cells[row] else 0.0
+
+    @cached_property
+    def roundings(self) -> dict[str, np.ndarray]:
+        """What `rounding` returns, for whole columns that are rounded: float64, (rows,)."""
+        return {name: self._roundings(name) for name in self.rounded.digits}
+
+    def _roundings(self, name: str) -> np.ndarray:
+        column, digits = self.held[name], self.rounded.digits[name]
+        numbers = np.nan_to_num(column.array)
+        codes, half = displays(numbers), np.zeros(len(numbers))
+        with np.errstate(all="ignore"):
+            magnitudes = np.floor(np.log10(np.abs(numbers))) + 1
+        for code in np.unique(codes):
+            decimals, figures = self.rounded.by_display.get((name, int(code)), digits)
+            by_figures = np.where(numbers == 0, 0.0, 10.0 ** (magnitudes - figures))
+            half = np.where(codes == code, 0.505 * np.maximum(10.0**-decimals, by_figures), half)
+        half = half + SINGLE * np.abs(numbers) if name in self.rounded.single else half
+        typed = np.array([cell is not None and cell.formula is None for cell in column.cells])
+        if not column.typed:
+            typed &= np.isin(np.arange(len(typed)), list(self.rounded.rows))
+        # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
+        if self.kind(name) == "parameter":
+            typed[0] = False
+        return np.where(typed & (half > EXACT * np.abs(numbers)), half, 0.0)
 
     def kind(self, name: str) -> str:
         """What is rounded alike has one kind."""

@@ -53,7 +53,7 @@ def read(
     reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
     scale = _scale(reading)
     if scale and (reading.rate_at is None or math.isclose(reading.rate or 0.0, scale, rel_tol=0.01)):
-        reading = replace(reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={})
+        reading = replace(reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={}, allowed={})
     return reading
 
 
@@ -176,6 +176,7 @@ def _complete_constants(reading: Reading) -> None:
         t1, t2 = LIKE[like]["targets"]
         usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2}
         reading.constants = kept | {name: usual[name] for name in absent}
+        reading.allowed.clear()
         return _fitted(reading)[1]
 
     best = max(LIKE, key=fit)
@@ -183,6 +184,7 @@ def _complete_constants(reading: Reading) -> None:
         reading.taken = f"{', '.join(absent)} stand nowhere; taken as in {best}"
     else:
         reading.constants = kept
+        reading.allowed.clear()
 
 
 def _fitted(reading: Reading) -> tuple[Reading, float]:
@@ -202,7 +204,7 @@ def _fitted(reading: Reading) -> tuple[Reading, float]:
         for option in options[name]:
             if option == getattr(best.shape, name):
                 continue
-            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
+            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={}, allowed={})
             changed_shares = _shares(changed)
             by_defined, by_all = (
                 _mean(changed_shares, columns) - _mean(shares, columns) for columns in (defined, shares)

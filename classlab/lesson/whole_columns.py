@@ -13,7 +13,7 @@ import numpy as np
 from classlab.lesson.expression import Name, evaluate
 from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
-from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading, displays
+from classlab.lesson.reading import ABSOLUTE, RELATIVE, Reading
 
 ROWS_PER_STEP = 800  # of an array, for each operation
 Shifted = tuple[str, int]  # a column, and how many rows further down it is read
@@ -100,37 +100,15 @@ def _right(rows: _Rows, name: str) -> np.ndarray:
     # Most columns end here. What rounding allows costs a computation of the whole column for each column that it reads.
     if right.all() or not reading.rounded.digits:
         return right
-    allowed = allowed + _rounding(reading, name)
+    nothing = np.zeros(len(right))
+    allowed = allowed + reading.roundings.get(name, nothing)
     for read, shift in sorted(rows.read):
-        half = _rounding(reading, read)
+        half = reading.roundings.get(read, nothing)
         if half.any():
             further = rows.column(read, shift) + _shifted(half, shift)
             allowed += np.abs(_Rows(reading, {(read, shift): further}).expected(name) - expected)
     typed = ~np.array(reading.held[name].formulas)
     return right | (typed & np.isfinite(expected) & (apart <= allowed))
-
-
-def _rounding(reading: Reading, name: str) -> np.ndarray:
-    """Return half of the last digit of each typed number of a column, as Reading.rounding does for one of them."""
-    held = reading.held[name]
-    numbers = np.nan_to_num(held.array)
-    digits = reading.rounded.digits.get(name)
-    if digits is None:
-        return np.zeros(len(numbers))
-    codes, half = displays(numbers), np.zeros(len(numbers))
-    for code in np.unique(codes):
-        decimals, figures = reading.rounded.by_display.get((name, int(code)), digits)
-        by_figures = 10.0 ** (np.floor(np.log10(np.abs(numbers))) + 1 - figures)
-        of_code = 0.505 * np.maximum(10.0**-decimals, np.where(numbers == 0, 0.0, by_figures))
-        half = np.where(codes == code, of_code, half)
-    half = half + SINGLE * np.abs(numbers) if name in reading.rounded.single else half
-    half[[cell is None or cell.formula is not None for cell in held.cells]] = 0.0
-    if not held.typed:
-        half[[row not in reading.rounded.rows for row in range(len(half))]] = 0.0
-    # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
-    if reading.kind(name) == "parameter":
-        half[0] = 0.0
-    return half
 
 
 def _shifted(column: np.ndarray, shift: int) -> np.ndarray:

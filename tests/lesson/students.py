@@ -1,4 +1,4 @@
-"""Workbooks as students fill them in: styles of headers, labels of the rate, and what else differs from hand to hand."""
+"""Workbooks as students fill them in: headers, labels of the rate, and what else differs from hand to hand."""
 
 import dataclasses
 import re
@@ -69,7 +69,9 @@ def dressed(layout, style, rows=8, **changes):
     """A layout with the headers of a style."""
     named = {name: HEADERS[style](layout.headers.get(name, name)) for name in layout.order}
     plain = {name: HEADERS[style](name) for name in layout.order if name not in layouts.HELPERS}
-    headers = (named | plain) if layout is layouts.ERA else named | {
-        name: header for name, header in plain.items() if name.startswith("∂E/∂w")
-    }
+    headers = (
+        (named | plain)
+        if layout is layouts.ERA
+        else named | {name: header for name, header in plain.items() if name.startswith("∂E/∂w")}
+    )
     return dataclasses.replace(layout, headers=headers, rows=rows, **changes)
