@@ -58,6 +58,7 @@ DATASET_BYTES = 500 * MB
 
 # A workbook: its file, its parts, the text that they unpack to, the pieces of that XML, and what it describes.
 WORKBOOK_FILE_BYTES = 100 * MB
+WORKBOOK_OLD_BYTES = 10 * MB
 WORKBOOK_PARTS = 3_000
 WORKBOOK_BYTES = 40 * MB
 WORKBOOK_TAGS, WORKBOOK_EQUALS = 2_400_000, 1_300_000  # equals signs, for attributes have them

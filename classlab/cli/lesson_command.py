@@ -17,7 +17,7 @@ from classlab.errors import UserError
 from classlab.plain_text import on_a_line
 
 if TYPE_CHECKING:
-    from classlab.lesson.checker import Check, TableCheck
+    from classlab.lesson.checker import Check, Column, TableCheck
     from classlab.lesson.small_network import Network
 
 app = typer.Typer(no_args_is_help=True, help="Back-propagation by hand: workbook, walk, page, check, compare.")
@@ -175,7 +175,7 @@ def check(
 
     Nothing in the file is executed. Example: classlab lesson check student.xlsx
 
-    Exit 0: all right. 1: something is wrong. 2: the file cannot be read, or holds no table.
+    Exit 0: all right. 1: something is wrong or unfinished. 2: the file cannot be read, or holds no table.
     """
     from classlab.lesson import checker as checks
 
@@ -235,23 +235,30 @@ def _print_check(found: "Check") -> None:
         _print_table(table)
     for remark in found.remarks:
         _say(f"remark: {remark}")
-    wrong = sum(not table.right for table in found.tables)
-    count = f", {wrong} of {len(found.tables)} tables" if wrong and len(found.tables) > 1 else ""
+    like_it = sum(table.verdict == found.verdict for table in found.tables)
+    count = f", {like_it} of {len(found.tables)} tables" if not found.right and len(found.tables) > 1 else ""
     console.print()
-    _say(f"{found.file}: {'wrong' if wrong else 'right'}{count}")
+    _say(f"{found.file}: {found.verdict}{count}")
 
 
 def _print_table(table: "TableCheck") -> None:
-    like = f", as in {table.like}" if table.like else ""
-    rate = f"η {table.learning_rate:g}" if table.learning_rate is not None else "η from its column"
-    at = f" ({table.learning_rate_cell})" if table.learning_rate_cell else ""
     console.print()
     _say((table.sheet, "bold"), f" {table.cells}")
-    _say(f"  {table.network} network{like}: {table.settings}; {rate}{at}; {table.rows:,} rows")
+    if table.rows:
+        like = f", as in {table.like}" if table.like else ""
+        rate = f"η {table.learning_rate:g}" if table.learning_rate is not None else "η from its column"
+        at = f" ({table.learning_rate_cell})" if table.learning_rate_cell else ""
+        _say(f"  {table.network} network{like}: {table.settings}; {rate}{at}; {table.rows:,} rows")
     for verdict in ("right", "unchecked"):
         names = [column.name for column in table.columns if column.verdict == verdict]
         if names:
             _say(f"  {verdict}: {', '.join(names)}")
+    for verdict, sentence in (("unfinished", "cells are missing"), ("not read", "no name that is known")):
+        places = [_place(column) for column in table.columns if column.verdict == verdict]
+        if places:
+            _say(
+                "  ", (verdict, "bold red" if verdict == "unfinished" else "bold"), f", {sentence}: {', '.join(places)}"
+            )
     for column in table.columns:
         if column.verdict == "wrong":
             cells = "1 cell" if column.wrong_cells == 1 else f"{column.wrong_cells:,} cells"
@@ -262,8 +269,15 @@ def _print_table(table: "TableCheck") -> None:
         _say(f"  remark: {remark}")
 
 
+def _place(column: "Column") -> str:
+    """Return where a column stands, and what its header says."""
+    return f"{column.column} ({column.name or column.header or 'no header'})"
+
+
 def _print_finding(finding: Any) -> None:
     _say(f"    {finding.slip}")
+    if finding.known_slip:
+        _say(f"      this is {finding.known_slip}")
     holds = (
         f"{finding.holds:.10g}"
         if isinstance(finding.holds, float)

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
-from classlab import files, limits
+from classlab import limits
 from classlab.errors import UserError
 from classlab.plain_text import on_a_line
 
-OLD_FORMAT = b"\xd0\xcf\x11\xe0"
 DIRECTORY_ENTRY = b"PK\x01\x02"  # with which each part's entry in the archive's list of parts begins
 # An element with a million attributes takes seconds. The longest text of a cell takes less than this.
 LONG_PIECE = re.compile(rb"<[^<]{132000}")
@@ -37,15 +36,12 @@ PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what the format allows; o
 class Parts:
     """The parts of one workbook by name. What is unpacked and the pieces of XML are counted over all parts together."""
 
-    def __init__(self, file: Path) -> None:
-        """Open the archive. Raises UserError, one sentence, for a file that is no workbook or has too many parts."""
+    def __init__(self, file: Path, content: bytes) -> None:
+        """Open the archive that a file holds. Raises UserError for one that is no workbook or has too many parts."""
         self.file = file
         self._bytes = limits.WORKBOOK_BYTES
         self._tags = limits.WORKBOOK_TAGS
         self._equals = limits.WORKBOOK_EQUALS
-        content = files.read(file, limits.WORKBOOK_FILE_BYTES)
-        if content.startswith(OLD_FORMAT):
-            raise UserError(f"{file} is an old .xls file or locked with a password; save it as .xlsx without one")
         # Counted before the list is read, for Python makes an object of every entry.
         if content.count(DIRECTORY_ENTRY) > limits.WORKBOOK_PARTS:
             raise UserError(
@@ -58,7 +54,7 @@ class Parts:
         names = self._archive.namelist()
         if len(set(names)) < len(names):
             raise UserError(f"{file} holds two parts of one name, which no spreadsheet writes; it is not read")
-        if "[Content_Types].xml" not in names:
+        if "[Content_Types].xml" not in names and "mimetype" not in names:
             raise UserError(f"{file} is not an .xlsx workbook")
 
     def __contains__(self, name: str) -> bool:
@@ -91,6 +87,10 @@ class Parts:
     def unreadable(self, reason: str) -> UserError:
         """Return the refusal of a workbook whose parts make no sense."""
         return UserError(f"{self.file} cannot be read as an .xlsx workbook: {reason}")
+
+    def twice(self, title: str) -> UserError:
+        """Return the refusal of a workbook with two sheets of one name."""
+        return UserError(f"{self.file} has two sheets named {title[: limits.ECHO]!r}, which no spreadsheet allows")
 
     def unpack(self, name: str) -> Part:
         """Return a part. Raises UserError where it is missing, damaged or too large, all parts so far taken together.

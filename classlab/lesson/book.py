@@ -1,6 +1,6 @@
 """Somebody's workbook as the check asks for it: what each cell holds, every formula calculated by ourselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 
 from classlab import limits
 from classlab.lesson import formula as formulas
-from classlab.lesson import xlsx
+from classlab.lesson import workbook_file
 from classlab.lesson.formula import Address, CellsNeeded, Formula, Pattern, Place, Token, Value
 from classlab.lesson.functions import FormulaError, UnknownFormula, as_number
 from classlab.lesson.meter import Meter, WorkSpent
@@ -26,12 +26,15 @@ Result = Value | FormulaError
 class Book:
     """The cells of all sheets by address, and the defined names. Ask `value` for a cell's value.
 
-    `meter` counts the work of all formulas together; `dropped` are the cells whose formulas it did not allow.
+    `title` is the file's name without its ending, `remarks` what could not be read of it. `meter` counts the work of
+    all formulas together; `dropped` are the cells whose formulas it did not allow.
     """
 
     sheets: list[str]
     cells: dict[Address, Cell]
     names: dict[str, str]
+    title: str = ""
+    remarks: Sequence[str] = ()
     values: dict[Address, Result] = field(default_factory=dict)
     meter: Meter = field(default_factory=lambda: Meter(limits.WORKBOOK_STEPS))
     dropped: dict[Address, None] = field(default_factory=dict)
@@ -191,8 +194,8 @@ def settle(address: Address, values: dict[Address, Any], work: Callable[[Address
 
 def read(file: Path) -> Book:
     """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
-    contents = xlsx.read(file)
-    book = Book(contents.sheets, contents.cells, contents.names)
+    contents = workbook_file.read(file)
+    book = Book(contents.sheets, contents.cells, contents.names, file.stem, contents.remarks)
     book.meter.spend(STEPS_PER_CELL * len(book.cells))
     return book
 

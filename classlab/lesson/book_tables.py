@@ -1,8 +1,8 @@
 """The tables of a workbook: where the header stands, what each column means, which rows follow, and its η."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,16 +14,21 @@ from classlab.lesson.formula import Address, Value, address_of
 from classlab.lesson.functions import as_number
 
 FEWEST_NAMES = 5
+FEWEST_NAMES_OF_AN_EMPTY_TABLE = 10
 BLANK_ROWS = 2
 MOST_LABELS = 500  # of a sheet, the first ones
 Key = tuple[str, int]
 
 
 class Meaning(NamedTuple):
-    """What a text may mean: a quantity in a header, a label of the rate, a rate, an input or target beside a table."""
+    """What a text may mean: a quantity in a header, a label of the rate, a rate, an input or target beside a table.
+
+    `perhaps_rate`: it may be a label of the rate where nothing else is one.
+    """
 
     quantity: str | None
     labels_rate: bool
+    perhaps_rate: bool
     rate: float | None
     setting: tuple[str, float | None] | None
 
@@ -39,13 +44,16 @@ class Label(NamedTuple):
 Meanings = Mapping[str, Meaning]
 
 
-@dataclass(frozen=True)
-class WrittenNumber:
-    """A number written outside the table: its value, the cell that holds it, and whether formulas can use that cell."""
+class WrittenNumber(NamedTuple):
+    """A number written outside the table: its value, the cell that holds it, and whether formulas can use that cell.
+
+    In the name of a sheet or a file it has no cell: the row is 0. `certain` is false where its label is a guess.
+    """
 
     value: float
     address: Address
     usable: bool
+    certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,9 @@ class Table:
     """One table. `columns` gives each name its place across, `lines` each row its place down; both from 1.
 
     A table that runs sideways (names down, epochs across) is `turned`; then columns are rows of the sheet. `labels` are
-    the texts of its sheet that announce a rate, an input or a target.
+    the texts of its sheet that announce a rate, an input or a target. `unread` are the places of columns that hold
+    something and have no name that is known, `by_use` those that were read in spite of that, by what formulas do with
+    them, `empty` those of names without a cell under them. An empty table has no `lines`.
     """
 
     sheet: str
@@ -62,6 +72,9 @@ class Table:
     lines: Sequence[int]
     turned: bool
     labels: Sequence[Label] = ()
+    unread: Collection[int] = ()
+    by_use: Mapping[str, int] = field(default_factory=dict)
+    empty: Mapping[str, int] = field(default_factory=dict)
 
     def address(self, name: str, row: int) -> Address:
         """Return the cell of a quantity in a row; rows count from 0."""
@@ -91,6 +104,20 @@ class Table:
         in_header = line == self.header and column in self._names and address.sheet == self.sheet
         return in_header or self.key(address) is not None
 
+    def header_at(self, column: int) -> Address:
+        """Return the cell of the header of any column."""
+        return self._at(self.header, column)
+
+    def unread_column(self, address: Address) -> int | None:
+        """Return the column without a known name, or the empty one, that a cell of the table's rows is in, or None."""
+        line, column = (address.column, address.row) if self.turned else (address.row, address.column)
+        inside = line in self._rows and address.sheet == self.sheet
+        return column if inside and (column in self.unread or column in self.empty.values()) else None
+
+    def holds(self, address: Address) -> bool:
+        """Say whether a cell is in one of the table's columns, read or not."""
+        return self.key(address) is not None or self.unread_column(address) is not None
+
     @cached_property
     def _names(self) -> dict[int, str]:
         return {column: name for name, column in self.columns.items()}
@@ -106,14 +133,16 @@ class Table:
 def find(book: Book) -> list[Table]:
     """Return every table of the workbook in reading order: a header row with weights and more, and numbers under it.
 
-    Raises UserError for more of them, or larger ones, than are checked.
+    Of a sheet that holds such a header and nothing under it, the empty table. Raises UserError for more tables, or
+    larger ones, than are checked.
     """
     meanings = _meanings(book)
     tables: list[Table] = []
     for sheet in book.sheets:
         labels = list(_labels(book, sheet, meanings))
         upright = list(_tables(book, sheet, meanings, labels, turned=False))
-        tables += upright or _tables(book, sheet, meanings, labels, turned=True)
+        filled = [table for table in upright if table.lines]
+        tables += filled or list(_tables(book, sheet, meanings, labels, turned=True)) or upright[:1]
         if len(tables) > limits.WORKBOOK_TABLES:
             most = limits.WORKBOOK_TABLES
             raise UserError(f"the workbook holds more than {most:,} tables; at most that many are checked")
@@ -134,7 +163,8 @@ def _meanings(book: Book) -> Meanings:
                 most = limits.WORKBOOK_TEXTS
                 raise UserError(f"the workbook holds more than {most:,} different texts; at most that many are read")
             rate, setting = headers.rate_in(text), headers.setting_named(text)
-            meanings[text] = Meaning(headers.quantity_named(text), headers.is_rate_label(text), rate, setting)
+            labels_rate, perhaps_rate = headers.is_rate_label(text), headers.is_perhaps_rate_label(text)
+            meanings[text] = Meaning(headers.quantity_named(text), labels_rate, perhaps_rate, rate, setting)
     return meanings
 
 
@@ -142,7 +172,7 @@ def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
     count = 0
     for address, cell in book.cells_of(sheet):
         meaning = meanings.get(cell.value) if isinstance(cell.value, str) else None
-        if meaning and (meaning.labels_rate or meaning.rate is not None or meaning.setting):
+        if meaning and (meaning.labels_rate or meaning.perhaps_rate or meaning.rate is not None or meaning.setting):
             yield Label(address, meaning, cell.formula is not None)
             count += 1
         if count == MOST_LABELS:
@@ -150,21 +180,27 @@ def _labels(book: Book, sheet: str, meanings: Meanings) -> Iterator[Label]:
 
 
 def rates(book: Book, table: Table) -> list[WrittenNumber]:
-    """Return the learning rates written on the table's sheet, nearest to the header first, the sheet's name last."""
+    """Return the learning rates written for a table, nearest to the header first, in names of sheet and file last.
+
+    Where none has a label that is certain, those with one that may mean the rate count.
+    """
     numbers: list[WrittenNumber] = []
     for label in table.labels:
+        meaning = label.meaning
         if label.calculated or table.covers(label.address):
             continue
-        if label.meaning.labels_rate:
-            numbers += list(_beside(book, label.address, table))
-        elif label.meaning.rate is not None:
-            numbers.append(WrittenNumber(label.meaning.rate, label.address, usable=False))
+        if meaning.labels_rate or meaning.perhaps_rate:
+            numbers += [rate._replace(certain=meaning.labels_rate) for rate in _beside(book, label.address, table)]
+        elif meaning.rate is not None:
+            numbers.append(WrittenNumber(meaning.rate, label.address, usable=False))
+    if any(rate.certain for rate in numbers):
+        numbers = [rate for rate in numbers if rate.certain]
     start = table.header_address(next(iter(table.columns)))
     numbers.sort(
         key=lambda rate: (not rate.usable, abs(rate.address.row - start.row), abs(rate.address.column - start.column))
     )
-    named = headers.rate_in(table.sheet)
-    return [*numbers, WrittenNumber(named, Address(table.sheet, 0, 0), usable=False)] if named is not None else numbers
+    named = [headers.rate_in_name(name) for name in (table.sheet, book.title)]
+    return numbers + [WrittenNumber(rate, Address(table.sheet, 0, 0), False) for rate in named if rate is not None]
 
 
 def nearest(written: Sequence[WrittenNumber]) -> WrittenNumber | None:
@@ -186,7 +222,7 @@ def settings(book: Book, table: Table) -> dict[str, WrittenNumber]:
 
 def _beside(book: Book, label: Address, table: Table) -> Iterator[WrittenNumber]:
     """Yield the first number right of a label, or else under, left of or above it."""
-    near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, -1), (-1, 0)]
+    near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, 4), (0, -1), (-1, 0)]
     for down, across in near:
         if label.row + down < 1 or label.column + across < 1:
             continue
@@ -207,7 +243,7 @@ def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label],
             grid.setdefault(line, {})[column] = meaning.quantity
         if cell.formula is not None or _is_number(cell.value):
             filled.setdefault(line, set()).add(column)
-    heads = {line: _segments(names) for line, names in sorted(grid.items())}
+    heads = {line: _segments(_by_group(book, sheet, turned, line, names)) for line, names in sorted(grid.items())}
     heads = {line: segments for line, segments in heads.items() if segments}
     if sum(map(len, heads.values())) > limits.WORKBOOK_TABLES:
         most = limits.WORKBOOK_TABLES
@@ -217,7 +253,54 @@ def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label],
             below = [other for other, more in heads.items() if other > line and _overlap(columns, more)]
             lines = _lines(filled, set(columns.values()), line, min(below, default=None))
             if lines:
-                yield Table(sheet, _kept(columns, filled, lines), line, lines, turned, labels)
+                beside = {column for segment in segments if segment is not columns for column in segment.values()}
+                kept, empty = _kept(columns, filled, lines)
+                unread = _unread(columns, kept, filled, lines, beside)
+                yield Table(sheet, kept, line, lines, turned, labels, unread, empty=empty)
+            elif not turned and _is_dense(columns):
+                yield Table(sheet, columns, line, [], turned, labels)
+
+
+def _is_dense(columns: Mapping[str, int]) -> bool:
+    """Say whether a header over nothing is surely that of a table: many names, one beside the other."""
+    places = columns.values()
+    return len(columns) >= FEWEST_NAMES_OF_AN_EMPTY_TABLE and max(places) - min(places) < 1.3 * len(columns)
+
+
+def _by_group(book: Book, sheet: str, turned: bool, line: int, names: Mapping[int, str]) -> dict[int, str]:
+    """Return a header's names; a weight that comes twice is a gradient or a new weight if the text above it says so."""
+    named, group = dict(names), ""
+    if not any(count > 1 for name, count in Counter(names.values()).items() if name[0] in "wb"):
+        return named
+    for column in range(min(names), max(names) + 1):
+        above = book.cells.get(Address(sheet, column, line - 1) if turned else Address(sheet, line - 1, column))
+        if above and isinstance(above.value, str):
+            group = headers.group_named(above.value)
+        if group and column in names and names[column][0] in "wb":
+            named[column] = f"{group}{names[column]}"
+    return named
+
+
+def _unread(
+    columns: Mapping[str, int],
+    kept: Mapping[str, int],
+    filled: Mapping[int, set[int]],
+    lines: Sequence[int],
+    beside: Collection[int],
+) -> list[int]:
+    """Return the columns among and next to those of a table that hold something and are not read."""
+    held = Counter(column for line in lines for column in filled[line])
+    known = {*kept.values(), *beside}
+    first, last = min(columns.values()), max(columns.values())
+
+    def counts(column: int) -> bool:
+        return column not in known and 2 * held[column] >= len(lines)
+
+    while counts(first - 1):
+        first -= 1
+    while counts(last + 1):
+        last += 1
+    return [column for column in range(first, last + 1) if counts(column)]
 
 
 def _is_number(value: Value) -> bool:
@@ -225,14 +308,21 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, float) or (isinstance(value, str) and as_number(value) is not None)
 
 
-def _kept(columns: Mapping[str, int], filled: Mapping[int, set[int]], lines: Sequence[int]) -> dict[str, int]:
-    """Leave out columns that hold next to nothing, such as the header "η" over a single number."""
+def _kept(
+    columns: Mapping[str, int], filled: Mapping[int, set[int]], lines: Sequence[int]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the columns that hold something, and those that hold nothing.
+
+    Neither holds a header over a single number, such as "η", where the table has more rows.
+    """
     wanted = set(columns.values())
     held = Counter(column for line in lines for column in filled[line] & wanted)
     counts = {name: held[column] for name, column in columns.items()}
+    empty = {name for name, count in counts.items() if not count and name[0] not in "itwbη"}
     few = {name for name, count in counts.items() if count < 2 < len(lines) and name[0] not in "itwb"}
     few |= {name for name in columns if name == "η" and counts[name] < len(lines) / 2}
-    return {name: column for name, column in columns.items() if name not in few}
+    kept = {name: column for name, column in columns.items() if name not in few and name not in empty}
+    return kept, {name: columns[name] for name in columns if name in empty}
 
 
 def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
@@ -276,13 +366,17 @@ def _overlap(columns: Mapping[str, int], segments: Sequence[Mapping[str, int]]) 
 
 
 def _lines(filled: Mapping[int, set[int]], columns: set[int], header: int, stop: int | None) -> list[int]:
-    """Return the rows under a header in which at least two of its columns hold something, up to a gap or `stop`."""
+    """Return the rows under a header in which at least two of its columns hold something, up to a gap or `stop`.
+
+    After a blank row only one that is filled like the others goes on with the table: a list below it does not.
+    """
     lines: list[int] = []
-    line, gap = header + 1, 0
+    line, gap, usual = header + 1, 0, 0
     while gap <= BLANK_ROWS and (stop is None or line < stop):
-        if len(columns & filled.get(line, set())) >= 2:
+        held = len(columns & filled.get(line, set()))
+        if held >= 2 and not (gap and lines and held < 0.6 * usual):
             lines.append(line)
-            gap = 0
+            gap, usual = 0, max(usual, held)
         else:
             gap += 1
         line += 1

@@ -7,6 +7,7 @@ kept apart from its consequences: what follows correctly from a wrong cell is ri
 import gc
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,24 +20,31 @@ from classlab import limits
 from classlab.errors import UserError, listing
 from classlab.lesson import book as books
 from classlab.lesson import book_tables, headers, recognise, slips
+from classlab.lesson.adopted_columns import adopted
 from classlab.lesson.book_tables import Key, Table
-from classlab.lesson.formula import Address, Formula, letters
+from classlab.lesson.formula import Address, Formula, letters, unknown_functions
 from classlab.lesson.functions import FormulaError
 from classlab.lesson.meter import Meter, WorkSpent
-from classlab.lesson.quantities import RATE
 from classlab.lesson.reading import BrokenQuantity, HeldColumn, MissingQuantity, Reading, held
 from classlab.lesson.whole_columns import right_cells
 
 MOST_FINDINGS = 5
 MOST_COMBINED = 4
 MOST_REMARKS = 20
+SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|(?<![\w.])(?:∂?[a-zA-Z_]+/?∂?)+\d+")
+MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
+STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
+STEPS_PER_FINDING = 250_000
 LONGEST_FORMULA = 1_000  # characters of one that is shown
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A wrong cell: what it holds and should hold, its formula and a right one, the likely slip, how many share it."""
+    """A wrong cell: what it holds and should hold, its formula and a right one, the likely slip, how many share it.
+
+    `known_slip` names a slip that many workbooks have, because the sheet they are copied from has it.
+    """
 
     cell: str
     holds: float | str | None
@@ -45,11 +53,16 @@ class Finding:
     should_be_formula: str | None
     slip: str
     cells: int
+    known_slip: str | None = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. verdict: right, wrong, given (inputs and targets) or unchecked (something it needs is missing)."""
+    """One column.
+
+    verdict: right, wrong, given (inputs and targets), unchecked (something it needs is missing), unfinished (cells are
+    missing) or not read (its header means nothing to us; the name is empty).
+    """
 
     name: str
     header: str
@@ -75,9 +88,17 @@ class TableCheck:
     remarks: Sequence[str]
 
     @property
+    def verdict(self) -> str:
+        """wrong, where a column is; else unfinished, where cells are missing; else right."""
+        verdicts = {column.verdict for column in self.columns}
+        return (
+            "wrong" if "wrong" in verdicts else "unfinished" if "unfinished" in verdicts or not self.rows else "right"
+        )
+
+    @property
     def right(self) -> bool:
-        """Whether no column is wrong."""
-        return not any(column.verdict == "wrong" for column in self.columns)
+        """Whether no column is wrong, and none unfinished."""
+        return self.verdict == "right"
 
 
 @dataclass(frozen=True)
@@ -89,9 +110,15 @@ class Check:
     remarks: Sequence[str] = ()
 
     @property
+    def verdict(self) -> str:
+        """wrong, unfinished or right: that of the worst table."""
+        verdicts = {table.verdict for table in self.tables}
+        return next(verdict for verdict in ("wrong", "unfinished", "right") if verdict in verdicts)
+
+    @property
     def right(self) -> bool:
         """Whether every table is right."""
-        return all(table.right for table in self.tables)
+        return self.verdict == "right"
 
 
 @dataclass
@@ -99,8 +126,10 @@ class _Judgement:
     """A reading with what was found wrong in it.
 
     wrong: what a wrong cell should hold by its row as it is, and, where that differs, by its row as it should be.
+    unknown: columns with a cell that cannot be judged for what it takes: a function, or a column that is not read.
     reasons: why a cell is wrong, to be said after its address, where that is no slip in a formula.
     right: the cells of each column that were found right all at once.
+    ends: the last row that each computed column fills; unfinished: those that end before the table, or hold nothing.
     dropped: how many cells are not judged because that would be too much work.
     """
 
@@ -108,8 +137,11 @@ class _Judgement:
     wrong: dict[Key, tuple[float, ...]] = field(default_factory=dict)
     checked: set[str] = field(default_factory=set)
     unchecked: set[str] = field(default_factory=set)
+    unknown: dict[str, str] = field(default_factory=dict)
     reasons: dict[Key, str] = field(default_factory=dict)
     right: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ends: Mapping[str, int] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
     dropped: int = 0
 
 
@@ -132,21 +164,22 @@ def _check(file: Path) -> Check:
         raise UserError(
             f"{file} holds no table to check: a row of headers such as w1, w2, h1, a_h1, o1, E_tot, ∂E/∂w1 over numbers"
         )
-    columns = [held(book, table) for table in tables]
+    filled = [adopted(book, table) for table in tables if table.lines]
+    columns = [held(book, table) for table in filled]
     rest.give_back(book.meter.part(0.9))
     recognising = rest.part(0.4)
-    readings, problems = _readings(book, tables, columns, recognising)
-    if not readings:
+    readings, problems = _readings(book, filled, columns, recognising)
+    if filled and not readings:
         raise UserError(f"{file}, {problems[0]}")
     rest.give_back(recognising)
     judging = rest.part(0.75)
     judged = [_judge(reading, judging) for reading in readings]
     rest.give_back(judging)
-    for table in judged:
-        table.reading.meter = rest
     _compare_starts(judged)
-    remarks = [str(problem) for problem in problems]
-    return Check(str(file), [_table_check(table) for table in judged], remarks)
+    found = [_table_check(table, rest) for table in judged]
+    found += [_empty_check(table) for table in tables if not table.lines]
+    remarks = [*book.remarks, *map(str, problems)]
+    return Check(str(file), sorted(found, key=lambda table: book.sheets.index(table.sheet)), remarks)
 
 
 def _readings(
@@ -170,7 +203,8 @@ def _readings(
 
 def _judge(reading: Reading, meter: Meter) -> _Judgement:
     reading.meter = meter
-    judged = _Judgement(reading, right=right_cells(reading))
+    judged = _Judgement(reading, right=right_cells(reading), ends=_ends(reading))
+    judged.unfinished = _unfinished(judged)
     for name in reading.order:
         if reading.is_given(name):
             _judge_given(judged, name)
@@ -189,7 +223,7 @@ def _judge(reading: Reading, meter: Meter) -> _Judgement:
         except WorkSpent:
             judged.dropped += 1
             judged.unchecked.add(name)
-    judged.unchecked -= judged.checked  # a first row without gradients is no loss
+    judged.unchecked -= judged.checked - set(judged.unknown)  # a first row without gradients is no loss
     return judged
 
 
@@ -213,21 +247,33 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
             judged.unchecked.add(name)
         return
     if cell is None:
-        if _belongs(reading, key):
+        if _belongs(judged, key):
             judged.wrong[key] = (expected,)
         return
-    judged.checked.add(name)
     value = reading.book.value(address)
     if isinstance(value, FormulaError) and str(value) == books.NOT_CALCULATED:
         judged.unchecked.add(name)
-        judged.checked.discard(name)
+        judged.unknown.setdefault(name, _unknown(reading, address))
         return
     if reading.agrees(name, row, expected) or _agrees_otherwise(judged, key, used):
+        judged.checked.add(name)
         return
-    if cell.formula is not None and slips.is_right_formula(reading, key):
+    right = slips.is_right_formula(reading, key) if cell.formula is not None else False
+    if right is None or (not right and slips.takes_what_is_not_read(reading, key)):
+        judged.unchecked.add(name)
+        judged.unknown.setdefault(name, _unknown(reading, address) if right is None else "a column that is not read")
         return
-    mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
-    judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+    judged.checked.add(name)
+    if not right:
+        mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
+        judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+
+
+def _unknown(reading: Reading, address: Address) -> str:
+    """Say what is in a cell's formula that we do not calculate."""
+    tree = reading.book.tree(address)
+    name = None if tree is None else next(unknown_functions(tree), None)
+    return f"{name}, a function that is not calculated here" if name else "a formula that is not calculated here"
 
 
 def _agrees_otherwise(judged: _Judgement, key: Key, used: set[Key]) -> bool:
@@ -245,24 +291,62 @@ def _agrees_otherwise(judged: _Judgement, key: Key, used: set[Key]) -> bool:
     return False
 
 
-def _belongs(reading: Reading, key: Key) -> bool:
+def _belongs(judged: _Judgement, key: Key) -> bool:
     """Say whether an empty cell should be filled: the column is filled elsewhere, and most of the row here."""
-    name, row = key
+    reading, (name, row) = judged.reading, key
     across = [reading.held[other].cells[row] is not None for other in reading.order]
-    return reading.held[name].count >= len(reading.table.lines) / 2 and sum(across) > 0.6 * len(across)
+    return (
+        row < judged.ends[name]
+        and reading.held[name].count >= len(reading.table.lines) / 2
+        and sum(across) > 0.6 * len(across)
+    )
+
+
+def _ends(reading: Reading) -> dict[str, int]:
+    """Return the last row that each computed column fills, -1 for none."""
+    ends: dict[str, int] = {}
+    for name in reading.order:
+        if not reading.is_given(name):
+            cells = reading.held[name].cells
+            ends[name] = max((row for row, cell in enumerate(cells) if cell is not None), default=-1)
+    return ends
+
+
+def _unfinished(judged: _Judgement) -> set[str]:
+    """Return the columns that hold nothing, or stop rows before others do.
+
+    Weights go a row further than what is computed from them, and in the last row nothing needs their gradients.
+    """
+    kinds = {name: judged.reading.kind(name) for name in judged.ends}
+    others = sorted((end for name, end in judged.ends.items() if kinds[name] not in ("parameter", "new")), reverse=True)
+    last = others[min(2, len(others) - 1)] if others else -1
+    spare = {name: kind in ("gradient", "link", "delta", "new") for name, kind in kinds.items()}
+    return {name for name, end in judged.ends.items() if end < max(last - spare[name], 0)}
 
 
 def _judge_given(judged: _Judgement, name: str) -> None:
-    """Inputs and targets stay: a cell that differs from the others is wrong, and so is a series filled down."""
+    """Inputs and targets stay: a cell that differs from the others is wrong, and so is a series filled down.
+
+    Numbers that differ in their last digits only are one: a spreadsheet's fill-down leaves 0.989999999999999 for 0.99.
+    """
     reading = judged.reading
-    rows = range(len(reading.table.lines))
-    numbers = {row: number for row in rows if (number := reading.number(name, row)) is not None}
+    numbers: dict[int, float] = {}
+    kept: list[float] = []
+    for row in range(len(reading.table.lines)):
+        number = reading.number(name, row)
+        if number is not None:
+            same = next((other for other in kept[:MOST_GIVENS] if math.isclose(number, other, rel_tol=1e-9)), number)
+            numbers[row] = same
+            if same == number and number not in kept[:MOST_GIVENS]:
+                kept.append(number)
     if len(set(numbers.values())) <= 1:
         return
     usual, times = Counter(numbers.values()).most_common(1)[0]
     first = next(iter(numbers.values()))
     steps = {round(b - a, 9) for a, b in itertools.pairwise(numbers.values())}
-    if times >= 0.6 * len(numbers):
+    if sum(number == first for number in numbers.values()) > 1 and list(numbers.values())[1] == first:
+        wanted = first  # more cells after it may only be more that are filled down
+    elif times >= 0.6 * len(numbers):
         wanted = usual
     elif len(steps) == 1 or all(reading.held[name].formulas[row] for row in numbers):
         wanted = first
@@ -273,7 +357,7 @@ def _judge_given(judged: _Judgement, name: str) -> None:
     for row, number in numbers.items():
         if number != wanted:
             judged.wrong[name, row] = (wanted,)
-            judged.reasons[name, row] = f"holds {number:g} where {wanted:g} belongs: {why}"
+            judged.reasons[name, row] = f"holds {number:.10g} where {wanted:.10g} belongs: {why}"
 
 
 def _compare_starts(judged: Sequence[_Judgement]) -> None:
@@ -284,7 +368,7 @@ def _compare_starts(judged: Sequence[_Judgement]) -> None:
     for name, quantity in judged[0].reading.quantities.items():
         if quantity.kind not in ("weight", "bias"):
             continue
-        starts = [table.reading.number(name, 0) if name in table.reading.table.columns else None for table in judged]
+        starts = [_start(table.reading, name) for table in judged]
         usual, times = Counter(starts).most_common(1)[0]
         if usual is None or times != len(judged) - 1:
             continue
@@ -295,8 +379,22 @@ def _compare_starts(judged: Sequence[_Judgement]) -> None:
             judged[odd].reasons[name, 0] = f"starts at {start:g} where all other sheets start at {usual:g}"
 
 
-def _table_check(judged: _Judgement) -> TableCheck:
+def _start(reading: Reading, name: str) -> float | None:
+    """Return the first number of a column, to the digits that a fill-down leaves right; None where there is none."""
+    start = reading.number(name, 0) if name in reading.table.columns else None
+    return None if start is None else float(f"{start:.12g}")
+
+
+def _empty_check(table: Table) -> TableCheck:
+    """Return the check of a header with nothing under it."""
+    corners = [table.header_at(place(table.columns.values())) for place in (min, max)]
+    at = ":".join(map(str, corners))
+    return TableCheck(table.sheet, at, 0, "", "", None, None, None, [], ["there is nothing under these headers"])
+
+
+def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
     reading = judged.reading
+    reading.meter = meter.up_to(STEPS_PER_TABLE)
     table, shape = reading.table, reading.shape
     names = {"squared_error": "½ squared error", "whole_squared_error": "squared error without the ½"}
     loss = names.get(shape.loss, "cross-entropy")
@@ -305,10 +403,11 @@ def _table_check(judged: _Judgement) -> TableCheck:
     at = reading.rate_at.address if reading.rate_at and reading.rate_at.address.row else None
     corners = [table.header_address(min(table.columns, key=lambda name: table.columns[name]))]
     corners.append(table.address(max(table.columns, key=lambda name: table.columns[name]), len(table.lines) - 1))
-    wrong: dict[str, list[int]] = {}
-    for name, row in sorted(judged.wrong):
-        wrong.setdefault(name, []).append(row)
+    findings = _findings(judged)
     order = sorted(reading.order, key=lambda name: table.columns[name])
+    columns = [_column(judged, name, findings.get(name, [])) for name in order] + _unread_columns(reading)
+    remarks = _remarks(judged)
+    meter.give_back(reading.meter)
     return TableCheck(
         sheet=table.sheet,
         cells=":".join(map(str, corners)),
@@ -318,25 +417,59 @@ def _table_check(judged: _Judgement) -> TableCheck:
         like=recognise.like(reading),
         learning_rate=rate,
         learning_rate_cell=str(at) if at else None,
-        columns=[_column(judged, name, wrong.get(name, [])) for name in order],
-        remarks=_remarks(judged),
+        columns=columns,
+        remarks=remarks,
     )
 
 
-def _column(judged: _Judgement, name: str, rows: Sequence[int]) -> Column:
-    """Return what is found of a column; `rows` are its wrong cells, the first first."""
+def _findings(judged: _Judgement) -> dict[str, list[Finding]]:
+    """Return what is wrong in each column, one finding for the cells that hold one formula, the first cell first.
+
+    The first of every column come before the second of any, so that each is explained where all is wrong.
+    """
+    reading = judged.reading
+    groups: dict[str, dict[object, list[int]]] = {}
+    for name, row in sorted(judged.wrong):
+        groups.setdefault(name, {}).setdefault(reading.held[name].known[row], []).append(row)
+    order = sorted(groups, key=lambda name: reading.table.columns[name])
+    findings: dict[str, list[Finding]] = {name: [] for name in order}
+    whole = reading.meter
+    for place, name in itertools.product(range(MOST_FINDINGS), order):
+        rows = list(groups[name].values())
+        if place < len(rows):
+            reading.meter = whole.up_to(STEPS_PER_FINDING)
+            findings[name].append(_finding(judged, name, rows[place]))
+            whole.give_back(reading.meter)
+    reading.meter = whole
+    return findings
+
+
+def _column(judged: _Judgement, name: str, findings: Sequence[Finding]) -> Column:
+    """Return what is found of a column."""
     reading = judged.reading
     at = reading.table.header_address(name)
-    header = str(reading.book.cells[at].value).strip()
+    header = str(reading.book.value(at) or "").strip()
     where = str(at.row) if reading.table.turned else letters(at.column)
-    if not rows:
+    if not findings:
         verdict = "given" if reading.is_given(name) else "unchecked" if name in judged.unchecked else "right"
-        return Column(name, header, where, verdict)
-    groups: dict[object, list[int]] = {}
-    for row in rows:
-        groups.setdefault(reading.held[name].known[row], []).append(row)
-    first = sorted(groups.values(), key=lambda group: group[0])[:MOST_FINDINGS]
-    return Column(name, header, where, "wrong", len(rows), [_finding(judged, name, group) for group in first])
+        return Column(name, header, where, "unfinished" if name in judged.unfinished else verdict)
+    cells = sum(wrong == name for wrong, _ in judged.wrong)
+    return Column(name, header, where, "wrong", cells, findings)
+
+
+def _unread_columns(reading: Reading) -> list[Column]:
+    """Return the columns with cells whose headers mean nothing to us, and those with a header and no cells."""
+    table = reading.table
+    named = [("", place, "not read") for place in table.unread]
+    named += [(name, place, "unfinished") for name, place in table.empty.items()]
+    columns: list[Column] = []
+    for name, place, verdict in named:
+        at = table.header_at(place)
+        header = str(reading.book.value(at) or "").strip()
+        columns.append(
+            Column(name, _cut(header, limits.ECHO), str(at.row) if table.turned else letters(at.column), verdict)
+        )
+    return columns
 
 
 def _finding(judged: _Judgement, name: str, rows: Sequence[int]) -> Finding:
@@ -354,6 +487,7 @@ def _finding(judged: _Judgement, name: str, rows: Sequence[int]) -> Finding:
         should_be_formula=slips.right_formula(reading, key) if key not in judged.reasons else None,
         slip=_slip(judged, key, rows),
         cells=len(rows),
+        known_slip=None if key in judged.reasons else slips.known_slip(reading, key, rows),
     )
 
 
@@ -376,20 +510,39 @@ def _cut(text: str, most: int) -> str:
 
 def _remarks(judged: _Judgement) -> list[str]:
     reading = judged.reading
-    table = reading.table
     remarks = [reading.taken] if reading.taken else []
-    if reading.rate_at is None and RATE not in table.columns and reading.rate is not None:
-        remarks.append(f"no learning rate is written on the sheet; the updates follow {reading.rate:.6g}")
-    nearest = book_tables.nearest(reading.written) if reading.rate_at else None
-    if nearest and reading.rate is not None and not math.isclose(nearest.value, reading.rate, rel_tol=0.02):
-        remarks.append(
-            f"the updates follow η = {reading.rate:g}; nearer to the table stands {nearest.value:g} ({nearest.address})"
-        )
-    named = headers.rate_in(table.sheet)
-    if named is not None and reading.rate is not None and not math.isclose(named, reading.rate, rel_tol=0.02):
-        remarks.append(f"the sheet is named {table.sheet!r}, its learning rate is {reading.rate:g}")
-    remarks += _cell_remarks(judged)
-    return remarks[:MOST_REMARKS]
+    for name, place in reading.table.by_use.items():
+        at, updated = reading.table.header_at(place), name.removeprefix("∂E/∂")
+        remarks.append(f"the column of {at} is read as {name}, because the updates of {updated} take it")
+    return _grouped([*remarks, *_rate_remarks(reading), *_cell_remarks(judged)])[:MOST_REMARKS]
+
+
+def _rate_remarks(reading: Reading) -> Iterator[str]:
+    """Yield what was assumed of the learning rate, and which of the places where one is written disagree with it."""
+    rate, at = reading.rate, reading.rate_at
+    if rate is None:
+        return
+    if at is None:
+        yield f"no learning rate is written on the sheet; the updates follow {rate:.6g}, from the first one on"
+    elif not at.certain:
+        yield f"nothing says where the learning rate stands; the first updates take it from {at.address}: {rate:.6g}"
+    nearest = book_tables.nearest(reading.written) if at and at.certain else None
+    if nearest and nearest.certain and not math.isclose(nearest.value, rate, rel_tol=0.02):
+        yield f"the updates follow η = {rate:g}; nearer to the table stands {nearest.value:g} ({nearest.address})"
+    for kind, name in (("sheet", reading.table.sheet), ("file", reading.book.title)):
+        named = headers.rate_in_name(name)
+        if named is not None and not math.isclose(named, rate, rel_tol=0.02):
+            yield f"the {kind} is named {name!r}, its learning rate is {rate:g}"
+
+
+def _grouped(remarks: Sequence[str]) -> list[str]:
+    """Return remarks that differ only in the cells and columns that they name as one, the first of them."""
+    groups: dict[str, list[str]] = {}
+    for remark in remarks:
+        groups.setdefault(SAME_REMARK.sub("", remark), []).append(remark)
+    return [
+        group[0] + (f" (and {len(group) - 1:,} more like this)" if len(group) > 1 else "") for group in groups.values()
+    ]
 
 
 def _cell_remarks(judged: _Judgement) -> list[str]:
@@ -418,9 +571,13 @@ def _cell_remarks(judged: _Judgement) -> list[str]:
     remarks: list[str] = []
     if judged.dropped:
         remarks.append(f"{judged.dropped:,} cells are not checked: the workbook asks for more work than a check does")
-    if judged.unchecked:
-        names = listing(sorted(judged.unchecked), 40)
+    without_numbers = judged.unchecked - set(judged.unknown)
+    if without_numbers:
+        names = listing(sorted(without_numbers), 40)
         remarks.append(f"not checked, for want of numbers to check them against: {names}")
+    for taken in dict.fromkeys(judged.unknown.values()):
+        names = listing([name for name, what in judged.unknown.items() if what == taken], 40)
+        remarks.append(f"not checked, for they take {taken}: {names}")
     if texts:
         remarks.append(
             f"{min(texts)} holds its number as text"

@@ -311,6 +311,13 @@ def _renamed(expression: Expression, old: Name, new: Name) -> Expression:
     return with_parts(expression, tuple(_renamed(part, old, new) for part in parts(expression)))
 
 
+def renamed_all(expression: Expression, new: Mapping[str, str]) -> Expression:
+    """Return the expression with names taken for others, all at once, wherever they stand."""
+    if isinstance(expression, Name):
+        return Name(new.get(expression.name, expression.name), expression.row)
+    return with_parts(expression, tuple(renamed_all(part, new) for part in parts(expression)))
+
+
 def shifted(expression: Expression, rows: int) -> Expression:
     """Return the expression with every name taken from `rows` rows further down."""
     if isinstance(expression, Name):

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from classlab.lesson.functions import FUNCTIONS, LARGEST_BLOCK, FormulaError, UnknownFormula, check_size, number, power
+from classlab.lesson.functions import (
+    FUNCTIONS,
+    LARGEST_BLOCK,
+    FormulaError,
+    UnknownFormula,
+    check_size,
+    number,
+    power,
+    quotient,
+)
 
 LONGEST = 4000  # characters
 DEEPEST = 60  # brackets within brackets
@@ -23,6 +32,7 @@ LONGEST_TEXT = 32_767  # characters in a cell
 STEPS_PER_FORMULA = 5  # that it takes besides those of its parts
 STEPS_PER_NAME = 10
 STEPS_PER_READ = 4  # of a cell in a block
+LAZY = ("IF", "IFERROR", "ROUND")  # these are no plain functions of their arguments' values
 LARGEST_ROW_WRITTEN = 9_999_999
 
 
@@ -367,6 +377,20 @@ def references(node: Node) -> Iterator[Reference | Range | DefinedName]:
                 yield from references(part)
 
 
+def unknown_functions(node: Node) -> Iterator[str]:
+    """Yield the functions in a tree that we do not calculate."""
+    if (
+        isinstance(node, Call)
+        and node.name not in FUNCTIONS
+        and node.name not in LAZY
+        and not node.name.startswith("#")
+    ):
+        yield node.name
+    if isinstance(node, Operation | Call):
+        for part in node.operands if isinstance(node, Operation) else node.arguments:
+            yield from unknown_functions(part)
+
+
 @dataclass(eq=False)
 class Formula:
     """A formula that was read: its tree, and its size, the number of its tokens. Equal formulas share one object."""
@@ -594,17 +618,11 @@ def _binary(sign: str, left: Any, right: Any, place: Place) -> Any:
     return _spent(result, place) if isinstance(result, np.ndarray) else result
 
 
-def _divided(a: Any, b: Any) -> Any:
-    if not isinstance(b, np.ndarray) and b == 0:
-        raise FormulaError("#DIV/0!")
-    return a / b
-
-
 PLAIN: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
-    "/": _divided,
+    "/": quotient,
 }
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,

@@ -99,6 +99,25 @@ def _rounded(value: Any, digits: Any) -> Any:
     return np.sign(plain) * np.floor(np.abs(plain) * scale + 0.5) / scale
 
 
+def _cut_off(value: Any, digits: Any) -> Any:
+    places = int(_single(digits))
+    if abs(places) > MOST_PLACES:
+        raise FormulaError("#NUM!")
+    return np.trunc(number(value) * 10.0**places) / 10.0**places
+
+
+def _both(a: Any, b: Any, operator: Callable[[Any, Any], Any]) -> Any:
+    check_size(a, b)
+    return operator(number(a), number(b))
+
+
+def quotient(a: Any, b: Any) -> Any:
+    """Return a / b, or the error that a spreadsheet shows."""
+    if not isinstance(b, np.ndarray) and b == 0:
+        raise FormulaError("#DIV/0!")
+    return a / b
+
+
 def _average(*arguments: Any) -> float:
     numbers = _all(arguments)
     return sum(numbers) / len(numbers)
@@ -127,6 +146,16 @@ def _matrix_product(a: Any, b: Any) -> Any:
 MANY = 255
 MOST_PLACES = 300  # that ROUND keeps: 10 to a power that a number holds
 FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+    # Google Sheets' names of the operators, and what it wraps around a formula for many cells.
+    "ADD": (lambda a, b: _both(a, b, lambda x, y: x + y), 2, 2),
+    "MINUS": (lambda a, b: _both(a, b, lambda x, y: x - y), 2, 2),
+    "MULTIPLY": (lambda a, b: _both(a, b, lambda x, y: x * y), 2, 2),
+    "DIVIDE": (lambda a, b: _both(a, b, quotient), 2, 2),
+    "POW": (lambda a, b: power(number(a), number(b)), 2, 2),
+    "UMINUS": (lambda a: -number(a), 1, 1),
+    "UPLUS": (lambda a: number(a), 1, 1),
+    "UNARY_PERCENT": (lambda a: number(a) / 100, 1, 1),
+    "ARRAYFORMULA": (lambda a: a, 1, 1),
     "EXP": (_plain(np.exp), 1, 1),
     "LN": (_plain(_ln), 1, 1),
     "LOG10": (_plain(lambda x: _ln(x) / math.log(10)), 1, 1),
@@ -139,6 +168,13 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "TANH": (_plain(np.tanh), 1, 1),
     "SINH": (_plain(np.sinh), 1, 1),
     "COSH": (_plain(np.cosh), 1, 1),
+    "SECH": (_plain(lambda x: 1 / np.cosh(x)), 1, 1),
+    "ATANH": (_plain(np.arctanh), 1, 1),
+    "TRUNC": (lambda x, digits=0: _cut_off(x, digits), 1, 2),
+    "ROUNDDOWN": (lambda x, digits=0: _cut_off(x, digits), 1, 2),
+    "MOD": (lambda a, b: _both(a, b, lambda x, y: x - y * np.floor(quotient(x, y))), 2, 2),
+    "N": (_plain(lambda x: x), 1, 1),
+    "VALUE": (_plain(lambda x: x), 1, 1),
     "ROUND": (_rounded, 2, 2),
     "PI": (lambda: math.pi, 0, 0),
     "SUM": (lambda *a: math.fsum(_all(a)), 1, MANY),
@@ -149,6 +185,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "SUMSQ": (lambda *a: math.fsum(x * x for x in _all(a)), 1, MANY),
     "SUMPRODUCT": (_sum_of_products, 1, MANY),
     "SUMXMY2": (_sum_of_squared_differences, 2, 2),
+    "SUMX2MY2": (lambda a, b: _sum_of_products(a, a) - _sum_of_products(b, b), 2, 2),
+    "SUMX2PY2": (lambda a, b: _sum_of_products(a, a) + _sum_of_products(b, b), 2, 2),
+    "MEDIAN": (lambda *a: float(np.median(_all(a))) if _all(a) else 0.0, 1, MANY),
     "MMULT": (_matrix_product, 2, 2),
     "TRANSPOSE": (lambda a: np.atleast_2d(number(a)).T, 1, 1),
     "AND": (lambda *a: all(_all(a)), 1, MANY),

@@ -24,6 +24,12 @@ class Meter:
         self.left -= taken
         return Meter(taken)
 
+    def up_to(self, steps: int) -> "Meter":
+        """Return a meter of its own for so many steps, or for what is left."""
+        taken = min(steps, self.left)
+        self.left -= taken
+        return Meter(taken)
+
     def give_back(self, part: "Meter") -> None:
         """Take back what a part did not need."""
         self.left += part.left

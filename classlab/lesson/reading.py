@@ -30,6 +30,7 @@ RELATIVE, ABSOLUTE = 1e-9, 1e-13
 ENOUGH = 3  # numbers of a column show to how many digits it is rounded
 ALL_DIGITS = 17  # a number with as many is not rounded
 MOST_LOOKED_AT = 2_000  # numbers of a column, to see whether they are of 32 bits
+EXACT = 1e-14  # a number that is rounded by a smaller share of itself has all its digits
 SINGLE = 2.0**-22  # how far a number of 32 bits may be from the right one, as a share of it: two steps
 
 
@@ -89,12 +90,22 @@ def held(book: Book, table: Table) -> dict[str, HeldColumn]:
     return columns
 
 
+Digits = tuple[int, int]  # decimals, significant figures
+
+
 @dataclass(frozen=True)
 class RoundedColumns:
-    """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits."""
+    """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits.
 
-    digits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    `by_display` has them apart for the numbers of a column that a spreadsheet shows with as many digits: what is pasted
+    as it is displayed has fewer where a sign, an exponent or more digits before the point take room. `rows` were pasted
+    as a whole into columns that hold formulas otherwise.
+    """
+
+    digits: Mapping[str, Digits] = field(default_factory=dict)
+    by_display: Mapping[tuple[str, int], Digits] = field(default_factory=dict)
     single: frozenset[str] = frozenset()
+    rows: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -118,6 +129,8 @@ class Reading:
     constants: dict[str, float] = field(default_factory=dict)
     beside: dict[Address, str] = field(default_factory=dict)
     taken: str = ""
+    scaled: bool = False
+    allowed: dict[Key, float] = field(default_factory=dict)
     trials: dict[tuple[int, bool], dict[Address, Any]] = field(default_factory=dict)
     _random: dict[tuple[int, int, bool], dict[str, float]] = field(default_factory=dict)
 
@@ -136,12 +149,14 @@ class Reading:
         """The formula of every name that is computed from its row, or, for parameters, from the row before."""
         formulas = {name: q.expression for name, q in self.quantities.items() if q.expression is not None}
         for name in self.parameters:
-            new = f"new {name}"
-            if new in self.table.columns:
-                formulas[new] = minus(Name(name), multiply(Name(RATE), Name(f"∂E/∂{name}")))
-                formulas[name] = Name(new, -1)
-            else:
-                formulas[name] = update(name)
+            new, gradient = f"new {name}", f"∂E/∂{name}"
+            row = 0 if new in self.table.columns else -1
+            formulas[name] = Name(new, -1) if row == 0 else update(name)
+            if self.scaled:
+                formulas[gradient] = multiply(Name(RATE), formulas[gradient])
+            if row == 0 or self.scaled:
+                step = Name(gradient, row) if self.scaled else multiply(Name(RATE), Name(gradient))
+                formulas[new if row == 0 else name] = minus(Name(name, row), step)
         return formulas
 
     @cached_property
@@ -208,8 +223,7 @@ class Reading:
 
         def lookup(inner: Name) -> float:
             # An update takes the rate of the row whose gradient it takes, where each row has its own.
-            shift = -1 if inner.name == RATE and not name.startswith("new") else inner.row
-            return value(inner.name, row + shift)
+            return value(inner.name, row + (-1 if inner.name == RATE and name in self.parameters else inner.row))
 
         link = self.link(name)
         self.meter.spend(self._link_cost if link else self.costs[name])
@@ -233,9 +247,15 @@ class Reading:
         plain = ABSOLUTE + RELATIVE * abs(expected)
         if self.held[name].formulas[row]:
             return plain
+        if (name, row) not in self.allowed:
+            self.allowed[name, row] = self._allowed(name, row)
+        return plain + self.allowed[name, row]
+
+    def _allowed(self, name: str, row: int) -> float:
+        """Return how far rounding may move a cell: its own, and that of each cell that it follows from."""
         used: set[Key] = set()
         centre = self.expected(name, row, used=used)
-        allowed = plain + self.rounding(name, row)
+        allowed = self.rounding(name, row)
         for key in used:
             half = self.rounding(*key) if key[1] >= 0 else 0.0
             number = self.number(*key) if half else None
@@ -245,13 +265,31 @@ class Reading:
 
     def rounding(self, name: str, row: int) -> float:
         """Return half of the last digit of a typed number, as its whole column is typed; 0 for formulas and givens."""
-        digits = self.rounded.digits.get(name)
-        if digits is None or self.held[name].cells[row] is None or (row == 0 and self.kind(name) == "parameter"):
-            return 0.0
-        number = self.number(name, row) or 0.0
-        by_figures = 10.0 ** (math.floor(math.log10(abs(number))) + 1 - digits[1]) if number else 0.0
-        half = 0.505 * max(10.0 ** -digits[0], by_figures)
-        return half + SINGLE * abs(number) if name in self.rounded.single else half
+        return float(self.roundings[name][row]) if name in self.roundings and self.held[name].cells[row] else 0.0
+
+    @cached_property
+    def roundings(self) -> dict[str, np.ndarray]:
+        """What `rounding` returns, for whole columns that are rounded: float64, (rows,)."""
+        return {name: self._roundings(name) for name in self.rounded.digits}
+
+    def _roundings(self, name: str) -> np.ndarray:
+        column, digits = self.held[name], self.rounded.digits[name]
+        numbers = np.nan_to_num(column.array)
+        codes, half = displays(numbers), np.zeros(len(numbers))
+        with np.errstate(all="ignore"):
+            magnitudes = np.floor(np.log10(np.abs(numbers))) + 1
+        for code in np.unique(codes):
+            decimals, figures = self.rounded.by_display.get((name, int(code)), digits)
+            by_figures = np.where(numbers == 0, 0.0, 10.0 ** (magnitudes - figures))
+            half = np.where(codes == code, 0.505 * np.maximum(10.0**-decimals, by_figures), half)
+        half = half + SINGLE * np.abs(numbers) if name in self.rounded.single else half
+        typed = np.array([cell is not None and cell.formula is None for cell in column.cells])
+        if not column.typed:
+            typed &= np.isin(np.arange(len(typed)), list(self.rounded.rows))
+        # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
+        if self.kind(name) == "parameter":
+            typed[0] = False
+        return np.where(typed & (half > EXACT * np.abs(numbers)), half, 0.0)
 
     def kind(self, name: str) -> str:
         """What is rounded alike has one kind."""
@@ -288,11 +326,12 @@ class Reading:
             fixed |= {name: kept for name in fixed if (kept := self.number(name, max(row, 0))) is not None}
         values = {RATE: fixed[RATE]}
         for name, quantity in self.quantities.items():
+            expression = self.expressions[name] if quantity.expression is not None else None
             drawn = float(generator.uniform(0.2, 1.0) * generator.choice([-1, 1, 1]))
-            if quantity.expression is None:
+            if expression is None:
                 values[name] = fixed.get(name, drawn)
             else:
-                values[name] = _or_nan(evaluate, quantity.expression, lambda inner: values[inner.name])
+                values[name] = _or_nan(evaluate, expression, lambda inner: values[inner.name])
         for name in self.table.columns:
             link = self.link(name)
             if link:
@@ -301,7 +340,7 @@ class Reading:
             elif name.startswith("new "):
                 old = name.removeprefix("new ")
                 if old in values and f"∂E/∂{old}" in values:
-                    values[name] = values[old] - values[RATE] * values[f"∂E/∂{old}"]
+                    values[name] = values[old] - (1 if self.scaled else values[RATE]) * values[f"∂E/∂{old}"]
         self._random[seed, row, free] = values
         return values
 
@@ -353,53 +392,102 @@ class _Changes:
         return self.known[name.name]
 
 
+def displays(numbers: np.ndarray) -> np.ndarray:
+    """Return a code for each number, float64 to int64, equal where a spreadsheet's column shows as many decimals.
+
+    A number below 0.0001 is shown with an exponent, a sign and each further digit before the point take a place.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponents = np.nan_to_num(np.floor(np.log10(np.abs(numbers))), nan=0.0, neginf=0.0)
+    return (2 * np.where(exponents < -4, -1, np.clip(exponents, 0, None)) + (numbers < 0)).astype(np.int64)
+
+
 def rounded(reading: Reading) -> RoundedColumns:
     """Return how the typed columns of a table are rounded.
 
     A column with too few numbers to show it has at least the digits usual among its kind (gradients, …), or among all.
     """
-    typed = _typed(reading)
-    distinct = {name: set(numbers) for name, numbers in typed.items()}
-    counted = {name: _most_digits(numbers) for name, numbers in distinct.items() if numbers}
-    usual = {kind: _usual(names, typed, counted) for kind, names in _by_kind(reading, counted).items()}
-    among_all = _usual(list(counted), typed, counted)
-    digits: dict[str, tuple[int, int]] = {}
+    rows = _pasted_rows(reading)
+    typed = _typed(reading, rows)
+    by_display: dict[tuple[str, int], list[float]] = {}
     for name, numbers in typed.items():
-        if len(numbers) >= ENOUGH:
-            digits[name] = counted[name]
-        elif least := usual.get(reading.kind(name)) or among_all:
-            decimals, figures = counted.get(name, (0, 0))
-            digits[name] = max(decimals, least[0]), max(figures, least[1])
+        for number, code in zip(numbers, displays(np.array(numbers, np.float64)).tolist(), strict=True):
+            by_display.setdefault((name, code), []).append(number)
+    digits = _digits(typed, {name: (reading.kind(name), "") for name in typed})
+    apart = _digits(by_display, {(name, code): (reading.kind(name), code) for name, code in by_display})
+    # A number with an exponent is shown with two or three figures, and may be the only one.
+    for key in by_display.keys() - apart.keys():
+        if key[1] < 0:
+            decimals, figures = _most_digits(by_display[key])
+            apart[key] = decimals + max(2 - figures, 0), max(figures, 2)
     single = {name for name, numbers in typed.items() if numbers and all(map(_is_single, numbers[:MOST_LOOKED_AT]))}
-    return RoundedColumns(digits, frozenset(single))
+    return RoundedColumns(digits, apart, frozenset(single), rows)
 
 
-def _typed(reading: Reading) -> dict[str, list[float]]:
-    """Return the computed numbers, but for zeros, of each column in which no number is a formula."""
+def _pasted_rows(reading: Reading) -> frozenset[int]:
+    """Return the rows in which most cells are numbers although most of their columns hold formulas."""
+    computed = [column for name, column in reading.held.items() if reading.kind(name) != "given" and not column.typed]
+    if not computed:
+        return frozenset()
+    typed = np.array([[not f and n is not None for f, n in zip(c.formulas, c.numbers, strict=True)] for c in computed])
+    return frozenset(np.flatnonzero(typed.mean(axis=0) > 0.6).tolist())
+
+
+def _typed(reading: Reading, rows: Collection[int]) -> dict[str, list[float]]:
+    """Return the computed numbers, but for zeros, that are typed: of columns without formulas, and of pasted rows."""
     numbers: dict[str, list[float]] = {}
     for name, column in reading.held.items():
         kind = reading.kind(name)
-        if kind != "given" and column.typed:
-            computed = column.numbers[1:] if kind == "parameter" else column.numbers
-            numbers[name] = [number for number in computed if number]
+        if kind != "given" and (column.typed or rows):
+            computed = list(enumerate(column.numbers))[1 if kind == "parameter" else 0 :]
+            numbers[name] = [number for row, number in computed if number and (column.typed or row in rows)]
     return numbers
 
 
-def _by_kind(reading: Reading, names: Collection[str]) -> dict[str, list[str]]:
-    names_by_kind: dict[str, list[str]] = {}
-    for name in names:
-        names_by_kind.setdefault(reading.kind(name), []).append(name)
-    return names_by_kind
+def _digits(typed: Mapping[Any, list[float]], alike: Mapping[Any, tuple[str, object]]) -> dict[Any, Digits]:
+    """Return the digits of each group of numbers; one with too few has those usual among the groups like it, or all."""
+    counted = {key: _most_digits(set(numbers)) for key, numbers in typed.items() if numbers}
+
+    def usual(keys: Collection[Any]) -> Digits | None:
+        """Return the digits usual among some groups; None where even these have too few numbers to show it."""
+        if sum(len(typed[key]) for key in keys) < ENOUGH:
+            return None
+        decimals, figures = zip(*(counted[key] for key in keys), strict=True)
+        return statistics.median_low(decimals), statistics.median_low(figures)
+
+    by_kind: dict[object, list[Any]] = {}
+    by_code: dict[object, list[Any]] = {}
+    for key in counted:
+        by_kind.setdefault(alike[key], []).append(key)
+        by_code.setdefault(alike[key][1], []).append(key)
+    usual_of_kind = {kind: usual(keys) for kind, keys in by_kind.items()}
+    usual_of_code = {code: usual(keys) for code, keys in by_code.items()}
+    digits: dict[Any, Digits] = {}
+    for key, numbers in typed.items():
+        if len(numbers) >= ENOUGH:
+            digits[key] = counted[key]
+        elif least := usual_of_kind.get(alike[key]) or usual_of_code.get(alike[key][1]):
+            decimals, figures = counted.get(key, (0, 0))
+            digits[key] = max(decimals, least[0]), max(figures, least[1])
+    return digits
 
 
-def _usual(
-    names: Collection[str], typed: Mapping[str, list[float]], counted: Mapping[str, tuple[int, int]]
-) -> tuple[int, int] | None:
-    """Return the digits usual among some columns; None where even these have too few numbers to show it."""
-    if sum(len(typed[name]) for name in names) < ENOUGH:
-        return None
-    decimals, figures = zip(*(counted[name] for name in names), strict=True)
-    return statistics.median_low(decimals), statistics.median_low(figures)
+def ratios(reading: Reading, row: int) -> list[tuple[float, float]]:
+    """Return (how large the gradient is, (w − next w) / gradient) of all parameters in a row."""
+    found: list[tuple[float, float]] = []
+    for name in reading.parameters:
+        new = f"new {name}"
+        before = reading.number(name, row)
+        after = reading.number(new, row) if new in reading.table.columns else reading.number(name, row + 1)
+        try:
+            slope = reading.number(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
+        except MissingQuantity:
+            continue
+        if before is None or after is None or not slope or not math.isfinite(slope):
+            continue
+        if math.isfinite((before - after) / slope):
+            found.append((abs(slope), (before - after) / slope))
+    return found
 
 
 def _or_nan(compute: Callable[..., float], *arguments: Any) -> float:

@@ -3,17 +3,22 @@
 import itertools
 import math
 import statistics
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from classlab.errors import UserError
 from classlab.lesson import book_tables
+from classlab.lesson import formula as formulas
 from classlab.lesson.book import Book
 from classlab.lesson.book_tables import Table, WrittenNumber
+from classlab.lesson.formula import Address, Node, Reference
+from classlab.lesson.functions import FormulaError
 from classlab.lesson.meter import Meter
 from classlab.lesson.quantities import RATE, Quantity, Shape, parameters
-from classlab.lesson.reading import HeldColumn, MissingQuantity, Reading, rounded
+from classlab.lesson.reading import HeldColumn, MissingQuantity, Reading, ratios, rounded
 from classlab.lesson.small_network import LIKE, MOST_EXAMPLES, MOST_LAYERS, MOST_TERMS, MOST_UNITS, WEIGHTS
 
 SAMPLE = 8
@@ -46,39 +51,80 @@ def read(
     _complete_constants(reading)
     reading, _ = _fitted(reading)
     reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
+    scale = _scale(reading)
+    if scale and (reading.rate_at is None or math.isclose(reading.rate or 0.0, scale, rel_tol=0.01)):
+        reading = replace(reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={}, allowed={})
     return reading
 
 
 def _inferred_rate(reading: Reading) -> float | None:
-    """Return the rate that the updates follow, negative where they climb: the middle of all (w − next w) / gradient."""
-    ratios: list[tuple[float, float]] = []
-    rows = range(min(len(reading.table.lines) - 1, 40))
-    for name, row in itertools.product(parameters(reading.shape), rows):
-        before = reading.number(name, row)
-        after = (
-            reading.number(f"new {name}", row)
-            if f"new {name}" in reading.table.columns
-            else reading.number(name, row + 1)
-        )
-        try:
-            slope = reading.number(f"∂E/∂{name}", row) or reading.expected(f"∂E/∂{name}", row)
-        except MissingQuantity:
-            continue
-        if before is None or after is None or not slope or not math.isfinite(slope):
-            continue
-        if math.isfinite((before - after) / slope):
-            ratios.append((abs(slope), (before - after) / slope))
-    # Where the gradient is small, the rounding of typed weights decides the ratio. An update that is wrong is one among
-    # many, so the median passes over it.
-    steep = max((slope for slope, _ in ratios), default=0.0)
-    steep_ratios = [ratio for slope, ratio in ratios if slope >= 0.02 * steep]
+    """Return the rate that the updates follow, negative where they climb.
+
+    It is that of the first update in which most weights agree, for a reference that slides is right in the first row;
+    where they never do, the middle of all (w − next w) / gradient.
+    """
+    steep_ratios: list[float] = []
+    for row in range(min(len(reading.table.lines) - 1, 40)):
+        found = ratios(reading, row)
+        # Where the gradient is small, the rounding of typed weights decides the ratio.
+        steep = max((slope for slope, _ in found), default=0.0)
+        here = [ratio for slope, ratio in found if slope >= 0.02 * steep]
+        middle = statistics.median(here) if here else 0.0
+        agree = [ratio for ratio in here if math.isclose(ratio, middle, rel_tol=1e-6)]
+        if middle and len(agree) > 1 and 2 * len(agree) > len(here):
+            return middle
+        steep_ratios += here
     return statistics.median(steep_ratios) if steep_ratios else None
+
+
+def _scale(reading: Reading) -> float | None:
+    """Return the number that is in all gradients, where the updates subtract them as they are: it is the rate."""
+    if not reading.table.lines or len(reading.table.lines) < 2:
+        return None
+    steps = [ratio for _, ratio in ratios(reading, 0)]
+    scales: list[float] = []
+    for name in (f"∂E/∂{name}" for name in parameters(reading.shape)):
+        with suppress(MissingQuantity, ZeroDivisionError):
+            scales.append((reading.number(name, 0) or math.nan) / reading.expected(name, 0))
+    if not steps or not scales:
+        return None
+    scale = statistics.median(scales)
+    alike = [math.isclose(ratio, 1, rel_tol=0.01) for ratio in steps]
+    same = [math.isclose(other, scale, rel_tol=0.01) for other in scales]
+    found = sum(alike) > len(steps) / 2 and sum(same) > len(scales) / 2 and len(scales) > 2
+    return scale if found and scale > 0 and not math.isclose(scale, 1, rel_tol=0.02) else None
+
+
+def _first_rate_cell(reading: Reading) -> WrittenNumber | None:
+    """Return the cell outside the table from which most of the first updates take a number."""
+    table, cells = reading.table, Counter[Address]()
+    for name in parameters(reading.shape):
+        new = f"new {name}"
+        if name in table.columns and len(table.lines) > 1:
+            at = table.address(new, 0) if new in table.columns else table.address(name, 1)
+            tree = reading.book.tree(at)
+            cells.update({} if tree is None else set(_outside(reading, tree, at)))
+    address, times = cells.most_common(1)[0] if cells else (None, 0)
+    value = reading.book.number(address) if address else None
+    if address is None or value is None or 2 * times <= len(parameters(reading.shape)):
+        return None
+    return WrittenNumber(value, address, usable=True, certain=False)
+
+
+def _outside(reading: Reading, tree: Node, at: Address) -> Iterator[Address]:
+    """Yield the cells outside the table that a formula reads, but for inputs and targets."""
+    for ref in formulas.references(tree):
+        with suppress(FormulaError):
+            address = ref.at(at) if isinstance(ref, Reference) else None
+            if address and not reading.table.holds(address) and address not in reading.beside:
+                yield address
 
 
 def _sizes(table: Table) -> Shape:
     """Return sizes, biases and examples, from the names of the columns."""
-    plain = {name.partition("[")[0] for name in table.columns}
-    examples = max((int(name.partition("[")[2][:-1]) for name in table.columns if "[" in name), default=1)
+    named = [*table.columns, *table.empty]
+    plain = {name.partition("[")[0] for name in named}
+    examples = max((int(name.partition("[")[2][:-1]) for name in named if "[" in name), default=1)
 
     def count(*kinds: str) -> int:
         numbers = [
@@ -130,6 +176,7 @@ def _complete_constants(reading: Reading) -> None:
         t1, t2 = LIKE[like]["targets"]
         usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2}
         reading.constants = kept | {name: usual[name] for name in absent}
+        reading.allowed.clear()
         return _fitted(reading)[1]
 
     best = max(LIKE, key=fit)
@@ -137,6 +184,7 @@ def _complete_constants(reading: Reading) -> None:
         reading.taken = f"{', '.join(absent)} stand nowhere; taken as in {best}"
     else:
         reading.constants = kept
+        reading.allowed.clear()
 
 
 def _fitted(reading: Reading) -> tuple[Reading, float]:
@@ -156,7 +204,7 @@ def _fitted(reading: Reading) -> tuple[Reading, float]:
         for option in options[name]:
             if option == getattr(best.shape, name):
                 continue
-            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={})
+            changed = replace(best, shape=replace(best.shape, **{name: option}), _random={}, allowed={})
             changed_shares = _shares(changed)
             by_defined, by_all = (
                 _mean(changed_shares, columns) - _mean(shares, columns) for columns in (defined, shares)
@@ -216,14 +264,20 @@ def _rate(
     written = reading.written
     if book_tables.nearest(written) not in nearest_to_others:
         written = [rate for rate in written if rate not in nearest_to_others]
-    # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table.
-    near = [rate for rate in written if followed is not None and abs(rate.value - followed) <= 0.02 * abs(followed)]
-    in_cells = [rate for rate in written if rate.address.row > 0]
+    first = _first_rate_cell(reading)
+    # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table. What may be the
+    # label of one is one where they do.
+    confirmed = [rate._replace(certain=True) for rate in written]
+    meant = [rate for rate in confirmed if first and rate.address == first.address]
+    near = [rate for rate in confirmed if followed is not None and math.isclose(rate.value, followed, rel_tol=0.02)]
+    in_cells = [rate for rate in written if rate.address.row > 0 and rate.certain]
     usable = [rate for rate in in_cells if rate.usable]
-    chosen = near[0] if near else usable[0] if usable else in_cells[0] if len(in_cells) == 1 else None
+    chosen = meant or near[:1] or usable[:1] or (in_cells if len(in_cells) == 1 else [])
+    chosen = chosen or ([first] if first and first.value > 0 else [])
     if chosen:
-        return chosen.value, chosen
-    return (abs(followed) if followed else None), None
+        return chosen[0].value, chosen[0]
+    # The differences of weights are off in the last digits; nobody writes a rate with ten.
+    return (abs(float(f"{followed:.10g}")) if followed else None), None
 
 
 def like(reading: Reading) -> str | None:
@@ -234,6 +288,6 @@ def like(reading: Reading) -> str | None:
     for name, wanted in LIKE.items():
         t1, t2 = wanted["targets"]
         usual = {"i1": 0.05, "i2": 0.10, "t1": t1, "t2": t2} | {f"w{n}": w for n, w in enumerate(weights, 1)}
-        if all((reading.number(key, 0) or math.nan) == value for key, value in usual.items()):
+        if all(math.isclose(reading.number(key, 0) or math.nan, value) for key, value in usual.items()):
             return name
     return None

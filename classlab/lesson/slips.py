@@ -5,24 +5,38 @@ are matched on the rows as they are.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from classlab.lesson import formula as formulas
 from classlab.lesson.book import settle
 from classlab.lesson.book_tables import Key
-from classlab.lesson.edits import Edit, edits, forms, shifted
+from classlab.lesson.edits import Edit, edits, forms, renamed_all, shifted
 from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, size
 from classlab.lesson.formula import Address, CellsNeeded, Formula, Place, Reference, Value
 from classlab.lesson.functions import FormulaError, UnknownFormula
 from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
-from classlab.lesson.reading import MissingQuantity, Reading
+from classlab.lesson.reading import MissingQuantity, Reading, ratios
 
 SEEDS = (1, 2, 3)
 CLOSE = 1e-9
 LONGEST_RIGHT = 1_000  # characters of a right formula that is shown
 STEPS_PER_TOKEN = 5  # that reading a formula takes
+HIDDEN_GRADIENTS = [f"∂E/∂w{number}" for number in (1, 2, 3, 4)]
+# What stands for what in gradients of the hidden weights, of the sheets of two courses that their students' are made
+# after.
+KNOWN_SLIPS: Mapping[str, Mapping[str, str]] = {
+    "the teacher's own slip, a_h1·(1 − a_h1) for a_h2·(1 − a_h2), which many copies of the course's sheet have": {
+        "a_h2": "a_h1"
+    },
+    "the slip of another course's sheet, w6 for w7 and w7 for w6, which many copies of it have": {
+        "w6": "w7",
+        "w7": "w6",
+    },
+}
 
 
 def is_right_formula(reading: Reading, key: Key) -> bool | None:
@@ -52,7 +66,7 @@ def right_formula(reading: Reading, key: Key) -> str | None:
             if reading.rate is None:
                 raise MissingQuantity(RATE)
             return f"{reading.rate:.12g}"
-        at_row = row + (-1 if inner.name == RATE and not name.startswith("new") else inner.row)
+        at_row = row + (-1 if inner.name == RATE and name in reading.parameters else inner.row)
         if inner.name in reading.table.columns:
             return str(reading.table.address(inner.name, at_row))
         if inner.name in reading.expressions and inner.name not in reading.parameters:
@@ -136,6 +150,9 @@ def _formula_slip(reading: Reading, key: Key) -> str:
     if sentence:
         return sentence
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
+    followed = _rate_of_trials(reading, key, gives)
+    if followed is not None:
+        return f"updates by η = {followed:.6g} where {_rate_in_words(reading)} belongs"
     ratios = [give / want if want else math.nan for give, want in zip(gives, wanted, strict=True)]
     if all(_close(ratio, ratios[0]) for ratio in ratios):
         return f"is {ratios[0]:.6g} times what it should be"
@@ -148,15 +165,19 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
     tree = reading.book.tree(address)
     if tree is None:
         return None
-    for ref in formulas.references(tree):
-        if not isinstance(ref, Reference) or not _is_outside(reading, ref, address):
-            continue
+    rate = reading.rate_at if reading.rate_at and reading.rate_at.usable else None
+    outside = [ref for ref in formulas.references(tree) if isinstance(ref, Reference)]
+    outside = [ref for ref in outside if _is_outside(reading, ref, address)]
+    # Where one reference is to the rate's cell, another one is to something else.
+    updates = rate and key[0][0] in "wbn" and rate.address not in [ref.at(address) for ref in outside]
+    for ref in outside:
         at = ref.at(address)
+        if reading.table.unread_column(at) is not None:
+            continue
         holds = reading.book.value(at)
-        rate = reading.rate_at
         moved = _where_it_was(reading, key, ref)
         content = "is empty" if holds is None else f"holds {_value_in_words(holds)}"
-        if rate and rate.usable and key[0][0] in "wbn" and at != rate.address and moved in (None, rate.address):
+        if rate and updates and moved in (None, rate.address):
             dollar = f"${formulas.letters(rate.address.column)}${rate.address.row}"
             why = ", because the reference is not fixed and moved with the row" if moved else ""
             return f"takes η from {at}, which {content}{why}; η stands in {rate.address}: write {dollar}"
@@ -169,6 +190,42 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
         if holds is None or isinstance(holds, str):
             return f"refers to {at}, which {content}"
     return None
+
+
+def takes_what_is_not_read(reading: Reading, key: Key) -> bool:
+    """Say whether an update takes its gradient, or may take it, from a column that is not read: it is not to blame."""
+    name = key[0].removeprefix("new ")
+    table = reading.table
+    if name not in reading.parameters or f"∂E/∂{name}" in table.columns:
+        return False
+    address = table.address(*key)
+    tree = reading.book.tree(address)
+    if tree is None:
+        return bool(table.unread)
+    read = [ref.at(address) for ref in formulas.references(tree) if isinstance(ref, Reference)]
+    return any(table.unread_column(at) is not None for at in read)
+
+
+def known_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str | None:
+    """Return the name of a slip that many workbooks have, because the sheet they are copied from has it, or None."""
+    if reading.shape.sizes != (2, 2, 2) or key[0] not in HIDDEN_GRADIENTS:
+        return None
+    with suppress(WorkSpent, FormulaError, UnknownFormula, KeyError, MissingQuantity):
+        for sentence, exchanged in KNOWN_SLIPS.items():
+            right = reading.expressions[key[0]]
+            slipped = renamed_all(right, exchanged)
+            if slipped != right and _is_what_it_holds(reading, key, wrong_rows, slipped):
+                return sentence
+    return None
+
+
+def _is_what_it_holds(reading: Reading, key: Key, wrong_rows: Sequence[int], expression: Expression) -> bool:
+    """Say whether the cell computes this, by its formula on random rows, or by its number and the next wrong ones."""
+    if reading.book.cells[reading.table.address(*key)].formula is None:
+        rows = [row for row in wrong_rows if row >= key[1]][:3]
+        return all(_matches_as_it_is(reading, expression, key[0], row) for row in rows)
+    reading.meter.spend(2 * reading.costs[key[0]])
+    return all(_close(_tried(reading, key, seed), _trial(reading, expression, key, seed, False)) for seed in SEEDS)
 
 
 def _is_outside(reading: Reading, ref: Reference, base: Address) -> bool:
@@ -199,6 +256,9 @@ def _number_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
     if not reading.held[name].typed:
         same = f", that of the row above ({reading.table.address(name, row - 1)}) again" if above == number else ""
         return f"holds a number typed over the formula{same}"
+    followed = _rate_of_numbers(reading, key)
+    if followed:
+        return followed
     if above is not None and above == number:
         return f"repeats the number of the row above ({reading.table.address(name, row - 1)})"
     # A number that is rounded to few digits fits many wrong formulas. So three wrong cells must fit the same slip,
@@ -211,6 +271,37 @@ def _number_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
             if all(_matches_as_it_is(reading, edit.expression, name, wrong_row) for wrong_row in rows):
                 return edit.sentence
     return _typing_slip(reading, key) or "does not follow from its row"
+
+
+def _rate_in_words(reading: Reading) -> str:
+    at = f" ({reading.rate_at.address})" if reading.rate_at and reading.rate_at.usable else ""
+    return f"η = {reading.rate:g}{at}"
+
+
+def _rate_of_trials(reading: Reading, key: Key, gives: Sequence[float]) -> float | None:
+    """Return the rate by which a formula updates on all random rows, where it is one number and not the right one."""
+    new, name, row = key[0].startswith("new "), key[0].removeprefix("new "), key[1] - (not key[0].startswith("new "))
+    if name not in reading.parameters or reading.scaled or (f"new {name}" in reading.table.columns) != new:
+        return None
+    rates: list[float] = []
+    for seed, give in zip(SEEDS, gives, strict=True):
+        values = reading.random_row(seed, row)
+        slope = values[f"∂E/∂{name}"]
+        rates.append((values[name] - give) / slope if slope else math.nan)
+    return rates[0] if all(_close(rate, rates[0], 1e-6) for rate in rates) else None
+
+
+def _rate_of_numbers(reading: Reading, key: Key) -> str | None:
+    """Say by which rate the numbers of a row are updated, where most of them are by one that is not the written one."""
+    row = key[1] - (not key[0].startswith("new "))
+    if key[0].removeprefix("new ") not in reading.parameters or reading.rate is None or reading.scaled:
+        return None
+    rates = [rate for _, rate in ratios(reading, row)]
+    middle = statistics.median(rates) if rates else math.nan
+    alike = [rate for rate in rates if _close(rate, middle, 0.01)]
+    if 2 * len(alike) <= len(rates) or len(alike) < 3 or _close(middle, reading.rate, 0.01):
+        return None
+    return f"is updated by η = {middle:.4g} where {_rate_in_words(reading)} belongs"
 
 
 def _matches_as_it_is(reading: Reading, expression: Expression, name: str, row: int) -> bool:
@@ -286,9 +377,8 @@ def _other_number(reading: Reading, key: Key) -> str | None:
     if formula is None:
         return None
     wanted = [_wanted(reading, key, seed) for seed in SEEDS]
-    at = f" ({reading.rate_at.address})" if reading.rate_at and reading.rate_at.usable else ""
-    right = {f"η = {reading.rate:g}{at}": reading.rate} if reading.rate and key[0][0] in "wbn" else {}
-    right |= {f"{number:g}": number for number in (0.5, 1.0, 2.0)}
+    right = {_rate_in_words(reading): reading.rate} if reading.rate and key[0][0] in "wbn" else {}
+    right |= {f"{number:g}": number for number in (0.5, 1.0, 2.0)} | {"e, EXP(1)": math.e}
     for label, number in right.items():
         for changed, old in _numbers_changed(formula.tree, number):
             if old != number and _gives(reading, Formula(changed, formula.size), key, wanted):

@@ -13,7 +13,7 @@ import numpy as np
 from classlab.lesson.expression import Name, evaluate
 from classlab.lesson.meter import WorkSpent
 from classlab.lesson.quantities import RATE
-from classlab.lesson.reading import ABSOLUTE, RELATIVE, SINGLE, Reading
+from classlab.lesson.reading import ABSOLUTE, RELATIVE, Reading
 
 ROWS_PER_STEP = 800  # of an array, for each operation
 Shifted = tuple[str, int]  # a column, and how many rows further down it is read
@@ -79,7 +79,7 @@ class _Rows:
     def _computed(self, name: str, shift: int) -> np.ndarray:
         def value(inner: Name) -> np.ndarray:
             # An update takes the rate of the row whose gradient it takes, where each row has its own.
-            further = -1 if inner.name == RATE and not name.startswith("new") else inner.row
+            further = -1 if inner.name == RATE and name in self.reading.parameters else inner.row
             return self.column(inner.name, shift + further)
 
         count = len(self.reading.table.lines)
@@ -100,31 +100,15 @@ def _right(rows: _Rows, name: str) -> np.ndarray:
     # Most columns end here. What rounding allows costs a computation of the whole column for each column that it reads.
     if right.all() or not reading.rounded.digits:
         return right
-    allowed = allowed + _rounding(reading, name)
+    nothing = np.zeros(len(right))
+    allowed = allowed + reading.roundings.get(name, nothing)
     for read, shift in sorted(rows.read):
-        half = _rounding(reading, read)
+        half = reading.roundings.get(read, nothing)
         if half.any():
             further = rows.column(read, shift) + _shifted(half, shift)
             allowed += np.abs(_Rows(reading, {(read, shift): further}).expected(name) - expected)
     typed = ~np.array(reading.held[name].formulas)
     return right | (typed & np.isfinite(expected) & (apart <= allowed))
-
-
-def _rounding(reading: Reading, name: str) -> np.ndarray:
-    """Return half of the last digit of each typed number of a column, as Reading.rounding does for one of them."""
-    held = reading.held[name]
-    numbers = np.nan_to_num(held.array)
-    digits = reading.rounded.digits.get(name)
-    if digits is None:
-        return np.zeros(len(numbers))
-    figures = np.floor(np.log10(np.abs(numbers))) + 1 - digits[1]
-    half = 0.505 * np.maximum(10.0 ** -digits[0], np.where(numbers == 0, 0.0, 10.0**figures))
-    half = half + SINGLE * np.abs(numbers) if name in reading.rounded.single else half
-    half[[cell is None for cell in held.cells]] = 0.0
-    # The first row of a parameter is where training starts: it is stated there, not rounded from anything.
-    if reading.kind(name) == "parameter":
-        half[0] = 0.0
-    return half
 
 
 def _shifted(column: np.ndarray, shift: int) -> np.ndarray:

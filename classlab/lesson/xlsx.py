@@ -8,7 +8,6 @@ import math
 import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from classlab import limits
 from classlab.errors import UserError
@@ -35,16 +34,19 @@ class Cell:
 
 @dataclass
 class Contents:
-    """The sheets' names in order, the cells that hold something, and the defined names: "name" or "sheet!name"."""
+    """The sheets' names in order, the cells that hold something, and the defined names: "name" or "sheet!name".
+
+    `remarks` say what could not be read of the file.
+    """
 
     sheets: list[str] = field(default_factory=list)
     cells: dict[Address, Cell] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
-def read(file: Path) -> Contents:
-    """Read a workbook. Raises UserError, in one sentence, for a file that is missing, broken, hostile or too large."""
-    parts = Parts(file)
+def read(parts: Parts) -> Contents:
+    """Read a workbook. Raises UserError, in one sentence, for one that is broken or too large."""
     place = _workbook_part(parts)
     sheets, defined = _outline(parts, place)
     links = _links(parts, place)
@@ -55,7 +57,7 @@ def read(file: Path) -> Contents:
         kind, name = links.get(link, ("", ""))
         if kind == "worksheet" and name in parts:
             if title in contents.sheets:
-                raise UserError(f"{file} has two sheets named {title[: limits.ECHO]!r}, which no spreadsheet allows")
+                raise parts.twice(title)
             contents.sheets.append(title)
             unpacked.append(parts.unpack(name))
     for title, part in zip(contents.sheets, unpacked, strict=True):

@@ -23,7 +23,7 @@ from openpyxl.utils import get_column_letter
 from classlab import limits
 from classlab.errors import UserError
 from classlab.lesson import book as books
-from classlab.lesson import book_tables, checker, recognise, small_network, written_workbook, xlsx
+from classlab.lesson import book_tables, checker, recognise, small_network, workbook_file, written_workbook
 from classlab.lesson.formula import Address
 from classlab.lesson.meter import Meter
 from classlab.lesson.reading import MissingQuantity, held
@@ -252,7 +252,7 @@ def test_the_reader_reads_what_another_reader_reads(tmp_path):
     files = [layouts.write(layout, tmp_path / f"{name}.xlsx") for name, layout in layouts.LAYOUTS.items()]
     written_workbook.write(small_network.build(), [0.5, 0.1], 20, tmp_path / "own.xlsx")
     for file in [*files, tmp_path / "own.xlsx"]:
-        found, other = xlsx.read(file), openpyxl.load_workbook(file)
+        found, other = workbook_file.read(file), openpyxl.load_workbook(file)
         stored = openpyxl.load_workbook(file, data_only=True)
         assert found.sheets == other.sheetnames
         expected = {}
