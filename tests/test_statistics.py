@@ -13,12 +13,10 @@ from hypothesis import strategies as st
 from classlab.statistics import (
     LOSS,
     Variant,
-    agreement,
     compare,
     equivalence,
     holm,
     mcnemar,
-    newcombe,
     no_better_than_chance,
     one_more_run,
     over_seeds,
@@ -195,34 +193,6 @@ def test_wilson_covers():
     correct = np.random.default_rng(3).binomial(10_000, 0.9943, STUDIES)
     covered = [low <= 0.9943 <= high for low, high in (wilson(int(count), 10_000) for count in correct)]
     assert 0.93 <= np.mean(covered) <= 0.97
-
-
-@pytest.mark.parametrize("shares", [(0.96, 0.015, 0.01, 0.015), (0.5, 0.2, 0.1, 0.2), (0.9, 0.05, 0.05, 0.0)])
-def test_newcombes_interval_of_a_difference_covers_on_the_same_images_and_on_others(shares):
-    """shares: of images that both get right, the first alone, the second alone, and neither."""
-    generator, images, true = np.random.default_rng(7), 500, shares[1] - shares[2]
-    covered = [0, 0]
-    for counts in generator.multinomial(images, shares, STUDIES):
-        first = np.repeat([True, True, False, False], counts).tolist()
-        second = np.repeat([True, False, True, False], counts).tolist()
-        right = (sum(first), images), (sum(second), images)
-        low, high = newcombe(*right, agreement(first, second))
-        covered[0] += low <= true <= high
-        other = int(generator.binomial(images, shares[0] + shares[2]))
-        low, high = newcombe(right[0], (other, images))
-        covered[1] += low <= true <= high
-    assert all(0.935 <= one / STUDIES <= 0.985 for one in covered)
-
-
-def test_agreement_is_the_correlation_but_for_its_correction():
-    first, second = np.random.default_rng(8).random((2, 4000)) < 0.8
-    second = np.where(np.arange(4000) < 2000, first, second)
-    phi = scipy.stats.pearsonr(first, second).statistic
-    assert agreement(first.tolist(), second.tolist()) == pytest.approx(phi, abs=0.01)
-    assert agreement(first.tolist(), (~first).tolist()) == pytest.approx(-1)
-    assert agreement([True, True], [True, True]) == 0
-    with pytest.raises(ValueError):
-        agreement([True], [True, False])
 
 
 @pytest.mark.parametrize(("seeds", "first"), [(5, 100), (3, 100), (2, 100), (5, 0), (2, 0)])

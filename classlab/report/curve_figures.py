@@ -47,17 +47,18 @@ def reading(run: FinishedRun) -> str:
     alone = not any(f"{split}_loss" in run.history for split in ("val", "test"))
     steps = protocol.train_loss_steps
     last = f" Its loss is the mean over the last {steps:,} steps of each epoch." if steps else ""
+    curve = "curve"
     if protocol.train_metrics == "accuracy re-evaluated":
-        last += " Its accuracy alone is measured at the end of each epoch."
+        curve, last = "loss", f"{last} The train accuracy is measured at the end of each epoch."
     met = "augmented, and " if augmentations else ""
     others = "on images as they are"
     if augmentations and protocol.augment == "all":
         others = "on images augmented in the same way"
     return (
-        f"The train curve is the running one: each image counts as it was met during the epoch, {met}with the weights "
-        "of that moment and dropout, where there is any, at work."
-        + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")
+        f"The train {curve} is the running one: each image counts as it was met during the epoch, {met}with the "
+        "weights of that moment and dropout, where there is any, at work."
         + last
+        + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")
     )
 
 
@@ -184,7 +185,7 @@ def _published(part: Part, metric: str, keys: dict[tuple[str, str], str], longes
     for value in _values(part, metric):
         key, epoch = keys.get((str(value.of), value.metric.partition("_")[0])), _epoch(value, longest)
         if key is not None and epoch is not None and epoch <= longest:
-            low, high = value.span
+            low, high = (end / value.factor for end in value.span)  # where it would lie without the report's slip
             found.setdefault((key, epoch), {"variant": key, "epoch": epoch, "low": low, "high": high})
     return list(found.values())
 

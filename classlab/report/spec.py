@@ -37,7 +37,8 @@ class Value(Strict):
     epoch: a number, or first, best, last or selected (the epoch whose weights are the result); None for what has none.
     each_epoch: one figure an epoch instead of one. reading sound: the protocol did not choose it by looking at the test
     images. missed: the report says itself that it missed this limit. times: a numerator and a denominator; the report
-    multiplied what it measured by their quotient, by a slip, and so is what is measured here.
+    multiplied what it measured by their quotient, by a slip, and so is what is measured here. cause: why it does not
+    hold, a sentence that is shown where it does not.
     """
 
     what: str
@@ -54,6 +55,7 @@ class Value(Strict):
     reading: Literal["as published", "sound"] = "as published"
     note: str = ""
     missed: bool = False
+    cause: str = ""
     times: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
 
     @property
@@ -145,14 +147,16 @@ class Part(Strict):
     """A part of a report: its title and its blocks, each the name of a file in report/blocks.
 
     optional: whether the part is left out where its blocks have nothing to show, instead of saying why. runs: the runs
-    that it tells of. values: what was published of them. lesson, assignment: the hand-worked network or the derived
-    task that it tells of. sizes, fields: the sizes of the maps and the receptive fields that the report wrote by hand.
+    that it tells of. text: paragraphs at its head. values: what was published of them. lesson, assignment: the
+    hand-worked network or the derived task that it tells of. sizes, fields: the sizes of the maps and the receptive
+    fields that the report wrote by hand.
     """
 
     title: str
     blocks: tuple[str, ...] = ()
     optional: bool = False
     runs: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     values: tuple[Value, ...] = ()
     lesson: str | None = None
     assignment: Assigned | None = None

@@ -6,6 +6,7 @@ from classlab.report import words
 from classlab.report.spec import Part, Value
 from classlab.reproduction.verdicts import Judged, scale
 
+EPOCHS_OF_A_CURVE = 3  # figures of one kind from which they stand in a table of their own
 HEADINGS = ("figure", "published", "measured", "interval", "verdict")
 SOURCES = {
     "report": "the report",
@@ -14,6 +15,34 @@ SOURCES = {
     "ours": "our choice",
 }
 EPOCHS = {"first": "epoch 1", "best": "best epoch", "last": "last epoch", "selected": "selected epoch"}
+
+
+def curves(judged: Sequence[Judged]) -> tuple[list[Judged], list[list[Judged]]]:
+    """Return the single figures of a part, and those of one kind at several epochs, each kind together."""
+    kinds: dict[tuple[object, ...], list[Judged]] = {}
+    for figure in judged:
+        value = figure.value
+        kinds.setdefault((value.what, str(value.of), value.metric, value.source), []).append(figure)
+    together = [
+        figures for figures in kinds.values()
+        if len(figures) >= EPOCHS_OF_A_CURVE and all(isinstance(figure.value.epoch, int) for figure in figures)
+    ]  # fmt: skip
+    in_curves = {id(figure) for figures in together for figure in figures}
+    return [figure for figure in judged if id(figure) not in in_curves], together
+
+
+def epoch_cells(judged: Judged) -> tuple[int, str, str, str, str]:
+    """Return the row of a figure at an epoch: epoch, published, mean ± sd, interval, inside or where it lies."""
+    assert isinstance(judged.value.epoch, int)
+    n = f", n = {judged.n}"
+    words_of = {"holds": "inside", "above": "above", "below": "below"}
+    return (
+        judged.value.epoch,
+        published(judged.value),
+        measured(judged).removesuffix(n),
+        interval(judged),
+        words_of.get(judged.word, "not judged"),
+    )
 
 
 def cells(judged: Judged, part: Part) -> tuple[str, str, str, str, str]:

@@ -55,6 +55,15 @@ def misses(judged: Figures) -> list[str]:
     return lines
 
 
+def causes(judged: Figures) -> list[str]:
+    """Return why figures do not hold, a sentence for each cause that is known, with the figures it is of."""
+    known: dict[str, list[str]] = {}
+    for part, figure in missed(judged):
+        if figure.value.cause:
+            known.setdefault(figure.value.cause, []).append(figures.what(figure.value, part))
+    return [f"{words.capital(words.listed(what))}: {cause}" for cause, what in known.items()]
+
+
 def readings(judged: Figures) -> list[str]:
     """Return a sentence for each figure that the report read off the test images and a sound reading beside it."""
     sound = {

@@ -54,8 +54,8 @@ def measure(value: Value, name: str, part: Part, runs: Mapping[str, Sequence[Fin
             found[run.seed] = figure
         else:
             why[run.seed] = "diverged" if diverged else "not finite"
-    images = _images(runs[name][0], value.metric) if runs[name] else None
-    return Measured(found, len(runs[name]), images, why)
+    counted = images(runs[name][0], value.metric) if runs[name] else None
+    return Measured(found, len(runs[name]), counted, why)
 
 
 def is_trained(metric: str) -> bool:
@@ -113,7 +113,7 @@ def read(run: FinishedRun, metric: str, epoch: int | str | None = None) -> float
     return curve[number]
 
 
-def _images(run: FinishedRun, metric: str) -> int | None:
+def images(run: FinishedRun, metric: str) -> int | None:
     """Return on how many images an accuracy was counted, None for another metric."""
     if not metric.endswith("_accuracy"):
         return None

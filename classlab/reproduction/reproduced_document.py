@@ -27,16 +27,18 @@ from classlab.report.material import Material
 from classlab.report.sections import section
 from classlab.report.spec import Part
 from classlab.reproduction import figures, findings
+from classlab.reproduction.chance import chance
 from classlab.reproduction.reproduced import Reproduced
 from classlab.reproduction.verdicts import NOT_JUDGED, Judged
 
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
 CAPTION = "What was published beside what was measured, mean ± standard deviation over n runs"
 READING = (
-    "A figure holds where what was published lies in the interval: where one more run falls, 95 %. With n = 1 it is "
-    "the 95 % Wilson interval of that run, for a difference of two runs Newcombe's: they tell what other images "
-    "would change, and not what another seed would. What is exact must be equal as printed, a limit must be kept. A "
-    "loss of one run and a time on another machine are shown and not judged."
+    "A figure that training decides is judged by where one more run would fall, with 95 % confidence: it holds where "
+    "what was published lies in that interval, whose width stands beside it. A wide interval is no agreement. Of 5 "
+    "seeds or more the interval comes from their own spread; of fewer, the spread is pooled over the epochs and over "
+    "the other runs of their kind. One seed cannot be judged. What is exact must be equal as printed, and a limit must "
+    "be kept. A time on another machine is not judged."
 )
 RUN_COLUMNS = (
     Column("run"),
@@ -102,7 +104,9 @@ def _summary(reproduced: Reproduced) -> Section:
     ]
     if missed:
         found.append(_table("does-not-hold", "What does not hold, and by how much", missed, with_part=True))
-    sentences = (*findings.limits(judged), *findings.readings(judged), READING)
+    whole = chance(judged, reproduced.runs) if not reproduced.quick else None
+    of_whole = whole.sentences if whole else []
+    sentences = (*findings.causes(judged), *of_whole, *findings.limits(judged), *findings.readings(judged), READING)
     return Section("What holds", (*found, *map(Words, sentences)))
 
 
@@ -114,13 +118,46 @@ def _seeds(reproduced: Reproduced) -> str:
 
 def _part(reproduced: Reproduced, part: Part, judged: Sequence[Judged]) -> Section:
     """Return a part's figures, what they cannot say in a row, and its blocks."""
-    head: list[Block] = []
-    if judged:
-        head.append(_table(f"figures-{_slug(part.title)}", CAPTION, [(part, figure) for figure in judged]))
+    head: list[Block] = [Words(text) for text in part.text]
+    single, curves = figures.curves(judged)
+    if single:
+        head.append(_table(f"figures-{_slug(part.title)}", CAPTION, [(part, figure) for figure in single]))
+    for curve in curves:
+        head += _curve(part, curve)
     apart = [figure for figure in judged if figure.value.claim == "similar" and figure.word != NOT_JUDGED]
     head += [Words(f"{words.capital(figure.because)}.") for figure in apart]
+    how, rest = _before_results(part)
     with lookup.trusting(reproduced.report.trusted):
-        return section(Material(part, {name: reproduced.runs[name] for name in part.runs}), head)
+        runs = {name: reproduced.runs[name] for name in part.runs}
+        trained = section(Material(how, runs)).blocks if how.blocks else ()
+        return section(Material(rest, runs), [*trained, *head])
+
+
+def _before_results(part: Part) -> tuple[Part, Part]:
+    """Return a part with those of its blocks that say how networks are trained, and one with the others."""
+    before = tuple(name for name in part.blocks if name == "method")
+    after = tuple(name for name in part.blocks if name != "method")
+    return part.model_copy(update={"blocks": before}), part.model_copy(update={"blocks": after})
+
+
+def _curve(part: Part, curve: Sequence[Judged]) -> list[Block]:
+    """Return a figure at many epochs: a sentence that counts those inside, and a narrow table."""
+    first = curve[0]
+    what = figures.what(first.value.model_copy(update={"epoch": None}), part)
+    rows = tuple(figures.epoch_cells(figure) for figure in curve)
+    judged = [figure for figure in curve if figure.word != NOT_JUDGED]
+    inside = sum(figure.word == "holds" for figure in judged)
+    text = f"{words.capital(what)}: "
+    text += f"{inside} of {words.count(len(judged), 'epoch')} inside." if judged else f"not judged, {first.because}."
+    caption = f"{words.capital(what)}, published ({figures.SOURCES[first.value.source]}) and measured, n = {first.n}"
+    if first.value.times:
+        caption += f"; the measured figure is multiplied by {first.value.times[0]}/{first.value.times[1]}"
+    columns = (
+        Column("epoch", "count"), Column("published", "figure"), Column("measured", "figure"),
+        Column("one more run", "figure"), Column("inside"),
+    )  # fmt: skip
+    name = f"curve-{_slug(part.title)}-{_slug(what)}"
+    return [Words(text), Table(name, caption, columns, rows)]
 
 
 def _table(name: str, caption: str, judged: findings.Figures, with_part: bool = False) -> Table:

@@ -5,8 +5,12 @@ holds            the published figure lies in the interval; equal, where it is e
 within chance    a limit that the mean misses and one more run may keep
 above, below     the measured figure lies above, below the published one, further than the interval reaches
 does not hold    not equal, the limit not kept, not so, or the runs diverged
-not judged       a time on a machine; of one run a loss, and a limit missed that no interval judges; of a shortened run
-                 all that training decides; not measured
+not judged       a time on a machine; what training decides, of one run or of too few; of a shortened run all that
+                 training decides; not measured
+
+What training decides is judged by where one more run would fall. Of ENOUGH seeds or more their own spread says where;
+of fewer, of runs that take long, it is pooled over the epochs and the other runs of their kind, and must rest on
+FREEDOM degrees of freedom: else nothing is judged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +20,14 @@ from typing import Literal
 
 from classlab.report import outcome
 from classlab.report.spec import Part, Value
+from classlab.reproduction import pooled
 from classlab.reproduction.measures import OF_THE_NETWORK, Measured, is_trained, measure
 from classlab.runs.finished import FinishedRun
-from classlab.statistics import Scale, agreement, compare, mcnemar, newcombe, one_more_run, variant, wilson
+from classlab.statistics import Scale, compare, mcnemar, one_more_run, variant
 
 Word = Literal["holds", "within chance", "above", "below", "does not hold", "not judged"]
 NOT_JUDGED = "not judged"
+ENOUGH, FREEDOM = 5, 12
 Interval = tuple[float, float]
 
 # A difference of two accuracies lies in -1 … 1, and is written in points.
@@ -55,7 +61,7 @@ class Judged:
 
 def judge(value: Value, part: Part, runs: Mapping[str, Sequence[FinishedRun]], quick: bool = False) -> Judged:
     """Return the verdict on one figure of a part. runs: name -> its runs that have ended. quick: they are shortened."""
-    measured = _measured(value, part, runs)
+    measured = measured_of(value, part, runs)
     values = measured.values
     n, asked = len(values), measured.runs
     if not values:
@@ -63,8 +69,8 @@ def judge(value: Value, part: Part, runs: Mapping[str, Sequence[FinishedRun]], q
         word: Word = "not judged" if quick or reasons != ["diverged"] else "does not hold"
         return Judged(part.title, value, word, n, asked, because=", ".join(reasons) or "not trained")
     mean, sd = fmean(values), stdev(values) if n > 1 else None
-    interval, method = _interval(value, measured, runs)
-    word, because = _word(value, mean, interval, runs)
+    interval, method = interval_of(value, measured, runs, ENOUGH)
+    word, because = _word(value, mean, n, interval, runs)
     left_out = f"{asked - n} of {asked} {', '.join(sorted(set(measured.why.values())))}" if n < asked else ""
     if not left_out and _all_diverged(value, runs):
         left_out = "diverged"
@@ -88,7 +94,7 @@ def scale(value: Value) -> Scale:
     return ACCURACY if value.is_percent else LOSS
 
 
-def _measured(value: Value, part: Part, runs: Mapping[str, Sequence[FinishedRun]]) -> Measured:
+def measured_of(value: Value, part: Part, runs: Mapping[str, Sequence[FinishedRun]]) -> Measured:
     """Return the figure over seeds; of two runs, the first less the second, paired by seed."""
     if isinstance(value.of, str):
         return measure(value, value.of, part, runs)
@@ -99,42 +105,24 @@ def _measured(value: Value, part: Part, runs: Mapping[str, Sequence[FinishedRun]
     return Measured(gaps, len(pairs) or max(first.runs, second.runs), None, {**second.why, **first.why})
 
 
-def _interval(
-    value: Value, measured: Measured, runs: Mapping[str, Sequence[FinishedRun]]
+def interval_of(
+    value: Value, measured: Measured, runs: Mapping[str, Sequence[FinishedRun]], few: int
 ) -> tuple[Interval | None, str]:
-    """Return where one more run would fall; of one run and a share of images its Wilson interval."""
+    """Return where one more run would fall, and how that is known; None where that is not to be known.
+
+    few: from how many runs on their own spread is taken; of fewer it is pooled.
+    """
     if value.claim in ("exact", "holds", "machine", "similar"):
         return None, ""
     values = measured.values
-    if len(values) > 1:
+    if len(values) >= few:
         return one_more_run(values, scale=scale(value), images=measured.images), "one more run"
-    if measured.images:
-        return wilson(round(values[0] * measured.images), measured.images), "Wilson, one run"
-    if not isinstance(value.of, str) and value.metric.endswith("accuracy"):
-        return _newcombe(value, measured, runs), "Newcombe, one run each"
-    return None, ""
-
-
-def _newcombe(value: Value, measured: Measured, runs: Mapping[str, Sequence[FinishedRun]]) -> Interval:
-    """Return the 95 % interval of the difference of two runs' accuracies, narrower where their images are the same."""
-    (seed,) = measured.by_seed
-    counted, right = [], []
-    for name in value.of:
-        (run,) = (run for run in runs[name] if run.seed == seed)
-        single = measure(value, name, Part(title=""), {name: [run]})
-        assert single.images is not None
-        counted.append((round(single.by_seed[seed] * single.images), single.images))
-        right.append(outcome.of_run(run))
-    first, second = right
-    predicted = value.metric == "test_accuracy" and value.epoch == "selected"
-    if not predicted or first is None or second is None or first.labels.tolist() != second.labels.tolist():
-        return newcombe(counted[0], counted[1])
-    phi = agreement(first.right.tolist(), second.right.tolist())
-    return newcombe(counted[0], counted[1], phi)
+    found = pooled.one_more_run(value, runs, FREEDOM) if len(values) > 1 else None
+    return (found, "one more run, the spread pooled") if found else (None, "")
 
 
 def _word(
-    value: Value, mean: float, interval: Interval | None, runs: Mapping[str, Sequence[FinishedRun]]
+    value: Value, mean: float, n: int, interval: Interval | None, runs: Mapping[str, Sequence[FinishedRun]]
 ) -> tuple[Word, str]:
     if value.claim == "machine":
         return "not judged", "another machine"
@@ -146,23 +134,23 @@ def _word(
     if value.claim == "exact":
         return ("holds", "equal as printed") if low <= mean <= high else ("does not hold", "not equal")
     if value.claim in ("at_least", "at_most"):
-        return _limit(value, mean, interval)
+        return _limit(value, mean, n, interval)
     if interval is None:
-        return "not judged", "one run"
+        return "not judged", f"n = {n} is too few"
     if interval[0] <= high and low <= interval[1]:
         return "holds", "within the interval"
     return ("above" if mean > high else "below"), "outside the interval"
 
 
-def _limit(value: Value, mean: float, interval: Interval | None) -> tuple[Word, str]:
+def _limit(value: Value, mean: float, n: int, interval: Interval | None) -> tuple[Word, str]:
     """Say whether a limit is kept; it is as sharp as it is printed."""
     limit = value.limit
     missed = "the report missed it too" if value.missed else ""
     least = value.claim == "at_least"
+    if interval is None and is_trained(value.metric) and value.of != "lesson":
+        return "not judged", f"n = {n} is too few"
     if mean >= limit if least else mean <= limit:
         return "holds", "the report missed it" if value.missed else ""
-    if interval is None and is_trained(value.metric):
-        return "not judged", "one run"
     reaches = interval is not None and (interval[1] >= limit if least else interval[0] <= limit)
     return ("within chance" if reaches else "does not hold"), missed
 

@@ -85,39 +85,6 @@ def wilson(correct: int, total: int, confidence: float = 0.95) -> tuple[float, f
     return low, high
 
 
-def newcombe(first: tuple[int, int], second: tuple[int, int], phi: float = 0.0) -> tuple[float, float]:
-    """Return the 95 % interval (low, high) of the first accuracy less the second, each given as (correct, total).
-
-    phi: of `agreement`, where both answered for the same images; 0 where they answered for different ones.
-    Source: R. G. Newcombe, Statistics in Medicine 17 (1998), "Interval estimation for the difference between
-    independent proportions", 873, and "Improved confidence intervals for the difference between binomial proportions
-    based on paired data", 2635; method 10 of each.
-    """
-    p, q = first[0] / first[1], second[0] / second[1]
-    (low_p, high_p), (low_q, high_q) = wilson(*first), wilson(*second)
-
-    def length(first_part: float, second_part: float) -> float:
-        return math.sqrt(max(0.0, first_part**2 - 2 * phi * first_part * second_part + second_part**2))
-
-    return p - q - length(p - low_p, high_q - q), p - q + length(high_p - p, q - low_q)
-
-
-def agreement(first_correct: Sequence[bool], second_correct: Sequence[bool]) -> float:
-    """Return Newcombe's phi, -1 … 1: how often two networks are right on the same images, beyond chance.
-
-    Each argument: one truth value per image, in the same order. Corrected for continuity. Raises ValueError for unequal
-    lengths.
-    """
-    pairs = list(zip(first_correct, second_correct, strict=True))
-    both, only_first = pairs.count((True, True)), pairs.count((True, False))
-    only_second, neither = pairs.count((False, True)), pairs.count((False, False))
-    spread = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
-    product = both * neither - only_first * only_second
-    if product > 0:
-        product = max(product - len(pairs) / 2, 0)
-    return product / math.sqrt(spread) if spread else 0.0
-
-
 def no_better_than_chance(correct: int, total: int, largest_class_share: float) -> bool:
     """Say whether always answering the largest class could do as well: its share does not lie below the 95 % interval.
 

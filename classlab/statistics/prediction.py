@@ -50,11 +50,15 @@ class Prediction:
         return bounded(self.mean - half, self.images), bounded(self.mean + half, self.images)
 
 
-def predict(runs: Sequence[np.ndarray], metrics: Sequence[str], images: Sequence[int | None]) -> Prediction:
+def predict(
+    runs: Sequence[np.ndarray], metrics: Sequence[str], images: Sequence[int | None], freedom: float = 0
+) -> Prediction:
     """Return what the seeds of each kind of runs say of one more run of it.
 
     runs: for each kind an array (seeds, figures) in the figures' own units, NaN for what a run does not have. metrics:
     of each figure; the figures of one metric, mostly its epochs, share their spread. images: see `unbounded`.
+    freedom: so many degrees of freedom are asked for; where a kind has fewer, the other kinds count for more, for all
+    that they have if need be.
 
     The variance of a figure is that of its metric in this kind of runs, all epochs taken together, times the shape that
     variances have over the epochs in all kinds. Epochs that go together count as fewer: with correlations ρ the
@@ -62,10 +66,13 @@ def predict(runs: Sequence[np.ndarray], metrics: Sequence[str], images: Sequence
     variance is then held to the mean of all kinds, which counts for PRIOR degrees of freedom, as in G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.
     """
-    return predict_unbounded([unbounded(np.asarray(values, float), images) for values in runs], metrics, images)
+    values = [unbounded(np.asarray(run, float), images) for run in runs]
+    return predict_unbounded(values, metrics, images, freedom)
 
 
-def predict_unbounded(values: Sequence[np.ndarray], metrics: Sequence[str], images: Sequence[int | None]) -> Prediction:
+def predict_unbounded(
+    values: Sequence[np.ndarray], metrics: Sequence[str], images: Sequence[int | None], freedom: float = 0
+) -> Prediction:
     """Return the same of values that are on the unbounded scale already."""
     n = np.stack([np.isfinite(part).sum(0) for part in values])
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -80,17 +87,17 @@ def predict_unbounded(values: Sequence[np.ndarray], metrics: Sequence[str], imag
         for metric in dict.fromkeys(metrics):
             places = np.flatnonzero([name == metric for name in metrics])
             together = places.size**2 / (correlation[np.ix_(places, places)] ** 2).sum()
-            variance, free = _pooled(own_variance[:, places], n[:, places], together)
+            variance, free = _pooled(own_variance[:, places], n[:, places], together, freedom)
             sd[:, places] = np.maximum(np.sqrt(variance), least[:, places])
             df[:, places] = free[:, None]
     return Prediction(mean, n, sd, df, correlation, images)
 
 
-def _pooled(variances: np.ndarray, n: np.ndarray, together: float) -> tuple[np.ndarray, np.ndarray]:
+def _pooled(variances: np.ndarray, n: np.ndarray, together: float, freedom: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the variances of one metric, pooled, and each kind's degrees of freedom.
 
     variances, n: (kinds, epochs), NaN where a single seed has none. together: for how many independent epochs they
-    count.
+    count. freedom: degrees of freedom that are asked for.
     """
     shape = _shape(variances, n)
     scale = np.nanmean(variances / shape, axis=1)
@@ -98,8 +105,9 @@ def _pooled(variances: np.ndarray, n: np.ndarray, together: float) -> tuple[np.n
     if len(scale) == 1:
         return scale[:, None] * shape, free
     common = np.exp(np.nanmean(np.log(scale)))
-    held = (PRIOR * common + free * np.where(free > 0, scale, 0.0)) / (PRIOR + free)
-    return held[:, None] * shape, free + PRIOR * np.isfinite(common)
+    prior = np.maximum(PRIOR, np.minimum(freedom - free, free.sum() - free))
+    held = (prior * common + free * np.where(free > 0, scale, 0.0)) / (prior + free)
+    return held[:, None] * shape, free + prior * np.isfinite(common)
 
 
 def _shape(variances: np.ndarray, n: np.ndarray) -> np.ndarray:

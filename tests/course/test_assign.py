@@ -74,7 +74,7 @@ def told_by_hand(day, month, year, a, b, c):
     even = c % 2 == 0
     return {
         "dataset": "fashion-mnist" if even else "mnist",
-        "initialise": "he_normal" if month % 2 else "xavier_normal",
+        "initialise": {"name": "he_normal" if month % 2 else "xavier_normal", "biases": "default"},
         "pooling": "max" if month % 2 else "average",
         "classes": [1, 3, 5, 7, 9] if (day + month + year) % 2 else [0, 2, 4, 6, 8],
         "convolutions": 4 if c < 6 and even else 3,

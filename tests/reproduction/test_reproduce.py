@@ -14,7 +14,7 @@ from scipy import stats
 from classlab import experiment
 from classlab.drawing.blocks import Code, Table, Verdict
 from classlab.errors import UserError
-from classlab.report import outcome, sections
+from classlab.report import sections
 from classlab.report.spec import Part, Value
 from classlab.reproduction import figures, findings, published, reproduce, reproduced_files, verdicts
 from classlab.reproduction.measures import Measured
@@ -23,6 +23,7 @@ from classlab.reproduction.reproduced import Reproduced
 from classlab.reproduction.reproduced_document import build
 from classlab.runs import store
 from classlab.runs.finished import load
+from classlab.statistics.prediction import predict
 
 SMALL = {"training.epochs": 2, "data.max_per_class": 40, "data.val_size": 100, "data.augmentations": []}
 CODE = {"name": "autoencoder", "widths": [16, 8]}
@@ -218,7 +219,8 @@ def test_figures_are_those_of_the_history(runs, metric):
     assert judge(runs, metric=metric, epoch="best", published=1).mean == pytest.approx(sum(map(best, histories)) / 3)
 
 
-def test_over_seeds_the_published_figure_holds_in_the_interval_of_one_more_run(runs):
+def test_over_seeds_the_published_figure_holds_in_the_interval_of_one_more_run(runs, monkeypatch):
+    monkeypatch.setattr(verdicts, "ENOUGH", 3)
     figures_of = [run.summary["test_accuracy"] for run in runs["plain"]]
     mean, sd = sum(figures_of) / 3, stats.tstd(figures_of)
     half = stats.t.ppf(0.975, 2) * sd * (4 / 3) ** 0.5
@@ -232,15 +234,22 @@ def test_over_seeds_the_published_figure_holds_in_the_interval_of_one_more_run(r
         assert judge(runs, epoch="selected", published_percent=round(outside, 2)).word == "below"
 
 
-def test_of_one_run_a_share_is_judged_by_its_wilson_interval_and_a_loss_is_not(runs):
-    summary = runs["single"][0].summary
-    low, high = stats.binomtest(summary["test_correct"], summary["test_total"]).proportion_ci(method="wilson")
-    one = judge(runs, of="single", epoch="selected", published_percent=round(100 * low, 2) + 0.02)
-    assert (one.word, one.method) == ("holds", "Wilson, one run") and one.interval == pytest.approx((low, high))
-    above = judge(runs, of="single", epoch="selected", published_percent=round(100 * low, 2) - 0.02)
-    assert above.word == "above" and above.gap == pytest.approx(one.mean - above.value.published_percent / 100)
-    loss = judge(runs, of="single", metric="train_loss", epoch="last", published=9.0)
-    assert (loss.word, loss.because) == ("not judged", "one run")
+def test_one_run_is_not_judged_and_of_few_the_spread_is_pooled(runs, monkeypatch):
+    for fields in (
+        {"epoch": "selected", "published_percent": 50},
+        {"metric": "train_loss", "epoch": 1, "published": 9.0},
+    ):
+        single = judge(runs, of="single", **fields)
+        assert (single.word, single.because, single.interval) == ("not judged", "n = 1 is too few", None)
+        few = judge(runs, **fields)  # three seeds of two epochs, and no other run of their kind has several
+        assert (few.word, few.because) == ("not judged", "n = 3 is too few")
+    monkeypatch.setattr(verdicts, "FREEDOM", 2)
+    pooled = judge(runs, metric="train_loss", epoch=2, published=9.0)
+    assert (pooled.word, pooled.method) == ("above", "one more run, the spread pooled") or pooled.word == "below"
+    curves = [[run.history["train_loss"].iloc[epoch] for epoch in (1, 0)] for run in runs["plain"]]
+    expected = predict([np.array(curves)], ["train_loss"] * 2, [None] * 2, 2)
+    low, high = expected.interval()
+    assert pooled.interval == pytest.approx((low[0, 0], high[0, 0]))
 
 
 def test_what_is_exact_is_equal_as_printed(runs):
@@ -251,52 +260,15 @@ def test_what_is_exact_is_equal_as_printed(runs):
     assert memory.word == "holds" and figures.measured(memory) == "0.00"
 
 
-def test_a_limit_is_kept_by_the_mean_or_missed_within_chance(runs):
+def test_a_limit_is_kept_by_the_mean_or_missed_within_chance(runs, monkeypatch):
+    monkeypatch.setattr(verdicts, "ENOUGH", 3)
     mean = judge(runs, epoch="last", published_percent=1).mean
     for limit, word in ((100 * mean - 0.01, "holds"), (100 * mean + 0.01, "within chance"), (100, "does not hold")):
         assert judge(runs, epoch="last", claim="at_least", published_percent=limit).word == word
     assert judge(runs, metric="epochs", claim="at_most", published=2).word == "holds"
     assert value(claim="at_least", published_percent=99.4).limit == 9940 / 10_000
-    missed = judge(runs, of="single", epoch="last", claim="at_least", published_percent=100, missed=True)
+    missed = judge(runs, epoch="last", claim="at_least", published_percent=100, missed=True)
     assert missed.because == "the report missed it too"
-
-
-class One:
-    """A run by what it counted."""
-
-    seed, status = 0, "finished"
-
-    def __init__(self, path, correct, total, name=""):
-        self.summary = {"test_accuracy": correct / total, "selected_epoch": 1}
-        self.path, self.total, self.name = path, total, name
-
-    def predictions(self):
-        raise UserError("none were kept")
-
-    def split(self):
-        return {"test": self.total}
-
-
-def test_a_difference_of_one_run_each_has_newcombes_interval(runs):
-    """Newcombe's own example a: 56/70 less 48/80 is 0.2000, 0.0524 to 0.3339."""
-    path = runs["single"][0].path
-    pair = {"first": [One(path, 56, 70)], "second": [One(path, 48, 80)]}
-    one = judge(pair, of=("first", "second"), epoch="selected", claim="difference", published_percent=21.0)
-    assert one.mean == pytest.approx(0.2) and one.interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert one.word == "holds" and figures.measured(one) == "20.00 points, n = 1"
-
-
-def test_networks_on_the_same_images_have_newcombes_interval_for_pairs(runs, monkeypatch):
-    right = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [36, 12, 2, 20], axis=0)
-    labels = np.ones(70, dtype=np.int64)
-    seen = {name: outcome.Outcome(labels, right[:, place], labels, ("0", "1")) for place, name in enumerate("ab")}
-    path = runs["single"][0].path
-    pair = {name: [One(path, int(right[:, place].sum()), 70, name)] for place, name in enumerate("ab")}
-    apart = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
-    monkeypatch.setattr(verdicts.outcome, "of_run", lambda run: seen[run.name])
-    one = judge(pair, of=("a", "b"), epoch="selected", claim="difference", published_percent=1)
-    assert one.interval[1] - one.interval[0] < 0.75 * (apart.interval[1] - apart.interval[0])
-    assert one.interval[0] < one.mean < one.interval[1]
 
 
 def test_of_several_runs_those_that_diverged_are_counted_and_not_averaged(runs):
@@ -314,7 +286,7 @@ def test_of_several_runs_those_that_diverged_are_counted_and_not_averaged(runs):
 
 def test_a_limit_that_one_run_misses_is_not_judged_without_an_interval(runs):
     one = judge(runs, of="single", metric="train_loss", epoch="last", claim="at_most", published=0.0)
-    assert (one.word, one.because) == ("not judged", "one run")
+    assert (one.word, one.because) == ("not judged", "n = 1 is too few")
     unseen = judge(runs, of="single", metric="lowest_last_five", claim="at_least", published=0.99)
     assert (unseen.word, unseen.because) == ("not judged", "not measured")  # the test images are met at the end
 
@@ -382,7 +354,8 @@ def test_the_document_holds_the_parts_in_their_order_between_what_holds_and_how(
     assert "Shortened" in marked.mark
 
 
-def test_limits_of_one_name_are_told_with_their_parts(made):
+def test_limits_of_one_name_are_told_with_their_parts(made, monkeypatch):
+    monkeypatch.setattr(verdicts, "ENOUGH", 3)
     limit = value("the target", epoch="last", claim="at_least", published_percent=1)
     parts = tuple(Part(title=title, runs=("plain",), values=(limit,)) for title in ("Result", "Soundly"))
     alone, both = (
@@ -477,7 +450,7 @@ CONTENTS = {
     "era-s6": {
         "A network worked by hand": "workbook derivation loss-of-each-rate conclusion",
         "Data": "samples",
-        "Network": "layers architecture receptive-fields memory",
+        "Network": "method layers architecture receptive-fields memory",
         "Training": "loss accuracy epochs",
         "Result": "confusion wrong right",
         "The same limits, soundly": "sound-accuracy",
@@ -486,14 +459,14 @@ CONTENTS = {
     "eva7-s4": {
         "A network worked by hand": "workbook derivation loss-of-each-rate conclusion",
         "Data": "samples",
-        "Networks": "layers architecture",
+        "Networks": "method layers architecture",
         "Training": "loss accuracy epochs",
         "How steady are the last epochs?": "last-epochs comparisons",
         "Result": "confusion wrong right",
     },
     "prml-pa6": {
         "Data": "samples classes",
-        "Network": "layers architecture",
+        "Network": "method layers architecture",
         "Training": "loss accuracy epochs",
         "Test": "confusion",
         "Predictions": "right wrong",
@@ -503,14 +476,14 @@ CONTENTS = {
     "dl-minor-1": {
         "The task, derived": "derivation",
         "Data": "samples classes",
-        "Convolutional network": "layers architecture loss accuracy confusion",
-        "Autoencoder": "layers loss floors reconstructions",
-        "Classifier on the encoder": "layers loss accuracy confusion",
+        "Convolutional network": "method layers architecture loss accuracy confusion",
+        "Autoencoder": "method layers loss floors reconstructions",
+        "Classifier on the encoder": "method layers loss accuracy confusion",
         "Fresh, frozen or fine-tuned": "comparisons",
         "The two against each other": "bars comparisons",
     },
     "cifar-hw3": {
-        "1 · The tutorial as it is": "samples loss accuracy confusion right wrong",
+        "1 · The tutorial as it is": "method samples loss accuracy confusion right wrong",
         "2 · One linear layer": "layers loss accuracy",
         "3 · Three layers, with ReLU and without": "layers loss accuracy one-map comparisons",
         "4 · LeNet": "layers architecture loss accuracy",
@@ -547,5 +520,7 @@ def test_sections_figures_and_blocks_of_each_report_are_in_its_document(name, tm
     asked = [(title, block) for title, block in asked if title in CONTENTS[name]]  # and not the environment
     assert asked == [(title, block) for title, blocks in CONTENTS[name].items() for block in blocks.split()]
     tables = [block for section in document.sections[1:] for block in section.blocks if isinstance(block, Table)]
-    printed = " ".join(row[1] for table in tables if table.name.startswith("figures-") for row in table.rows)
+    printed = " ".join(
+        row[1] for table in tables if table.name.startswith(("figures-", "curve-")) for row in table.rows
+    )
     assert set(FIGURES[name].split()) <= set(re.findall(r"[\d.,]*\d", printed))

@@ -55,7 +55,10 @@ def _caption(name: str, runs: Sequence[FinishedRun], which: str) -> str:
     if len(runs) > 1:
         text += f": the mean of {len(runs)} seeds ± their standard deviation"
     text += "" if which == "Every epoch" else "; metrics.csv has all"
-    return f"{text}. Train figures are the {runs[0].experiment.protocol.train_metrics} ones"
+    protocol = runs[0].experiment.protocol
+    if protocol.train_metrics == "accuracy re-evaluated":
+        return f"{text}. The train loss is the running one, the train accuracy the re-evaluated one"
+    return f"{text}. Train figures are the {protocol.train_metrics} ones"
 
 
 def _has(history: "pd.DataFrame", key: str) -> bool:
