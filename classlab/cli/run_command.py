@@ -36,11 +36,13 @@ def run(
     """
     from classlab.experiment import load
     from classlab.lab import train
+    from classlab.readers_code import running
     from classlab.runs.preparation import ContractRefused
 
     experiment = load(name, set_ or [], trust=True)
     try:
-        done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
+        with running():
+            done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
         if json:
             print_json(refused.summary)
