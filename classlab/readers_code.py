@@ -73,9 +73,9 @@ def screen(error: BaseException) -> str | None:
         return None
     last = traceback.extract_tb(error.__traceback__)[-1:]
     lines += [] if not lines or is_readers(last[0].filename) else last
-    shown = traceback.StackSummary.from_list(lines).format()
+    listed = traceback.StackSummary.from_list(lines).format()
     head = ["Traceback (most recent call last):\n"]
-    return "".join([*head, *shown, *traceback.format_exception_only(error)])
+    return "".join([*head, *listed, *traceback.format_exception_only(error)])
 
 
 def own_lines(error: BaseException) -> list[traceback.FrameSummary]:

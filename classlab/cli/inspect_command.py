@@ -208,13 +208,12 @@ def _layers(table: "LayerTable", narrow: bool, left_out: str = "") -> "Table":
 
 def _legend(table: "LayerTable", narrow: bool) -> str:
     """Explain the signs that this table has."""
-    signs = "s stride, p padding"
-    signs += ", d dilation" if any(layer.dilation not in (None, 1) for layer in table.layers) else ""
-    signs += ", g groups" if any((layer.groups or 1) > 1 for layer in table.layers) else ""
-    lines = [
-        f"kernel, {'sees (the receptive field)' if narrow else 'receptive field'}: size in pixels, {signs};",
-        "all: every output depends on the whole image",
-    ]
+    sees = "sees (the receptive field)" if narrow else "receptive field"
+    more = ["d dilation"] if any(layer.dilation not in (None, 1) for layer in table.layers) else []
+    more += ["g groups"] if any((layer.groups or 1) > 1 for layer in table.layers) else []
+    lines = [f"kernel, {sees}: size in pixels, s stride, p padding;"]
+    lines += [f"{', '.join(more)};"] if more else []
+    lines.append("all: every output depends on the whole image")
     if any(layer.norm_mixes for layer in table.layers):
         lines[-1] += ";"
         lines.append("+ norm: also on what lies beyond, through a norm over the map")

@@ -149,7 +149,7 @@ def _title(block: Block) -> str:
         words += [f"stride {sides(layer.stride)}"] if layer.stride != usual else []
         words += [f"padding {sides(layer.padding)}"] if layer.padding else []
         words += [f"dilation {sides(layer.dilation)}"] if layer.dilation not in (None, 1) else []
-        words += [f"{layer.groups} groups"] if (layer.groups or 1) > 1 else []
+        words += [f"groups {layer.groups}"] if (layer.groups or 1) > 1 else []
     return _clipped(" ".join(words), 34)
 
 
