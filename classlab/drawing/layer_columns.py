@@ -18,21 +18,25 @@ LEGEND = (
 
 def cells(layer: "Layer") -> tuple[str, ...]:
     """Return one layer in words and figures, a string for each of HEADINGS; nothing where there is nothing to say."""
-    kernel = ""
-    if layer.kernel is not None:
-        kernel = f"{sides(layer.kernel)} s{sides(layer.stride)} p{sides(layer.padding)}"
-        kernel += f" d{sides(layer.dilation)}" if layer.dilation not in (None, 1) else ""
-        kernel += f" g{layer.groups}" if (layer.groups or 1) > 1 else ""
     parameters = "shared" if layer.shared else count(layer.parameters)
     return (
         layer.name,
         layer.kind,
-        kernel,
+        window(layer),
         sides(layer.output_shape),
         "" if parameters == "0" else parameters,
         "" if layer.multiply_adds == 0 else count(layer.multiply_adds),
         field(layer.receptive_field, layer.norm_mixes),
     )
+
+
+def window(layer: "Layer") -> str:
+    """Return a window in figures: 3 s1 p2 d2 g4; dilation and groups where there are any."""
+    if layer.kernel is None:
+        return ""
+    text = f"{sides(layer.kernel)} s{sides(layer.stride)} p{sides(layer.padding)}"
+    text += f" d{sides(layer.dilation)}" if layer.dilation not in (None, 1) else ""
+    return text + (f" g{layer.groups}" if (layer.groups or 1) > 1 else "")
 
 
 def total(table: "LayerTable") -> tuple[str, ...]:

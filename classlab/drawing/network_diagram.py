@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from classlab.drawing.layer_columns import count, sides
+from classlab.drawing.layer_columns import count, sides, window
 from classlab.drawing.palette import LIGHT, Palette
 from classlab.drawing.svg import drawing, text
 
@@ -150,7 +150,8 @@ def _title(block: Block) -> str:
         words += [f"padding {sides(layer.padding)}"] if layer.padding else []
         words += [f"dilation {sides(layer.dilation)}"] if layer.dilation not in (None, 1) else []
         words += [f"groups {layer.groups}"] if (layer.groups or 1) > 1 else []
-    return _clipped(" ".join(words), 34)
+    title = " ".join(words)  # where that is too long, in the table's signs
+    return _clipped(title if len(title) <= 34 else f"{words[0]} {window(layer)}", 34)
 
 
 def _eye(block: Block, image: tuple[int, int, int], middle: float, palette: Palette) -> list[str]:

@@ -133,7 +133,7 @@ def test_the_table_shows_dilation_groups_and_that_a_norm_mixes_and_names_what_is
     assert "5 s1 + norm" in done.stdout and "+ norm: also on what lies beyond, through a norm" in done.stdout
     assert "d dilation, g groups;" in done.stdout
     assert "Unused, never run: spare (Linear); 9 of the 130 parameters are theirs, 121 are used." in done.stdout
-    assert "dilation 2 groups 3" in (nets / "net.svg").read_text()
+    assert "conv 3 s1 p2 d2 g3" in (nets / "net.svg").read_text()
     assert (nets / "net.csv").read_text().splitlines()[1].endswith("2,2,3,false")
 
 
