@@ -35,11 +35,13 @@ class Run(FinishedRun):
 
         return document.write(self, out=out, **options)
 
-    def predict(self, pictures: Any, *, prepare: Literal["digits", "plain"] | None = None) -> "Predictions":
+    def predict(
+        self, pictures: Any, *, prepare: Literal["digits", "plain"] | None = None, each: bool = False
+    ) -> "Predictions":
         """Return what the network says of the reader's own pictures: files, folders, arrays; see use.predict."""
         from classlab.use.predict import predict
 
-        return predict(self, pictures, prepare=prepare)
+        return predict(self, pictures, prepare=prepare, each=each)
 
 
 class StudyResult(result.StudyResult):

@@ -18,6 +18,7 @@ import inspect
 import re
 import sys
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import Any
 
 import pydantic
 
-from classlab import files, limits, signatures
+from classlab import files, limits, readers_code, signatures
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.wishes import way_on
 from classlab.yaml_text import echoed
@@ -58,6 +59,19 @@ FILES = {
     "study": "studies",
 }
 
+# What the authors of networks call the classes, the image's channels, its side and its pixels, in small letters without
+# underscores. These are handed over too, unless the file states them. The ambiguous ones mean other things as well, the
+# features of a last layer or the width of a network: there a default that the author gave stands.
+ALSO_CALLED = {
+    **dict.fromkeys(("numclasses", "nclasses", "nbclasses", "numclass", "nclass", "numlabels"), "classes"),
+    **dict.fromkeys(("inchannels", "inputchannels", "inchans", "inch", "imagechannels", "imgchannels"), "channels"),
+    **dict.fromkeys(("imgsize", "imagesize"), "side"),
+}
+AMBIGUOUS = {
+    **dict.fromkeys(("outputdim", "outdim", "outputsize", "numoutputs", "noutputs", "outfeatures"), "classes"),
+    **dict.fromkeys(("numchannels", "nchannels"), "channels"),
+    **dict.fromkeys(("inputdim", "indim", "infeatures", "numinputs", "ninputs", "inputfeatures"), "pixels"),
+}
 # Parameters with these names are handed over by classlab; every other parameter of a function is an option in the file.
 HANDED_OVER = {
     "dataset": (),
@@ -95,11 +109,6 @@ def trusting(trust: bool = True) -> Iterator[None]:
         yield
     finally:
         _trusting.reset(token)
-
-
-def is_own_module(name: str) -> bool:
-    """Say whether a module by this name is code of the reader's own that was imported here."""
-    return name.startswith(FILE_PREFIX) or name in _trusted or name in _neighbours
 
 
 def is_own_code(name: str) -> bool:
@@ -169,7 +178,8 @@ def check_options(kind: str, name: str, options: Mapping[str, Any]) -> dict[str,
 
     Raises pydantic.ValidationError with the option's own name as the location.
     """
-    return known_options(kind, name, strict=True)(**options).model_dump()
+    known = known_options(kind, name, strict=True)(**options)
+    return known.model_dump(exclude=set(filled_in(kind, find(kind, name), options)) if is_own_code(name) else None)
 
 
 def known_options(kind: str, name: str, *, strict: bool = False) -> type[pydantic.BaseModel]:
@@ -194,11 +204,13 @@ def options_model(kind: str, function: Callable[..., Any], *, strict: bool = Fal
         hints = {}
     fields: dict[str, tuple[Any, Any]] = {}
     extra: typing.Literal["allow", "forbid"] = "forbid"
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in _parameters(function).values():
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = "allow"
         elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in HANDED_OVER[kind]:
             default = signatures.REQUIRED if parameter.default is parameter.empty else parameter.default
+            if kind == "model" and default is signatures.REQUIRED and _fact(parameter):
+                default = None  # what is filled in need not be stated
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
     return _options_model(kind, fields, extra, strict)
 
@@ -207,24 +219,63 @@ def _options_model(
     kind: str, options: Mapping[str, tuple[Any, Any]], extra: typing.Literal["allow", "forbid"], strict: bool
 ) -> type[pydantic.BaseModel]:
     """Return a pydantic model of options: annotation and default by name."""
-    config = pydantic.ConfigDict(extra=extra, strict=strict, allow_inf_nan=False, arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(
+        extra=extra, strict=strict, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
+    )
     fields: dict[str, Any] = {
         name: (annotation, ... if default is signatures.REQUIRED else default)
         for name, (annotation, default) in options.items()
     }
-    return pydantic.create_model(f"Options of {kind}", __config__=config, **fields)
+    with warnings.catch_warnings(action="ignore"):  # an option may be called as a method of pydantic's is
+        return pydantic.create_model(f"Options of {kind}", __config__=config, **fields)
 
 
 def bind(kind: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     """Return what `name` means with its options filled in; it takes what classlab hands over, by keyword."""
     function = find(kind, name)
-    parameters = inspect.signature(function).parameters
+    parameters = _parameters(function)
     wanted = [key for key in HANDED_OVER[kind] if key in parameters]
+    asked = filled_in(kind, function, options)
 
     def bound(**handed_over: Any) -> Any:
-        return function(**{key: handed_over[key] for key in wanted}, **options)
+        known = facts(**handed_over) if asked else {}
+        given = {key: handed_over[key] for key in wanted} | {key: known[fact] for key, fact in asked.items()}
+        if kind not in {"model", "dataset"} or not is_own_code(name):
+            return function(**given, **options)
+        with readers_code.running(), readers_code.missing_modules(name):
+            return function(**given, **options)
 
     return bound
+
+
+def filled_in(kind: str, function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is filled in of a network's parameters, name -> fact: those that `options` does not state."""
+    parameters = _parameters(function) if kind == "model" else {}
+    found = {name: _fact(parameter) for name, parameter in parameters.items() if name not in options}
+    return {name: fact for name, fact in found.items() if fact}
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return what a function or a class takes; a network that stands ready in a reader's file takes nothing."""
+    return {} if is_network(function) else inspect.signature(function).parameters
+
+
+def is_network(thing: Any) -> bool:
+    """Say whether this is a network, and no function or class that makes one, without importing torch."""
+    return not inspect.isclass(thing) and hasattr(thing, "state_dict") and hasattr(thing, "forward")
+
+
+def _fact(parameter: inspect.Parameter) -> str | None:
+    """Return which fact of the data a parameter of a network asks for by its name, None for none."""
+    name = parameter.name.lower().replace("_", "")
+    return ALSO_CALLED.get(name) or (AMBIGUOUS.get(name) if parameter.default is parameter.empty else None)
+
+
+def facts(input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
+    """Return what `filled_in` names: classes, channels, side, pixels."""
+    channels, height, width = input_shape
+    side = height if height == width else (height, width)
+    return {"classes": classes, "channels": channels, "side": side, "pixels": channels * height * width}
 
 
 def _readers_own(kind: str, name: str) -> Callable[..., Any]:
@@ -280,12 +331,13 @@ def _import_file(file: Path, source: str) -> ModuleType:
     # The name holds the digest of place and content, so that a file which was edited is read again in the same session.
     name = f"{FILE_PREFIX}{file.stem}_{hashlib.sha256(str(file).encode() + code).hexdigest()[:12]}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, file)
+        # As if its folder were a package, so that `from .blocks import Block` finds a neighbour too.
+        spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=[str(file.parent)])
         assert spec and spec.loader, "a .py file always has a loader"
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            with _beside(file.parent):
+            with _beside(file.parent), readers_code.running(), readers_code.missing_modules(source):
                 # What was read is what is run: the loader might meet a compiled file of another content.
                 exec(compile(code, str(file), "exec", dont_inherit=True), module.__dict__)
         except BaseException as error:
@@ -319,7 +371,8 @@ def _lies_in(module: ModuleType, folder: Path) -> bool:
 
 def _import_module(name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with readers_code.running():
+            return importlib.import_module(name)
     except (ValueError, AssertionError) as error:
         _raise_as_it_is(error, name)
     except ModuleNotFoundError as error:
@@ -327,7 +380,8 @@ def _import_module(name: str) -> ModuleType:
             raise UserError(
                 f"there is no module named {name!r} to take code from (file.py:name takes a file)"
             ) from None
-        raise
+        with readers_code.missing_modules(name):
+            raise
 
 
 def _raise_as_it_is(error: BaseException, source: str) -> typing.NoReturn:

@@ -1,4 +1,4 @@
-"""`classlab inspect`: the network of an experiment, layer by layer, before any training."""
+"""`classlab inspect`: a network, layer by layer, before any training."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,18 +6,35 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from classlab.cli.options import ExperimentName, Json, Set
+from classlab.cli.options import Json, Set
 from classlab.cli.output import console, print_json
 from classlab.terminal import text_width
 
 if TYPE_CHECKING:
-    from classlab.experiment import Experiment
+    from rich.table import Table
+
+    from classlab.cli.subject import Subject
+    from classlab.contract import Check
     from classlab.network.layer_table import LayerTable
+    from classlab.training.sanity import Finding
+
+
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME-OR-FILE",
+        help="a shipped experiment, a YAML file, or a network of your own, FILE.py:NAME; code that it names is run",
+    ),
+]
 
 
 def inspect(
-    name: ExperimentName,
+    name: Named,
     set_: Set = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CxHxW", help="the images that FILE.py:NAME is given, such as 3x32x32"),
+    ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(
@@ -31,63 +48,78 @@ def inspect(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show an experiment's network: its layers, their sizes, parameters, work and receptive fields.
+    """Show a network: its layers, their sizes, parameters, work and receptive fields.
 
     Nothing is trained and no dataset is fetched; --sanity learns one batch of made-up images.
 
     Example: classlab inspect era-s6 --out era-s6.svg
 
-    Exit 0: done. 1: a question of --sanity has the answer no. 2: bad input.
+    Example: classlab inspect mynet.py:Net --input 3x32x32
+
+    Exit 0: done. 1: a question of --sanity has the answer no. 2: bad input, or a network that does not fit the data.
     """
-    from classlab import contract as contracts
-    from classlab.experiment import load
-    from classlab.models.make import make
-    from classlab.network.contents import contents
-    from classlab.network.layer_table import check_shapes, layer_table
-    from classlab.runs.start import freeze
-    from classlab.training.sanity import sanity as ask
-    from classlab.training.task import reconstructs
+    from classlab import readers_code
+    from classlab.cli import subject as subjects
+    from classlab.errors import UserError
+    from classlab.network.layer_table import check_output, table_of
 
     for file in out or []:
         _check_ending(file)
-    experiment = load(name, set_ or [], trust=True)  # what is named on the command line is the reader's own
-    input_shape, classes = _shape_and_classes(experiment)
-    model = make(experiment.model, experiment.training.initialise, input_shape, classes, seed=0)
-    freeze(model, experiment.training.start_from)
-    table = layer_table(model, input_shape)
-    check_shapes(model, input_shape, None if reconstructs(experiment.training.loss) else classes)
-    checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
-    checks += contracts.check_data(experiment.contract, experiment.data)
-    checks += contracts.check_layers(experiment.contract, contents(table))
-    findings = ask(model, input_shape, classes, experiment.training.loss) if sanity else []
+    if subjects.is_code(name):
+        subject = subjects.of_code(name, set_ or [], size)
+    elif size is not None:
+        raise UserError(f"--input goes with FILE.py:NAME; the images of the experiment {name} are those of its dataset")
+    else:
+        subject = subjects.of_experiment(name, set_ or [])
+    table = table_of(subject.model, subject.input_shape, subject.met)
+    problem = None
+    try:
+        check_output(subject.met, subject.wanted, subject.classes)
+    except UserError as error:  # first the table, which shows where it comes from
+        problem = error
+    checks = _checks(subject, table)
+    with readers_code.running():
+        findings = _findings(subject) if sanity and problem is None else []
     if json:
-        document = {"experiment": experiment.name, **table.to_json(), "checks": [vars(check) for check in checks]}
+        known = subject.experiment.name if subject.experiment else None
+        document = {"experiment": known, "network": subject.name, **table.to_json()}
+        document["checks"] = [vars(check) for check in checks]
         print_json({**document, "sanity": [vars(finding) for finding in findings]} if sanity else document)
     else:
-        _say(experiment, table, classes)
+        _say(subject, table)
         for judged in [*checks, *findings]:
             mark = "[green]✓[/green]" if judged.passed else "[red]✗[/red]"
             console.print(f"{mark} {escape(judged.sentence)}", soft_wrap=True)
     for file in out or []:  # a file that cannot be written must not take the answer with it
-        _write(file, experiment, table)
+        _write(file, subject, table)
+    if problem is not None:
+        raise problem
     if not all(finding.passed for finding in findings):
         raise typer.Exit(1)
 
 
-def _shape_and_classes(experiment: "Experiment") -> tuple[tuple[int, int, int], int]:
-    """Return what the dataset's own file says of its images, or load it where the file does not say."""
-    import sys
+def _checks(subject: "Subject", table: "LayerTable") -> "list[Check]":
+    """Judge the limits of an experiment's contract that a network alone can break, and say what training would."""
+    from classlab import contract as contracts
+    from classlab.network.contents import contents
+    from classlab.terminal import say
+    from classlab.training.task import softmax_twice
 
-    from classlab import lookup
-    from classlab.data.loading import prepare
+    experiment = subject.experiment
+    if experiment is None:
+        return []
+    if mistake := softmax_twice(table, experiment.training.loss):
+        say(mistake)
+    checks = contracts.check_before(experiment.contract, table.parameters, experiment.training.epochs)
+    checks += contracts.check_data(experiment.contract, experiment.data)
+    return checks + contracts.check_layers(experiment.contract, contents(table))
 
-    plan = experiment.data
-    module = sys.modules[lookup.find("dataset", plan.dataset.name).__module__]
-    if ":" not in plan.dataset.name and hasattr(module, "SHAPE") and hasattr(module, "CLASS_NAMES"):
-        renumbered = plan.classes if plan.labels == "renumber" else None
-        return module.SHAPE, len(renumbered or module.CLASS_NAMES)
-    dataset = prepare(plan, fetch=False)
-    return dataset.input_shape, len(dataset.class_names)
+
+def _findings(subject: "Subject") -> "list[Finding]":
+    from classlab.training.sanity import sanity
+
+    classes = subject.classes or subject.met.output.shape[1]
+    return sanity(subject.model, subject.input_shape, classes, subject.loss)
 
 
 ENDINGS = (".html", ".csv", ".tex", ".svg", ".png")
@@ -100,14 +132,14 @@ def _check_ending(file: Path) -> None:
         raise UserError(f"--out writes files that end in {listing(ENDINGS)}; got {file}")
 
 
-def _write(file: Path, experiment: "Experiment", table: "LayerTable") -> None:
+def _write(file: Path, subject: "Subject", table: "LayerTable") -> None:
     from classlab import files
     from classlab.drawing import layer_columns, render, written
     from classlab.drawing.network_diagram import architecture
 
     ending = file.suffix.lower()
     if ending == ".html":
-        content = _page(experiment, table)
+        content = _page(subject, table)
     elif ending == ".csv":
         content = written.csv_text(layer_columns.for_programs(table))
     elif ending == ".tex":
@@ -117,7 +149,7 @@ def _write(file: Path, experiment: "Experiment", table: "LayerTable") -> None:
     files.write(file, render.svg_to_png(content, scale=2) if ending == ".png" else content)
 
 
-def _page(experiment: "Experiment", table: "LayerTable") -> str:
+def _page(subject: "Subject", table: "LayerTable") -> str:
     from classlab.drawing import layer_columns
     from classlab.drawing.blocks import Document, Drawing, Section, Words
     from classlab.drawing.network_diagram import architecture
@@ -125,20 +157,40 @@ def _page(experiment: "Experiment", table: "LayerTable") -> str:
 
     caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
     picture = Drawing("architecture", caption, lambda palette: architecture(table, palette))
-    memory = Words(_memory(table))
-    sections = (Section("Picture", (picture,)), Section("Layers", (layer_columns.for_readers(table), memory)))
-    return html(Document(f"The network of {experiment.name}", str(experiment.model), sections))
+    notes = tuple(Words(sentence) for sentence in [*layer_columns.unused(table), _memory(table)])
+    sections = (Section("Picture", (picture,)), Section("Layers", (layer_columns.for_readers(table), *notes)))
+    return html(Document(f"The network of {subject.name}", subject.description or subject.images, sections))
 
 
-def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
+def _say(subject: "Subject", table: "LayerTable") -> None:
+    from classlab.drawing import layer_columns
+
+    narrow = text_width(console) < 100
+    description = f"{escape(subject.description)} on " if subject.experiment else ""
+    console.print(f"[bold]{escape(subject.name)}[/bold]: {description}{escape(subject.images)}", soft_wrap=True)
+    if subject.description and not subject.experiment:
+        console.print(escape(subject.description), soft_wrap=True)
+    layers = _layers(table, narrow)
+    free = console.options.update(max_width=1000)
+    if console.measure(layers, options=free).maximum > console.width:  # long names need the room of a long kind
+        layers = _layers(table, narrow, "Adaptive")
+    console.print(layers)
+    console.print(_legend(table, narrow))
+    for sentence in layer_columns.unused(table):
+        console.print(escape(sentence), soft_wrap=True)
+    frozen = table.parameters - table.trainable_parameters
+    if frozen:
+        console.print(f"trainable parameters {table.trainable_parameters:,}, frozen {frozen:,}")
+    console.print(_memory(table), soft_wrap=True)
+
+
+def _layers(table: "LayerTable", narrow: bool, left_out: str = "") -> "Table":
+    """Return the table for a terminal, of kinds without a prefix that is left out."""
     from rich import box
     from rich.table import Table
 
     from classlab.drawing import layer_columns
 
-    dataset, images = experiment.data.dataset.name, layer_columns.sides(table.input_shape)
-    model, narrow = escape(str(experiment.model)), text_width(console) < 100
-    console.print(f"[bold]{escape(experiment.name)}[/bold]: {model} on {escape(dataset)}, {images}, {classes} classes")
     layers = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layer_columns.HEADINGS, layer_columns.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}
@@ -149,18 +201,24 @@ def _say(experiment: "Experiment", table: "LayerTable", classes: int) -> None:
         )
     for layer in table.layers:
         name, kind, *figures = layer_columns.cells(layer)
-        kind = kind.removesuffix("2d") if narrow else kind
+        kind = kind.removesuffix("2d").removeprefix(left_out) if narrow else kind
         style = None if layer.parameters or layer.multiply_adds else "dim"
         layers.add_row(escape(name), escape(kind), *figures, style=style)
-    console.print(layers)
-    console.print(
-        f"[dim]kernel, {'sees (the receptive field)' if narrow else 'receptive field'}: size in pixels, s stride, "
-        "p padding;\nall: every output depends on the whole image[/dim]"
-    )
-    frozen = table.parameters - table.trainable_parameters
-    if frozen:
-        console.print(f"trainable parameters {table.trainable_parameters:,}, frozen {frozen:,}")
-    console.print(_memory(table), soft_wrap=True)
+    return layers
+
+
+def _legend(table: "LayerTable", narrow: bool) -> str:
+    """Explain the signs that this table has."""
+    sees = "sees (the receptive field)" if narrow else "receptive field"
+    more = ["d dilation"] if any(layer.dilation not in (None, 1) for layer in table.layers) else []
+    more += ["g groups"] if any((layer.groups or 1) > 1 for layer in table.layers) else []
+    lines = [f"kernel, {sees}: size in pixels, s stride, p padding;"]
+    lines += [f"{', '.join(more)};"] if more else []
+    lines.append("all: every output depends on the whole image")
+    if any(layer.norm_mixes for layer in table.layers):
+        lines[-1] += ";"
+        lines.append("+ norm: also on what lies beyond, through a norm over the map")
+    return "\n".join(f"[dim]{line}[/dim]" for line in lines)
 
 
 def _memory(table: "LayerTable") -> str:

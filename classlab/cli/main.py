@@ -96,10 +96,14 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):  # the reader closed the pipe, as `classlab runs | head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
-        if _in_own_code(error):
-            raise
+        if _shown_as_readers(error):
+            sys.exit(1)
         say(f"classlab: {_of_the_machine(error)}")
         sys.exit(2)
+    except Exception as error:
+        if not _shown_as_readers(error):
+            raise
+        sys.exit(1)
     except KeyboardInterrupt:
         say("classlab: stopped")
         sys.exit(130)
@@ -136,16 +140,14 @@ def _quoted(setting: str) -> str:
     return setting if re.fullmatch(r"[\w.=+-]+", setting) else f'"{setting}"'
 
 
-def _in_own_code(error: BaseException) -> bool:
-    """Say whether an error comes out of code of the reader's own, whose traceback the reader needs."""
-    from classlab.lookup import is_own_module
+def _shown_as_readers(error: BaseException) -> bool:
+    """Show an error out of code of the reader's own, with the lines of that code; say whether it is one."""
+    from classlab.readers_code import screen
 
-    trace = error.__traceback__
-    while trace is not None:
-        if is_own_module(trace.tb_frame.f_globals.get("__name__", "")):
-            return True
-        trace = trace.tb_next
-    return False
+    text = screen(error)
+    if text is not None:
+        sys.stderr.write(text)
+    return text is not None
 
 
 def _of_the_machine(error: BaseException) -> str:

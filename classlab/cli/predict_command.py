@@ -29,6 +29,7 @@ def predict(
             help="digits: ink found and centred as MNIST's; plain: resized; by default as the run's dataset asks"
         ),
     ] = None,
+    each: Annotated[bool, typer.Option("--each", help="read several digits of a picture one by one")] = False,
     explain: Annotated[
         Path | None, typer.Option(metavar="OUT.png", help="draw what was shown, what the network saw, its answer")
     ] = None,
@@ -57,7 +58,7 @@ def predict(
 
     loaded, total = load(run, trust), predicting.count(images)
     with progress("reading pictures", total, "pictures") as advance:
-        answers = predicting.predict(loaded, images, prepare=chosen, advance=advance, report=report)
+        answers = predicting.predict(loaded, images, prepare=chosen, each=each, advance=advance, report=report)
     unread = sum(bool(answer.error) for answer in answers)
     # A file that cannot be written must not take the answers with it: they are printed first.
     if json:

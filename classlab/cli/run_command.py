@@ -41,6 +41,7 @@ def run(
     """
     from classlab.contract import of_changed
     from classlab.experiment import load
+    from classlab.readers_code import running
 
     changes = set_ or []
     experiment = load(name, changes, trust=True)
@@ -50,7 +51,8 @@ def run(
     from classlab.runs.preparation import ContractRefused
 
     try:
-        done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
+        with running():
+            done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
         if json:
             print_json(refused.summary)

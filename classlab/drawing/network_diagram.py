@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from classlab.drawing.layer_columns import count, sides
+from classlab.drawing.layer_columns import count, sides, window
 from classlab.drawing.palette import LIGHT, Palette
 from classlab.drawing.svg import drawing, text
 
@@ -75,8 +75,6 @@ def _blocks(table: "LayerTable") -> list[Block]:
     holder = {IMAGE: 0}
     used = [source for layer in table.layers for source in layer.inputs]
     for number, layer in enumerate(table.layers):
-        if layer.kind == "Parameter":
-            continue
         sources = [holder[source] for source in layer.inputs]
         alone = len(layer.inputs) == 1 and used.count(layer.inputs[0]) == 1 and sources[0] == len(blocks) - 1
         if layer.kind in FOLLOWS and alone:
@@ -89,6 +87,8 @@ def _blocks(table: "LayerTable") -> list[Block]:
             block.shape, layer.output_shape, key=len
         )  # a map is a better picture than its numbers in a row
         block.field = layer.receptive_field
+        if layer.norm_mixes and block.field:  # what it draws is the window, not what a norm mixes in
+            block.field = {**block.field, "global": False}
         block.parameters += layer.parameters
         holder[number] = len(blocks) - 1
     return blocks
@@ -148,7 +148,10 @@ def _title(block: Block) -> str:
         usual = layer.kernel if "Pool" in layer.kind else 1
         words += [f"stride {sides(layer.stride)}"] if layer.stride != usual else []
         words += [f"padding {sides(layer.padding)}"] if layer.padding else []
-    return _clipped(" ".join(words), 34)
+        words += [f"dilation {sides(layer.dilation)}"] if layer.dilation not in (None, 1) else []
+        words += [f"groups {layer.groups}"] if (layer.groups or 1) > 1 else []
+    title = " ".join(words)  # where that is too long, in the table's signs
+    return _clipped(title if len(title) <= 34 else f"{words[0]} {window(layer)}", 34)
 
 
 def _eye(block: Block, image: tuple[int, int, int], middle: float, palette: Palette) -> list[str]:

@@ -35,6 +35,9 @@ def make(
     it alone. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
     that do not fit the images.
     """
+    if isinstance(model, Choice) and lookup.is_own_code(model.name):
+        found = lookup.find("model", model.name)
+        model = found if isinstance(found, nn.Module) else model  # a network that stands ready in the file
     if isinstance(model, Choice):
         _check_size(model, input_shape, classes)
     with torch.random.fork_rng(devices=[]):

@@ -1,6 +1,7 @@
 """The layer table: what a network is made of, how large it is, how much work it does and how far it sees."""
 
 import copy
+import inspect
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from classlab.errors import UserError
 from classlab.network import operations
 from classlab.network.trace import Failure, Step, Trace, trace
+from classlab.network.unused import Unused, unused
 
 MEBIBYTE = 2**20
 
@@ -20,11 +22,12 @@ MEBIBYTE = 2**20
 class Layer:
     """One layer, at one place where an image meets it.
 
-    kernel, stride, padding: of convolutions and pools, a number or (vertical, horizontal). output_shape: without the
-    batch. parameters: those not counted with an earlier layer. multiply_adds: for one image, of convolutions, linear
-    layers and matrix products. receptive_field: {size, stride, global} in pixels of the image. None: there is none, or
-    it is unknown. inputs: the numbers of the layers it takes from, -1 for the image. shared: its parameters are
-    counted with an earlier layer.
+    kernel, stride, padding, dilation: of convolutions and pools, a number or (vertical, horizontal). groups: of
+    convolutions. output_shape: without the batch. parameters: those not counted with an earlier layer. multiply_adds:
+    for one image, of convolutions, linear layers and matrix products. receptive_field: {size, stride, global} in pixels
+    of the image. None: there is none, or it is unknown. inputs: the numbers of the layers it takes from, -1 for the
+    image. shared: its parameters are counted with an earlier layer. norm_mixes: through a norm over a map, here or
+    before, an output also depends on what lies beyond its receptive field.
     """
 
     name: str
@@ -38,11 +41,17 @@ class Layer:
     receptive_field: dict[str, Any] | None
     inputs: tuple[int, ...] = ()
     shared: bool = False
+    dilation: int | tuple[int, int] | None = None
+    groups: int | None = None
+    norm_mixes: bool = False
 
 
 @dataclass(frozen=True)
 class LayerTable:
-    """The layers in the order in which an image meets them, and the totals. memory: in MiB, for one image."""
+    """The layers in the order in which an image meets them, and the totals. memory: in MiB, for one image.
+
+    unused: the layers that no image meets; what they hold counts among the parameters, as torch counts it.
+    """
 
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
@@ -50,20 +59,28 @@ class LayerTable:
     trainable_parameters: int
     multiply_adds: int | None
     memory: dict[str, float]
+    unused: tuple[Unused, ...] = ()
+
+    @property
+    def unused_parameters(self) -> int:
+        """The parameters of layers that never run."""
+        return sum(part.parameters for part in self.unused if not part.in_training)
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as plain data."""
-        return {**vars(self), "layers": [dict(vars(layer)) for layer in self.layers]}
+        parts = {name: [dict(vars(part)) for part in getattr(self, name)] for name in ("layers", "unused")}
+        return {**vars(self), **parts, "unused_parameters": self.unused_parameters}
 
 
 def follow(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     """Return what an image of (channels, height, width) meets in `model`.
 
-    Raises UserError, naming the layer, when the model cannot take such images.
+    Raises UserError, naming the layer, when the model cannot take such images, or takes more than images.
     """
+    check_inputs(model)
     met = trace(model, input_shape)
     if met.failed:
-        raise UserError(_misfit(met.failed, input_shape)) from met.failed.error
+        raise UserError(misfit(met.failed, input_shape)) from met.failed.error
     return met
 
 
@@ -72,8 +89,12 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTab
 
     Raises UserError, naming the layer, when the model cannot take such images.
     """
-    met = follow(model, input_shape)
-    layers = [*_named(met.steps), *_unmet(model, met.steps)]
+    return table_of(model, input_shape, follow(model, input_shape))
+
+
+def table_of(model: nn.Module, input_shape: tuple[int, int, int], met: Trace) -> LayerTable:
+    """Return the table of what such images met in `model`, as `follow` has found it."""
+    layers = _named(met.steps)
     parameters = list(model.parameters())
     work = [layer.multiply_adds for layer in layers]
     return LayerTable(
@@ -83,6 +104,7 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int, int]) -> LayerTab
         sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
         None if None in work else sum(count for count in work if count is not None),
         _memory(input_shape, met.steps, sum(parameter.numel() for parameter in parameters)),
+        unused(model, met, input_shape),
     )
 
 
@@ -92,19 +114,24 @@ def check_shapes(model: nn.Module, input_shape: tuple[int, int, int], classes: i
     classes None: it must answer with an image of the same shape, as an autoencoder does.
     Raises UserError that names the layer and both shapes.
     """
-    met = follow(model, input_shape)
-    wanted = input_shape if classes is None else (classes,)
+    check_output(follow(model, input_shape), input_shape if classes is None else (classes,), classes)
+
+
+def check_output(met: Trace, wanted: tuple[int, ...] | None, classes: int | None = None) -> None:
+    """Check what a traced model answered with: one tensor, `wanted` for each image, None: of any shape.
+
+    classes: how many there are, None for a model that reconstructs. Raises UserError.
+    """
     shape = getattr(met.output, "shape", None)
     if shape is None:
-        raise UserError(
-            f"the model must return a tensor, {_shape(wanted)} for each image; it returns a {type(met.output).__name__}"
-        )
+        each = f", {_shape(wanted)} for each image" if wanted else ", and classlab takes no other answer"
+        raise UserError(f"the model must return a tensor{each}; it returns {_returned(met.output)}")
     given = tuple(shape[1:])
     last = _named(met.steps)[-1] if met.steps else None
     by = f"its last layer {last.name} ({last.kind}) gives" if last else "it gives"
     if shape[:1] != (2,):
         raise UserError(f"the model must keep the images of a batch apart; of 2 images {by} {_shape(tuple(shape))}")
-    if given != wanted:
+    if wanted is not None and given != wanted:
         meaning = "the images have the shape" if classes is None else f"{classes} classes need"
         flat = classes is None and given == (prod(wanted),)
         advice = f"; end it with nn.Unflatten(1, {_shape(wanted)})" if flat else ""
@@ -159,19 +186,37 @@ def _named(steps: list[Step]) -> list[Layer]:
                 receptive_field=step.field.to_json() if step.field else None,
                 inputs=step.inputs,
                 shared=step.shared,
+                dilation=_short(place.get("dilation")),
+                groups=step.operation.options.get("groups", 1) if place and "Conv" in step.operation.kind else None,
+                norm_mixes=bool(step.field and step.field.mixed),
             )
         )
     return layers
 
 
-def _unmet(model: nn.Module, steps: list[Step]) -> list[Layer]:
-    """Return a row for each parameter that no layer was seen to use, so that the column adds up."""
-    used = {id(parameter) for step in steps for parameter in step.parameters}
-    return [
-        Layer(name, "Parameter", tuple(parameter.shape), None, None, None, parameter.numel(), 0, None)
-        for name, parameter in model.named_parameters()
-        if id(parameter) not in used
-    ]
+def check_inputs(model: nn.Module) -> None:
+    """Raise UserError where a model's forward asks for more, or for less, than one batch of images."""
+    if isinstance(model, torch.jit.ScriptModule):
+        return
+    kinds = inspect.Parameter
+    parameters = inspect.signature(model.forward).parameters.values()
+    asked = [part.name for part in parameters if part.default is part.empty and "VAR" not in part.kind.name]
+    takes = [part for part in parameters if part.kind in {kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD}]
+    if len(asked) > 1:
+        what = f"takes {len(asked)} inputs ({', '.join(asked)})"
+    elif not takes and not any(part.kind is kinds.VAR_POSITIONAL for part in parameters):
+        what = "takes no images"
+    else:
+        return
+    raise UserError(f"a network is given one input, a batch of images; the forward of {type(model).__name__} {what}")
+
+
+def _returned(output: object) -> str:
+    """Say what a model returned instead of a tensor: a tuple of 2 (Tensor, Tensor)."""
+    parts = list(output.values()) if isinstance(output, dict) else output
+    if not isinstance(parts, list | tuple):
+        return f"a {type(output).__name__}"
+    return f"a {type(output).__name__} of {len(parts)} ({', '.join(type(part).__name__ for part in parts)})"
 
 
 def _memory(input_shape: tuple[int, int, int], steps: list[Step], parameters: int) -> dict[str, float]:
@@ -185,7 +230,8 @@ def _memory(input_shape: tuple[int, int, int], steps: list[Step], parameters: in
     return {**parts, "total": sum(parts.values())}
 
 
-def _misfit(failure: Failure, input_shape: tuple[int, int, int]) -> str:
+def misfit(failure: Failure, input_shape: tuple[int, int, int]) -> str:
+    """Say which layer cannot take what it is given, with both shapes."""
     layer, given = failure.module, failure.inputs[0][1:] if failure.inputs else ()
     names = {nn.Conv2d: "in_channels", nn.ConvTranspose2d: "in_channels", nn.BatchNorm2d: "num_features"}
     channels = next((getattr(layer, name) for kind, name in names.items() if isinstance(layer, kind)), None)

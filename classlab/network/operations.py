@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from classlab.network import receptive
@@ -84,12 +85,14 @@ FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     **{name: (name, ("dim", "keepdim")) for name in ("mean", "sum", "amax", "amin", "max", "min", "logsumexp", "std")},
 }
 WINDOWS = {"Conv2d", "MaxPool2d", "AvgPool2d", "LPPool2d", "ConvTranspose2d"}
+NORMS = {"LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm2d", "normalize"}
 _RESHAPES = {"Flatten", "Unflatten", "view", "reshape", "squeeze", "unsqueeze", "view_as", "reshape_as", "ravel"}
 _REDUCTIONS = {"mean", "sum", "amax", "amin", "max", "min", "logsumexp", "std"}
 _PADS = {"Pad", "ZeroPad2d", "ConstantPad2d", "ReflectionPad2d", "ReplicationPad2d"}
 _MODULE_OPTIONS = (
     *("kernel_size", "stride", "padding", "dilation", "groups", "output_size", "scale_factor", "mode", "padding_mode"),
     *("align_corners", "upscale_factor", "downscale_factor", "dim", "normalized_shape", "weight", "p"),
+    "running_mean",
 )
 # Each output value depends on the values at its own place only.
 _POINTWISE = {
@@ -176,11 +179,28 @@ def multiply_adds(operation: Operation) -> int | None:
 
 
 def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
-    """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown."""
+    """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown.
+
+    It is followed twice where a norm reaches further than the windows do: once as if the norm were not there, for the
+    sizes, and once with all that it reaches.
+    """
     known = [seen for seen in fields if seen is not None]
     if len(known) < len(fields) or not known:
         return None
     rule = _RULES.get(operation.kind, _pointwise if operation.kind in _POINTWISE else None)
+    seen = _followed(_pointwise if operation.kind in NORMS else rule, operation, known)
+    if seen is None or not (operation.kind in NORMS or any(before.mixed for before in known)):
+        return seen
+    mixed = _followed(rule, operation, [before.mixed or before for before in known])
+    if mixed is None:  # what the norm reaches is unknown, and so it is whether every output sees the whole image
+        return replace(seen, exact=False)
+    pairs = ((seen.rows, mixed.rows), (seen.columns, mixed.columns))
+    alike = all(np.array_equal(plain.cover, reached.cover) for plain, reached in pairs)
+    return replace(seen, mixed=None if alike else mixed)
+
+
+def _followed(rule: "Rule | None", operation: Operation, known: list[Field]) -> Field | None:
+    known = [replace(seen, mixed=None) for seen in known]
     if rule is None or (rule is not _pointwise and rule is not _concatenated and len(known) > 1):
         return None
     try:
@@ -315,7 +335,8 @@ def _mingled(operation: Operation, fields: list[Field]) -> Field | None:
     """Softmax and normalisations: every place along certain dimensions comes to depend on all of them."""
     rank, options = len(operation.output), operation.options
     if operation.kind in {"GroupNorm", "InstanceNorm2d"}:
-        dims = set(range(1, rank))
+        # With the statistics of training an instance norm takes none from the image.
+        dims = set() if options.get("running_mean") is not None else set(range(1, rank))
     elif "normalized_shape" in options:
         dims = set(range(rank - len(tuple(options["normalized_shape"])), rank))
     else:
@@ -384,7 +405,8 @@ def _concatenated(operation: Operation, fields: list[Field]) -> Field | None:
     return together
 
 
-_RULES: dict[str, Callable[[Operation, list[Field]], Field | None]] = {
+Rule = Callable[[Operation, list[Field]], Field | None]
+_RULES: dict[str, Rule] = {
     **dict.fromkeys(WINDOWS, _window),
     **dict.fromkeys(("AdaptiveAvgPool2d", "AdaptiveMaxPool2d"), _adaptive),
     **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _enlarged),

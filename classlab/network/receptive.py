@@ -51,23 +51,34 @@ class Axis:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive fields of a layer's output. exact: whether `cover` is all of what is seen, or only surely seen."""
+    """The receptive fields of a layer's output. exact: whether `cover` is all of what is seen, or only surely seen.
+
+    mixed: where a norm over a map makes each place depend on more than this, the field with that norm's reach. The
+    sizes are then still those of the windows, as if the norm were not there: through it the rest of the map only
+    shifts and scales what a window sees.
+    """
 
     rows: Axis
     columns: Axis
     exact: bool = True
+    mixed: "Field | None" = None
 
     def to_json(self) -> dict[str, Any]:
         """Return {size, stride, global}: numbers, [vertical, horizontal] where the two differ, None where unknown.
 
-        global: every output depends on the whole image, whatever its position.
+        global: every output depends on the whole image, whatever its position, be it through a norm.
         """
-        whole = bool(self.rows.cover.all() and self.columns.cover.all())
+        seen = self.mixed or self
         return {
             "size": _both(self.rows.size, self.columns.size),
             "stride": _both(_number(self.rows.stride), _number(self.columns.stride)),
-            "global": True if whole else False if self.exact else None,
+            "global": True if seen.whole else False if seen.exact else None,
         }
+
+    @property
+    def whole(self) -> bool:
+        """Whether every output depends on the whole image."""
+        return bool(self.rows.cover.all() and self.columns.cover.all())
 
 
 def image(height: int, width: int, dims: tuple[int, int] = (2, 3)) -> Field:

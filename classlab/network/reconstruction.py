@@ -19,13 +19,13 @@ RANGES = {
     "ReLU6": (0.0, 6.0),
     "ELU": (-1.0, math.inf),
 }
-_SHAPING = {"Unflatten", "Flatten", "view", "reshape", "squeeze", "unsqueeze", "Identity", "Dropout"}
+SHAPING = {"Unflatten", "Flatten", "view", "reshape", "squeeze", "unsqueeze", "Identity", "Dropout"}
 CODES_BATCH = 1000
 
 
 def reachable(table: LayerTable) -> tuple[float, float]:
     """Return the lowest and highest number that the network's last layer can give; infinities where there is no end."""
-    kinds = [layer.kind for layer in table.layers if layer.kind not in _SHAPING | {"Parameter"}]
+    kinds = [layer.kind for layer in table.layers if layer.kind not in SHAPING]
     return RANGES.get(kinds[-1], (-math.inf, math.inf)) if kinds else (-math.inf, math.inf)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from classlab import readers_code
 from classlab.network import operations, receptive
 from classlab.network.operations import Operation
 from classlab.network.receptive import Field
@@ -41,11 +42,15 @@ class Step:
 
 @dataclass
 class Trace:
-    """What was met; output: the module's answer, and `failed`: the layer at which it ended, where it did."""
+    """What was met; output: the module's answer, and `failed`: the layer at which it ended, where it did.
+
+    entered: the ids of the modules that ran.
+    """
 
     steps: list[Step] = field(default_factory=list)
     output: Any = None
     failed: "Failure | None" = None
+    entered: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,15 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     """
     model = getattr(model, "_orig_mod", model)  # of a compiled model, the one that was compiled
     recorder = _Recorder(model)
-    like = next((weights for weights in model.parameters() if weights.is_floating_point()), torch.zeros(()))
-    images = torch.zeros((BATCH, *input_shape), dtype=like.dtype, device=like.device)
+    images = blank(model, input_shape)
     recorder.know(images, IMAGE, receptive.image(*input_shape[1:]))
-    with _evaluating(model), torch.no_grad(), torch.random.fork_rng(devices=[]), recorder.watching():
+    with (
+        _evaluating(model),
+        torch.no_grad(),
+        torch.random.fork_rng(devices=[]),
+        recorder.watching(),
+        readers_code.running(),
+    ):
         try:
             with recorder:
                 recorder.trace.output = model(images)
@@ -79,6 +89,12 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
             if recorder.trace.failed is None or recorder.trace.failed.error is not error:
                 raise
     return recorder.trace
+
+
+def blank(model: nn.Module, input_shape: tuple[int, int, int], count: int = BATCH) -> Tensor:
+    """Return `count` blank images as the model takes them: of the type and on the device of its weights."""
+    like = next((weights for weights in model.parameters() if weights.is_floating_point()), torch.zeros(()))
+    return torch.zeros((count, *input_shape), dtype=like.dtype, device=like.device)
 
 
 @contextmanager
@@ -107,6 +123,8 @@ class _Recorder(TorchFunctionMode):
         self.paths: list[tuple[str, nn.Module]] = []
         self.inside_layer = 0
         self.known: dict[int, tuple[Tensor, int, Field | None]] = {}
+        # What was computed from parameters alone, such as a normed or an expanded weight, and from which.
+        self.derived: dict[int, tuple[Tensor, list[nn.Parameter]]] = {}
         self.counted: set[int] = set()
         self.used: set[str] = set()
 
@@ -139,6 +157,8 @@ class _Recorder(TorchFunctionMode):
             raise
         if inputs:
             self._met_function(_name(func), args, kwargs, inputs, shapes, result)
+        elif not self.inside_layer and (parameters := self._parameters_among((args, kwargs))):
+            self.derived.update((id(tensor), (tensor, parameters)) for tensor in _tensors(result))
         return result
 
     def met_unseen(self, images: Tensor) -> None:
@@ -158,26 +178,27 @@ class _Recorder(TorchFunctionMode):
             return
         operation = operations.of_function(name, args, kwargs, shapes, tuple(outputs[0].shape))
         where = self.paths[-1][0] if self.paths else ""
-        parameters = [tensor for tensor in _tensors((args, kwargs)) if isinstance(tensor, nn.Parameter)]
+        parameters = self._parameters_among((args, kwargs))
         self._met(f"{where}.{operation.kind.lower()}".lstrip("."), operation, inputs, outputs, parameters, False)
 
     def _entering(self, path: str) -> Any:
         def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
             self.paths.append((path, module))
-            self.inside_layer += _is_layer(module)
+            self.trace.entered.add(id(module))
+            self.inside_layer += is_layer(module)
 
         return enter
 
     def _leaving(self, path: str) -> Any:
         def leave(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
             self.paths.pop()
-            self.inside_layer -= _is_layer(module)
+            self.inside_layer -= is_layer(module)
             inputs = self._known_among((args, kwargs))
             outputs = _tensors(result)
             # Of the reader's own modules the parts are written down. Where the answer comes from none of them, as after
             # a way through NumPy, the thread is lost inside, and the module itself is the layer.
             lost = any(id(tensor) not in self.known for tensor in outputs)
-            if self.inside_layer or not inputs or not outputs or not (_is_layer(module) or lost):
+            if self.inside_layer or not inputs or not outputs or not (is_layer(module) or lost):
                 return
             shapes = [tuple(tensor.shape) for tensor in inputs]
             operation = operations.of_module(module, shapes, tuple(outputs[0].shape))
@@ -212,10 +233,17 @@ class _Recorder(TorchFunctionMode):
     def _known_among(self, values: Any) -> tuple[Tensor, ...]:
         return tuple(tensor for tensor in _tensors(values) if id(tensor) in self.known)
 
+    def _parameters_among(self, values: Any) -> list[nn.Parameter]:
+        found: dict[int, nn.Parameter] = {}
+        for tensor in _tensors(values):
+            used = [tensor] if isinstance(tensor, nn.Parameter) else self.derived.get(id(tensor), (tensor, []))[1]
+            found.update((id(parameter), parameter) for parameter in used)
+        return list(found.values())
+
     def _fail(self, name: str, values: Any, error: Exception) -> None:
         if self.trace.failed is not None and self.trace.failed.error is error:
             return
-        layer = next((place for place in self.paths if _is_layer(place[1])), None)
+        layer = next((place for place in self.paths if is_layer(place[1])), None)
         shapes = tuple(tuple(tensor.shape) for tensor in _tensors(values) if not isinstance(tensor, nn.Parameter))
         if layer:
             self.trace.failed = Failure(layer[0], type(layer[1]).__name__, layer[1], shapes, error)
@@ -224,7 +252,7 @@ class _Recorder(TorchFunctionMode):
             self.trace.failed = Failure(f"{where}.{name}".lstrip("."), name, None, shapes, error)
 
 
-def _is_layer(module: nn.Module) -> bool:
+def is_layer(module: nn.Module) -> bool:
     """Modules of torch.nn are one layer each, except those that only hold others."""
     holds = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
     return type(module).__module__.startswith("torch.nn.modules") and not holds

@@ -13,6 +13,7 @@ from classlab import files, limits
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
+from classlab.terminal import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +77,7 @@ def prepare(
     from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
     from classlab.runs.start import take_over
     from classlab.training.random import number
-    from classlab.training.task import reconstructs
+    from classlab.training.task import reconstructs, softmax_twice
 
     plan = experiment.data
     if "data" in given:
@@ -98,6 +99,8 @@ def prepare(
     images = len(train) * plan.copies
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
+    if mistake := softmax_twice(table, experiment.training.loss):
+        say(mistake)
     more = _given_digests(given, model, dataset)
     return Prepared(
         experiment=experiment,

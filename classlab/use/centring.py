@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from classlab.use.ink import Ink, readings
 from classlab.use.pieces import digit_mask, distance
+from classlab.use.several import digit_masks
 
 SIDE = 112  # pixels of the longer side while a digit is worked on: many more than the 20 of the result
 WORKING = 360  # pixels of the longer side of the copy in which the digit is looked for
@@ -67,17 +68,33 @@ class FoundDigit:
     strength: float, (height, width): ink, 1 where full, 0 outside the digit, about SIDE pixels long.
     ink: the reading it was found in.
     share: its longer side as a share of the picture's. alone: how much of the picture's ink is the digit's.
+    row: what stands in a row here and may be digits, each apart, from left to right; empty where nothing else does.
+    holds_row: whether this is all of them, taken for one digit.
     """
 
     strength: np.ndarray
     ink: Ink
     share: float
     alone: float
+    row: tuple["FoundDigit", ...] = ()
+    holds_row: bool = False
+
+    @property
+    def doubts(self) -> list[str]:
+        """What speaks against a drawing of one digit, whatever the digit; empty where nothing does."""
+        doubts = []
+        if self.ink.clarity < CLEAR:
+            doubts.append("its ink hardly stands out from the ground")
+        if self.alone < ALONE:
+            doubts.append("most of the picture's ink is elsewhere")
+        if self.ink.against > AGAINST:
+            doubts.append("the ground is as uneven as the ink")
+        return doubts
 
     @property
     def plausible(self) -> bool:
         """Whether the picture looks like a drawing of one digit at all, whatever the digit."""
-        return self.ink.clarity >= CLEAR and self.alone >= ALONE and self.ink.against <= AGAINST
+        return not self.doubts
 
 
 def find_digits(picture: np.ndarray) -> list[FoundDigit]:
@@ -91,7 +108,11 @@ def find_digits(picture: np.ndarray) -> list[FoundDigit]:
     for ink in readings(_resized(picture, scale)):
         mask = digit_mask(ink.strength)
         if mask is not None:
-            digits.append(_closer(picture, scale, ink, mask) or _cut(ink, mask))
+            digit = _closer(picture, scale, ink, mask) or _cut(ink, mask)
+            masks = digit_masks(ink.strength)
+            row = [_closer(picture, scale, ink, part) or _cut(ink, part) for part in masks if len(masks) > 1]
+            union = np.any(masks, axis=0) if row else mask
+            digits.append(replace(digit, row=tuple(row), holds_row=bool((mask & union).sum() > 0.9 * union.sum())))
     return digits
 
 

@@ -1,6 +1,6 @@
 """Predict: what a trained network says of the reader's own pictures, how sure it is, whether with reason."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,8 @@ DIGIT_DATASETS = ("mnist", "digits")
 TOP = 3
 # What is asked of a digit cut out of a picture: times the least lead of logits, and probability.
 MORE, LIKELY = 1.35, 0.8
+RIM = 4  # the margin's colour is a median over such a part of the rim
+FULL = 220  # of 255: the brightest pixel of every image of MNIST is 254 at least; a fainter picture is none of it
 NOTHING_FOUND = "no drawing stands out from its ground"
 
 
@@ -35,6 +37,7 @@ class Prediction:
 
     file: its path, or "array 0", "array 1", …. name: the class, None where the file could not be read; probability:
     calibrated. top: the three likeliest classes with theirs. unsure: whether the network has reason to doubt itself.
+    why: the reasons, in words. digits: how many stand in the picture in a row.
     prepared: how the picture was made ready: digits, plain, or "as it is". note: what else should be known of it.
     error: why there is no answer, or "". picture: what the file shows, small; seen: what the network saw, uint8
     (channels, height, width).
@@ -48,6 +51,8 @@ class Prediction:
     prepared: str = ""
     note: str = ""
     error: str = ""
+    why: str = ""
+    digits: int = 1
     picture: np.ndarray | None = field(default=None, repr=False)
     seen: np.ndarray | None = field(default=None, repr=False)
 
@@ -61,14 +66,16 @@ class Prediction:
             "unsure": self.unsure,
             "prepared": self.prepared,
         }
-        return fields | {key: value for key, value in (("note", self.note), ("error", self.error)) if value}
+        more = {"why": self.why, "note": self.note, "error": self.error}
+        more |= {"digits": self.digits} if self.digits > 1 else {}
+        return fields | {key: value for key, value in more.items() if value}
 
     def sentence(self) -> str:
         """Return the answer in words, without the file's name."""
         if self.error:
             return self.error
         others = ", ".join(f"{name} {100 * probability:.1f} %" for name, probability in self.top[1:])
-        doubt = " · unsure" if self.unsure else ""
+        doubt = f" · unsure: {self.why}" if self.unsure else ""
         note = f" ({self.note})" if self.note else ""
         return f"{self.name} {100 * (self.probability or 0):.1f} %{doubt} · then {others}{note}"
 
@@ -78,7 +85,7 @@ class Predictions(list[Prediction]):
 
     @property
     def table(self) -> "pandas.DataFrame":
-        """One row a picture: file, class, probability, unsure, second, third, prepared, note, error."""
+        """One row a picture: file, class, probability, unsure, second, third, prepared, note, error, why."""
         import pandas
 
         return pandas.DataFrame([row(prediction) for prediction in self], columns=list(COLUMNS))
@@ -93,7 +100,7 @@ class Predictions(list[Prediction]):
         return self.table.to_html(index=False)
 
 
-COLUMNS = ("file", "class", "probability", "unsure", "second", "third", "prepared", "note", "error")
+COLUMNS = ("file", "class", "probability", "unsure", "second", "third", "prepared", "note", "error", "why")
 
 
 def row(prediction: Prediction) -> dict[str, Any]:
@@ -102,7 +109,7 @@ def row(prediction: Prediction) -> dict[str, Any]:
     return {
         "file": prediction.file, "class": prediction.name, "probability": prediction.probability,
         "unsure": prediction.unsure, "second": second, "third": third, "prepared": prediction.prepared,
-        "note": prediction.note, "error": prediction.error,
+        "note": prediction.note, "error": prediction.error, "why": prediction.why,
     }  # fmt: skip
 
 
@@ -111,6 +118,7 @@ def predict(
     pictures: Any,
     *,
     prepare: Preparation | None = None,
+    each: bool = False,
     advance: Callable[[float], None] | None = None,
     report: Callable[[Prediction], None] | None = None,
 ) -> Predictions:
@@ -120,16 +128,17 @@ def predict(
     array in the shape of the network's input, or many of them, uint8 or fractions 0…1, is shown to it as it is; any
     other uint8 array, (height, width) or (height, width, 3), is a picture like a file.
     prepare: digits or plain; None takes digits for a run on MNIST or digits, plain for any other.
+    each: read several digits of a picture one by one, from left to right, with an answer for each.
     advance: called with 1 for each picture done. report: called with each answer that is an error, when it is met.
     Raises UserError where the run names no class, or no picture is given.
     """
     reader = Reader(run, prepare)
     answers = Predictions()
     for name, source in _sources(pictures, reader.shape):
-        answer = _prediction(reader, name, source)
-        answers.append(answer)
-        if answer.error and report:
-            report(answer)
+        for answer in _predictions(reader, name, source, each):
+            answers.append(answer)
+            if answer.error and report:
+                report(answer)
         if advance:
             advance(1)
     return answers
@@ -157,13 +166,14 @@ def _sources(pictures: Any, shape: tuple[int, ...]) -> Iterable[tuple[str, Any]]
         yield f"array {index}" if isinstance(item, np.ndarray) else f"picture {index}", item
 
 
-def _prediction(reader: "Reader", name: str, source: Any) -> Prediction:
+def _predictions(reader: "Reader", name: str, source: Any, each: bool) -> list[Prediction]:
     try:
         if isinstance(source, np.ndarray):
-            return reader.array(name, source)
-        return reader.picture(name, read(Path(source)) if isinstance(source, str | Path) else from_python(name, source))
+            return reader.array(name, source, each)
+        picture = read(Path(source)) if isinstance(source, str | Path) else from_python(name, source)
+        return reader.picture(name, picture, each)
     except BadFile as error:
-        return Prediction(name, None, None, [], True, error=str(error))
+        return [Prediction(name, None, None, [], True, error=str(error))]
 
 
 class Reader:
@@ -215,7 +225,7 @@ class Reader:
 
         return calibration_of(self.run, self.model)
 
-    def array(self, name: str, values: np.ndarray) -> Prediction:
+    def array(self, name: str, values: np.ndarray, each: bool = False) -> list[Prediction]:
         """Answer for an image in the network's own shape, or for a picture."""
         if 0 in values.shape:
             raise UserError(f"{name} has no pixels: its shape is {values.shape}")
@@ -223,28 +233,28 @@ class Reader:
             raise UserError(f"{name} must hold numbers, all of them finite; got {values.dtype}")
         if values.shape in (self.shape, self.shape[1:]) and (self.shape[0] == 1 or values.ndim == 3):
             scaled = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
-            return self._answer(
-                name, [scaled.reshape(self.shape)], Picture(_as_picture(scaled.reshape(self.shape))), "as it is"
-            )
+            shown = Picture(_as_picture(scaled.reshape(self.shape)))
+            return [self._answer(name, [scaled.reshape(self.shape)], shown, "as it is")]
         if values.dtype != np.uint8 or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3))):
             raise UserError(
                 f"{name} must be an image of the network's shape {self.shape} or a picture of uint8, (height, width) "
                 f"or (height, width, 3); got {values.dtype} {values.shape}"
             )
         pixels = values[..., None] if values.ndim == 2 else values
-        return self.picture(name, Picture(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))))
+        shown = Picture(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
+        return self.picture(name, shown, each)
 
-    def picture(self, name: str, picture: Picture) -> Prediction:
-        """Answer for what a file shows."""
+    def picture(self, name: str, picture: Picture, each: bool = False) -> list[Prediction]:
+        """Answer for what a file shows: once, or for each of several digits that stand in a row."""
         from classlab.use.plain import plain
 
         if self.prepare == "plain":
-            return self._answer(name, [plain(picture.pixels, self.shape)], picture, "plain")
+            return [self._answer(name, [plain(picture.pixels, self.shape)], picture, "plain")]
         if _is_prepared(picture.pixels, self.shape):
-            return self._answer(name, [plain(picture.pixels, self.shape)], picture, "as it is")
-        return self._digit(name, picture)
+            return [self._answer(name, [plain(picture.pixels, self.shape)], picture, "as it is")]
+        return self._digits(name, picture, each)
 
-    def _digit(self, name: str, picture: Picture) -> Prediction:
+    def _digits(self, name: str, picture: Picture, each: bool) -> list[Prediction]:
         """Answer by the reading of the picture that looks most like a digit to the network; variants of it vote."""
         from classlab.use.centring import find_digits
 
@@ -257,8 +267,29 @@ class Reader:
                 if best is None or merit > best[0]:
                     best = merit, images, digit
         if best is None:
-            return self._nothing(name, picture)
-        return self._answer(name, best[1], picture, "digits", best[2].plausible)
+            return [self._nothing(name, picture)]
+        _, images, digit = best
+        row = self._row(digit, images)
+        if not row:
+            return [self._answer(name, images, picture, "digits", digit.doubts)]
+        if not each:
+            doubt = f"{len(row)} digits stand in this picture (--each reads them one by one)"
+            return [self._answer(name, images, picture, "digits", [doubt], len(row))]
+        names = (f"{name}, digit {number} of {len(row)}" for number in range(1, len(row) + 1))
+        return [self._answer(part, images, picture, "digits") for part, images in zip(names, row, strict=True)]
+
+    def _row(self, digit: "FoundDigit", images: list[np.ndarray]) -> list[list[np.ndarray]]:
+        """Return the variants of each digit in the row beside this one, empty where it stands alone.
+
+        What the network does not take for a digit is none. images: the variants of `digit`. Where that is the whole
+        row, as a 0 in two halves is, the network decides by what it is surer of.
+        """
+        variants = [found for part in digit.row if (found := self._variants(part))]
+        merits = [self._merit(found) for found in variants]
+        row = [found for found, merit in zip(variants, merits, strict=True) if merit >= self.calibration.least_lead]
+        if len(row) < 2 or (digit.holds_row and self._merit(images) >= float(np.mean(merits))):
+            return []
+        return row
 
     def _nothing(self, name: str, picture: Picture) -> Prediction:
         """Answer for a page on which nothing stands: every class is as likely as another."""
@@ -271,6 +302,7 @@ class Reader:
             unsure=True,
             prepared="digits",
             note=picture.note or NOTHING_FOUND,
+            why="every class is as likely as another",
             picture=_thumbnail(picture.pixels),
             seen=np.zeros(self.shape, dtype=np.uint8),
         )
@@ -289,16 +321,17 @@ class Reader:
         return float(lead(self.network(np.stack(images))[1]).mean())
 
     def _answer(
-        self, name: str, images: list[np.ndarray], picture: Picture, prepared: str, plausible: bool = True
+        self,
+        name: str,
+        images: list[np.ndarray],
+        picture: Picture,
+        prepared: str,
+        doubts: Sequence[str] = (),
+        digits: int = 1,
     ) -> Prediction:
-        from classlab.training.calibration import lead
-
         inputs, logits = self.network(np.stack(images))
         probabilities = self.calibration.probabilities(logits).mean(axis=0)
-        doubt = self.calibration.unfamiliar(inputs, logits).mean() > 0.5 or not plausible
-        if prepared == "digits":
-            # Cut out of a picture by rules of ours, something else can pass for a digit: more is asked of it.
-            doubt |= lead(logits).mean() < MORE * self.calibration.least_lead or probabilities.max() < LIKELY
+        doubts = [*doubts, *self._doubts(inputs, logits, probabilities, prepared)]
         order = np.argsort(-probabilities, kind="stable")[:TOP]
         top = [(self.names[index], float(probabilities[index])) for index in order]
         return Prediction(
@@ -306,21 +339,48 @@ class Reader:
             name=top[0][0],
             probability=top[0][1],
             top=top,
-            unsure=bool(doubt),
+            unsure=bool(doubts),
             prepared=prepared,
             note=picture.note,
+            why="; ".join(doubts),
+            digits=max(1, digits),
             picture=_thumbnail(picture.pixels),
             seen=np.rint(images[0] * 255).clip(0, 255).astype(np.uint8),
         )
 
+    def _doubts(self, inputs: "torch.Tensor", logits: np.ndarray, likely: np.ndarray, prepared: str) -> Iterator[str]:
+        """Yield why the network has reason to doubt itself, in words."""
+        from classlab.training.calibration import lead
+
+        calibration, leads = self.calibration, lead(logits)
+        weak = leads < calibration.least_lead
+        strange = calibration.strangeness(inputs) > calibration.most_strange
+        unfamiliar = (weak | strange).mean() > 0.5
+        # Cut out of a picture by rules of ours, something else can pass for a digit: more is asked of it.
+        cut = prepared == "digits"
+        if (unfamiliar and weak.any()) or (cut and leads.mean() < MORE * calibration.least_lead):
+            yield "no class leads the others by as much as is usual"
+        if unfamiliar and strange.any():
+            yield "it looks unlike the images that the network was trained on"
+        if cut and likely.max() < LIKELY:
+            first, second = (self.names[index] for index in np.argsort(-likely, kind="stable")[:2])
+            yield f"it may be {first} or {second}"
+
 
 def _with_margin(pixels: np.ndarray) -> np.ndarray:
-    """Return the picture with a margin of its rim's usual colour, so that a digit which fills it touches no edge."""
-    rim = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    """Return the picture with a margin, so that a digit which fills it touches no edge.
+
+    The margin goes on with the colours along the rim, each a median of its surroundings there: a rim that is uneven, as
+    of a page in uneven light or a screenshot with bars, makes no seam, and a stroke that ends at the rim ends there.
+    """
+    from scipy.ndimage import median_filter
+
     height, width = pixels.shape[:2]
     margin = max(2, max(height, width) // 6)
-    wide = np.empty((height + 2 * margin, width + 2 * margin, 3), pixels.dtype)
-    wide[:] = np.median(rim, axis=0)
+    calm = pixels.copy()
+    for rim in (calm[0], calm[-1], calm[:, 0], calm[:, -1]):
+        rim[:] = median_filter(rim, (max(3, len(rim) // RIM) | 1, 1), mode="nearest")
+    wide = np.pad(calm, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     wide[margin : margin + height, margin : margin + width] = pixels
     return wide
 
@@ -331,7 +391,7 @@ def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
         return False
     grey = pixels[..., 0].astype(np.float32)
     edge = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    if np.median(edge) > 16 or grey.max() < 128 or shape[1] != 28:
+    if np.median(edge) > 16 or grey.max() < FULL or shape[1] != 28:
         return bool(shape[1] == 8 and grey.max() >= 128 and np.median(edge) < 64)
     rows, columns = np.flatnonzero((grey > 64).any(1)), np.flatnonzero((grey > 64).any(0))
     size = max(np.ptp(rows), np.ptp(columns)) + 1

@@ -105,7 +105,7 @@ class Attention(nn.Module):
         ([nn.Upsample(scale_factor=2, mode="bilinear")], (1, 6, 6), {"size": 2, "stride": 0.5, "global": False}),
         ([nn.MaxPool2d(2, ceil_mode=True), nn.MaxPool2d(3)], (1, 5, 5), {"size": 6, "stride": 6, "global": True}),
         ([nn.MaxPool2d(2), nn.AdaptiveMaxPool2d(1)], (1, 5, 5), {"size": 4, "stride": 4, "global": False}),
-        ([nn.Conv2d(1, 2, 1), nn.GroupNorm(1, 2)], (1, 5, 5), {"size": None, "stride": None, "global": True}),
+        ([nn.Conv2d(1, 2, 1), nn.GroupNorm(1, 2)], (1, 5, 5), {"size": 1, "stride": 1, "global": True}),
         ([nn.Linear(5, 2)], (1, 5, 5), {"size": [1, 5], "stride": 1, "global": False}),
     ],
 )
@@ -147,23 +147,29 @@ def test_what_cannot_be_followed_is_unknown_and_the_parameters_still_add_up():
     assert table.parameters == sum(layer.parameters for layer in table.layers) == 80 + 15
 
 
-def test_parameters_that_no_layer_uses_have_rows_of_their_own():
+def test_layers_that_never_run_are_unused_and_counted_apart():
     class Spare(nn.Module):
         def __init__(self):
             super().__init__()
             self.used, self.spare = nn.Linear(16, 3), nn.Linear(4, 4)
             self.spare.requires_grad_(False)
-            self.scale = nn.Parameter(torch.ones(3))
+            self.scale, self.shift = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(5))
+            self.drop, self.only_in_training = nn.Dropout(), nn.Linear(3, 3)
+            self.criterion = nn.CrossEntropyLoss()  # no layer
 
         def forward(self, images):
-            return self.used(images.flatten(1)) * self.scale
+            x = self.used(images.flatten(1)) * self.scale
+            return self.only_in_training(x) if self.training else x
 
     table = layer_table(Spare(), (1, 4, 4))
     assert [(layer.name, layer.kind, layer.parameters) for layer in table.layers] == [
         *[("flatten", "Flatten", 0), ("used", "Linear", 51), ("mul", "mul", 3)],
-        *[("spare.weight", "Parameter", 16), ("spare.bias", "Parameter", 4)],
     ]
-    assert (table.parameters, table.trainable_parameters) == (74, 54)
+    assert [(part.name, part.kind, part.parameters, part.in_training) for part in table.unused] == [
+        *[("shift", "Parameter", 5, False), ("spare", "Linear", 20, False), ("drop", "Dropout", 0, False)],
+        ("only_in_training", "Linear", 12, True),
+    ]
+    assert (table.parameters, table.trainable_parameters, table.unused_parameters) == (91, 71, 25)
 
 
 class ThroughNumpy(nn.Module):

@@ -22,7 +22,7 @@ def blocks(material: Material) -> list[Block]:
 
 def _memory(network: Network) -> list[Block]:
     table, memory = network.table, network.table.memory
-    layers = [layer for layer in table.layers if layer.kind != "Parameter"]
+    layers = table.layers
     if not layers:
         return []
     outputs, largest = sum(prod(layer.output_shape) for layer in layers), max(layers, key=_numbers)

@@ -1,0 +1,3 @@
+from .residual import Bottleneck, Residual
+
+__all__ = ["Bottleneck", "Residual"]
