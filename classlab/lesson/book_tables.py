@@ -322,7 +322,12 @@ def _kept(
     few = {name for name, count in counts.items() if count < 2 < len(lines) and name[0] not in "itwb"}
     few |= {name for name in columns if name == "η" and counts[name] < len(lines) / 2}
     kept = {name: column for name, column in columns.items() if name not in few and name not in empty}
-    return kept, {name: columns[name] for name in columns if name in empty}
+    # A text farther away in the header's row, such as a chart's title, is no header of this table.
+    places = {columns[name] for name in empty}
+    reach = max(kept.values(), default=0)
+    while reach + 1 in places:
+        reach += 1
+    return kept, {name: columns[name] for name in columns if name in empty and columns[name] <= reach}
 
 
 def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
@@ -342,7 +347,13 @@ def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
             reach = 0
         if name[0] not in "wb" and last[name] > column:
             reach = max(reach, last[name])
-    return [_from_one(segment) for segment in segments if _is_header(segment)]
+    tables: list[dict[str, int]] = []
+    for segment in segments:
+        if _is_header(segment) or not tables:
+            tables.append(segment)
+        else:  # a column that is there twice, for a chart perhaps, does not cut the table in two
+            tables[-1] = segment | tables[-1]
+    return [_from_one(table) for table in tables if _is_header(table)]
 
 
 def _is_header(columns: Mapping[str, int]) -> bool:

@@ -31,7 +31,10 @@ from classlab.lesson.whole_columns import right_cells
 MOST_FINDINGS = 5
 MOST_COMBINED = 4
 MOST_REMARKS = 20
-SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|(?<![\w.])(?:∂?[a-zA-Z_]+/?∂?)+\d+")
+# What remarks that are alike may differ in: cells, columns, rows and the names of quantities.
+SAME_REMARK = re.compile(
+    r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|E_tot|(?<![\w.])(?:∂?[a-zA-Z_]+/?∂?)+\d+"
+)
 MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
 STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
