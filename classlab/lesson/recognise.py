@@ -53,9 +53,8 @@ def read(
     reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
     scale = _scale(reading)
     if scale and (reading.rate_at is None or math.isclose(reading.rate or 0.0, scale, rel_tol=0.01)):
-        reading = replace(
-            reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={}, allowed={}
-        )
+        rate = reading.rate if reading.rate_at else scale
+        reading = replace(reading, scaled=True, rate=rate, _random={}, trials={}, allowed={})
     return reading
 
 

@@ -495,8 +495,8 @@ def hidden_gradients(**names):
 @pytest.mark.parametrize(
     ("names", "blamed", "words"),
     [
-        ({"a_h2": "a_h1"}, ["∂E/∂w3", "∂E/∂w4"], "the teacher's own slip, a_h1·(1 − a_h1) for a_h2·(1 − a_h2)"),
-        ({"w6": "w7", "w7": "w6"}, [f"∂E/∂w{n}" for n in (1, 2, 3, 4)], "w6 for w7 and w7 for w6"),
+        ({"a_h2": "a_h1"}, ["∂E/∂w3", "∂E/∂w4"], "the teacher's own slip"),
+        ({"w6": "w7", "w7": "w6"}, [f"∂E/∂w{n}" for n in (1, 2, 3, 4)], "the slip of another course's sheet"),
     ],
 )
 def test_slips_that_many_copies_have_are_known_by_name(names, blamed, words, form, tmp_path):
