@@ -345,10 +345,9 @@ def _judge_given(judged: _Judgement, name: str) -> None:
     usual, times = Counter(numbers.values()).most_common(1)[0]
     first = next(iter(numbers.values()))
     steps = {round(b - a, 9) for a, b in itertools.pairwise(numbers.values())}
-    if sum(number == first for number in numbers.values()) > 1 and list(numbers.values())[1] == first:
-        wanted = first  # more cells after it may only be more that are filled down
-    elif times >= 0.6 * len(numbers):
-        wanted = usual
+    if times >= 0.6 * len(numbers):
+        # More cells may have a change only because they are more that were filled down after it.
+        wanted = first if list(numbers.values())[1] == first else usual
     elif len(steps) == 1 or all(reading.held[name].formulas[row] for row in numbers):
         wanted = first
     else:

@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 from classlab.lesson import formula as formulas
@@ -209,9 +210,15 @@ def takes_what_is_not_read(reading: Reading, key: Key) -> bool:
     address = table.address(*key)
     tree = reading.book.tree(address)
     if tree is None:
-        return bool(table.unread)
+        return any(not _is_counter(reading, column) for column in table.unread)
     read = [ref.at(address) for ref in formulas.references(tree) if isinstance(ref, Reference)]
     return any(table.unread_column(at) is not None for at in read)
+
+
+def _is_counter(reading: Reading, column: int) -> bool:
+    """Say whether a column numbers the rows."""
+    numbers = [reading.book.number(reading.table.at(line, column)) for line in reading.table.lines[:3]]
+    return all(b == a + 1 for a, b in pairwise(numbers) if a is not None and b is not None)
 
 
 def known_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> KnownSlip | None:

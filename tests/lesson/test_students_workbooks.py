@@ -170,6 +170,16 @@ def test_a_column_that_is_not_read_is_said_on_the_screen(tmp_path):
     assert done.exit_code == 0
 
 
+def test_a_column_beyond_a_gap_is_said_and_read_by_its_use_too(tmp_path):
+    layout = dataclasses.replace(
+        ERA, order=[*ERA.order[:-1], "gap", "gap2", "∂E/∂w8"], headers={"∂E/∂w8": "last", "gap": None, "gap2": None}
+    )
+    blank = {(name, row): None for name in ("gap", "gap2") for row in range(ROWS)}
+    found = checked(layouts.write(layout, tmp_path / "a.xlsx", blank))
+    assert found.right
+    assert found.tables[0].remarks == ["the column of AG35 is read as ∂E/∂w8, because the updates of w8 take it"]
+
+
 def test_a_column_that_is_there_twice_does_not_cut_the_table_in_two(tmp_path):
     """E_tot once more in the middle, for a chart."""
     order = [*ERA.order[:4], "again", *ERA.order[4:]]
@@ -256,6 +266,12 @@ def test_a_change_is_wrong_from_its_first_cell_on_though_more_cells_have_it(tmp_
     found = checked(layouts.write(ERA, tmp_path / "a.xlsx", filled(ERA, "t2", 0.98, 3)))
     assert first_wrong(found) == {"t2": "B39"}
     assert slip_in("t2", found) == "B39 holds 0.98 where 0.99 belongs: t2 is the same in every row"
+
+
+def test_an_example_of_its_own_in_each_row_is_right(tmp_path):
+    random = Random(1)
+    inputs = {(name, row): round(random.uniform(0, 1), 2) for name in layouts.GIVEN for row in range(ROWS)}
+    assert checked(layouts.write(ERA, tmp_path / "a.xlsx", inputs)).right
 
 
 DISPLAYS = {
@@ -361,6 +377,15 @@ def test_names_of_sheets_and_files_say_the_rate_and_a_disagreement_is_a_remark(s
     found = checked(layouts.write(layout, tmp_path / file))
     assert found.right
     assert found.tables[0].remarks == ([remark] if remark else [])
+
+
+@pytest.mark.parametrize("sheet", ["LR 0.5", "0.5", "lr=.5"])
+def test_a_rate_that_only_the_sheets_name_tells_stands_in_the_cell_that_updates_take(sheet, tmp_path):
+    layout = dataclasses.replace(ERA, rate_label="some number", sheet=sheet)
+    found = checked(layouts.write(layout, tmp_path / "a.xlsx"))
+    assert (found.right, found.tables[0].learning_rate_cell, found.tables[0].remarks) == (True, "C2", [])
+    slid = updates(layout, "={^{w}}-C3*{^∂E/∂{w}}", ["w5"], 2)
+    assert "η stands in C2: write $C$2" in slip_in("w5", checked(layouts.write(layout, tmp_path / "a.xlsx", slid)))
 
 
 def test_without_a_label_the_first_updates_say_the_rate(tmp_path):
