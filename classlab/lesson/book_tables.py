@@ -16,6 +16,7 @@ from classlab.lesson.functions import as_number
 FEWEST_NAMES = 5
 FEWEST_NAMES_OF_AN_EMPTY_TABLE = 10
 BLANK_ROWS = 2
+NEAR = 3  # columns from a table's last one, where one that is not read may still be part of it
 MOST_LABELS = 500  # of a sheet, the first ones
 Key = tuple[str, int]
 
@@ -78,19 +79,19 @@ class Table:
 
     def address(self, name: str, row: int) -> Address:
         """Return the cell of a quantity in a row; rows count from 0."""
-        return self._at(self.lines[row], self.columns[name])
+        return self.at(self.lines[row], self.columns[name])
 
     def header_address(self, name: str) -> Address:
         """Return the cell of a header."""
-        return self._at(self.header, self.columns[name])
+        return self.at(self.header, self.columns[name])
 
     def places(self) -> Iterator[tuple[Address, Key]]:
         """Yield what each cell of the table is, a quantity and a row, in the order in which they stand on the sheet."""
         rows, names = list(enumerate(self.lines)), self.columns.items()
         if self.turned:
-            yield from ((self._at(line, column), (name, row)) for name, column in names for row, line in rows)
+            yield from ((self.at(line, column), (name, row)) for name, column in names for row, line in rows)
         else:
-            yield from ((self._at(line, column), (name, row)) for row, line in rows for name, column in names)
+            yield from ((self.at(line, column), (name, row)) for row, line in rows for name, column in names)
 
     def key(self, address: Address) -> Key | None:
         """Return what a cell is, a quantity and a row; None for a cell outside."""
@@ -106,7 +107,7 @@ class Table:
 
     def header_at(self, column: int) -> Address:
         """Return the cell of the header of any column."""
-        return self._at(self.header, column)
+        return self.at(self.header, column)
 
     def unread_column(self, address: Address) -> int | None:
         """Return the column without a known name, or the empty one, that a cell of the table's rows is in, or None."""
@@ -126,7 +127,8 @@ class Table:
     def _rows(self) -> dict[int, int]:
         return {line: row for row, line in enumerate(self.lines)}
 
-    def _at(self, line: int, column: int) -> Address:
+    def at(self, line: int, column: int) -> Address:
+        """Return the cell in a line and a column of the table."""
         return address_of((self.sheet, column, line) if self.turned else (self.sheet, line, column))
 
 
@@ -296,10 +298,10 @@ def _unread(
     def counts(column: int) -> bool:
         return column not in known and 2 * held[column] >= len(lines)
 
-    while counts(first - 1):
-        first -= 1
-    while counts(last + 1):
-        last += 1
+    while before := next((column for column in range(first - 1, first - 1 - NEAR, -1) if counts(column)), 0):
+        first = before
+    while after := next((column for column in range(last + 1, last + 1 + NEAR) if counts(column)), 0):
+        last = after
     return [column for column in range(first, last + 1) if counts(column)]
 
 
@@ -322,7 +324,12 @@ def _kept(
     few = {name for name, count in counts.items() if count < 2 < len(lines) and name[0] not in "itwb"}
     few |= {name for name in columns if name == "η" and counts[name] < len(lines) / 2}
     kept = {name: column for name, column in columns.items() if name not in few and name not in empty}
-    return kept, {name: columns[name] for name in columns if name in empty}
+    # A text farther away in the header's row, such as a chart's title, is no header of this table.
+    places = {columns[name] for name in empty}
+    reach = max(kept.values(), default=0)
+    while reach + 1 in places:
+        reach += 1
+    return kept, {name: columns[name] for name in columns if name in empty and columns[name] <= reach}
 
 
 def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
@@ -342,7 +349,13 @@ def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
             reach = 0
         if name[0] not in "wb" and last[name] > column:
             reach = max(reach, last[name])
-    return [_from_one(segment) for segment in segments if _is_header(segment)]
+    tables: list[dict[str, int]] = []
+    for segment in segments:
+        if _is_header(segment) or not tables:
+            tables.append(segment)
+        else:  # a column that is there twice, for a chart perhaps, does not cut the table in two
+            tables[-1] = segment | tables[-1]
+    return [_from_one(table) for table in tables if _is_header(table)]
 
 
 def _is_header(columns: Mapping[str, int]) -> bool:

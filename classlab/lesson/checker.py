@@ -31,11 +31,12 @@ from classlab.lesson.whole_columns import right_cells
 MOST_FINDINGS = 5
 MOST_COMBINED = 4
 MOST_REMARKS = 20
-SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|(?<![\w.])(?:∂?[a-zA-Z_]+/?∂?)+\d+")
+# What remarks that are alike may differ in: cells, columns, rows and the names of quantities.
+SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|E_tot|[∂/a-zA-Z_]+\d+")
 MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
 STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
-STEPS_PER_FINDING = 250_000
+STEPS_PER_FINDING = 600_000
 LONGEST_FORMULA = 1_000  # characters of one that is shown
 
 
@@ -344,10 +345,9 @@ def _judge_given(judged: _Judgement, name: str) -> None:
     usual, times = Counter(numbers.values()).most_common(1)[0]
     first = next(iter(numbers.values()))
     steps = {round(b - a, 9) for a, b in itertools.pairwise(numbers.values())}
-    if sum(number == first for number in numbers.values()) > 1 and list(numbers.values())[1] == first:
-        wanted = first  # more cells after it may only be more that are filled down
-    elif times >= 0.6 * len(numbers):
-        wanted = usual
+    if times >= 0.6 * len(numbers):
+        # More cells may have a change only because they are more that were filled down after it.
+        wanted = first if list(numbers.values())[1] == first else usual
     elif len(steps) == 1 or all(reading.held[name].formulas[row] for row in numbers):
         wanted = first
     else:
@@ -434,11 +434,12 @@ def _findings(judged: _Judgement) -> dict[str, list[Finding]]:
     order = sorted(groups, key=lambda name: reading.table.columns[name])
     findings: dict[str, list[Finding]] = {name: [] for name in order}
     whole = reading.meter
-    for place, name in itertools.product(range(MOST_FINDINGS), order):
-        rows = list(groups[name].values())
-        if place < len(rows):
-            reading.meter = whole.up_to(STEPS_PER_FINDING)
-            findings[name].append(_finding(judged, name, rows[place]))
+    for place in range(MOST_FINDINGS):
+        names = [name for name in order if place < len(groups[name])]
+        for count, name in zip(range(len(names), 0, -1), names, strict=True):
+            rows = list(groups[name].values())[place]
+            reading.meter = whole.up_to(min(STEPS_PER_FINDING, whole.left // count))
+            findings[name].append(_finding(judged, name, rows))
             whole.give_back(reading.meter)
     reading.meter = whole
     return findings
@@ -479,6 +480,7 @@ def _finding(judged: _Judgement, name: str, rows: Sequence[int]) -> Finding:
     holds = value if isinstance(value, float | bool) or value is None else _cut(str(value), limits.ECHO)
     wanted = next(iter(judged.wrong[key]), None)
     formula = reading.book.written(address)
+    known = None if key in judged.reasons or value is None else slips.known_slip(reading, key, rows)
     return Finding(
         cell=str(address),
         holds=holds,
@@ -487,7 +489,7 @@ def _finding(judged: _Judgement, name: str, rows: Sequence[int]) -> Finding:
         should_be_formula=slips.right_formula(reading, key) if key not in judged.reasons else None,
         slip=_slip(judged, key, rows),
         cells=len(rows),
-        known_slip=None if key in judged.reasons else slips.known_slip(reading, key, rows),
+        known_slip=known.name if known else None,
     )
 
 

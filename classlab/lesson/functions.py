@@ -156,6 +156,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "UPLUS": (lambda a: number(a), 1, 1),
     "UNARY_PERCENT": (lambda a: number(a) / 100, 1, 1),
     "ARRAYFORMULA": (lambda a: a, 1, 1),
+    "SINGLE": (lambda a: a, 1, 1),  # Excel's @
     "EXP": (_plain(np.exp), 1, 1),
     "LN": (_plain(_ln), 1, 1),
     "LOG10": (_plain(lambda x: _ln(x) / math.log(10)), 1, 1),

@@ -9,6 +9,7 @@ from classlab.lesson.functions import as_number
 
 LONGEST = 400  # characters of a header: some write the whole formula into it
 LONGEST_LABEL = 60
+MOST_LINES = 3
 LARGEST_RATE = 1000
 TOTAL_WORDS = (
     r"e|et|etot|etotal|etotl|totale|totalerror|errortotal|totalloss|losstotal|toterror|error|loss|cost|err|l|j|c|"
@@ -36,10 +37,10 @@ _SIMPLE = [
 ]
 # Signs that stand for ∂ where a keyboard has none: letters that look like it, of Greek, Cyrillic, Latin and Georgian.
 _PARTIAL_SIGNS = "∂δ∆Δəәǝϑðđẟꝺძ∇გ"
-_MARK = r"(?:del|d|[^\x00-\x7fσηα½²′])"  # also a sign that nobody thought of: it stands where a ∂ would
+_MARK = r"(?:del|d|(?![a-zσηα])[^\W\d_])"  # also a letter that nobody thought of: it stands where a ∂ would
 _WITH_RESPECT_TO = r"(?:wrt|withrespectto|withresp|for|of|/)*"
 _GRADIENT = (
-    rf"(?:{_MARK}?(?:{TOTAL_WORDS}){_WITH_RESPECT_TO}{_MARK}?|{_MARK}"
+    rf"(?:{_MARK}?(?:{TOTAL_WORDS}){_WITH_RESPECT_TO}{_MARK}?|(?:del|d)"
     rf"|(?:grad|gradient|derivative|deriv|slope|g)(?:{TOTAL_WORDS})?{_WITH_RESPECT_TO}{_MARK}?)([wb])(\d+)"
     r"|([wb])(\d+)(?:grad|gradient|derivative|deriv)"
 )
@@ -60,9 +61,12 @@ def quantity_named(header: object) -> str | None:
     Also known: "new w1" for an updated weight in a column of its own, "∂a_o1/∂o1" for any single link, and "η". Of a
     header in several lines, or with a remark in brackets, the first part that means something counts.
     """
-    if not isinstance(header, str) or not 0 < len(header) <= LONGEST:
-        return None
-    return next(filter(None, map(_named, _readings_of(header))), None)
+    return _quantity_named(header) if isinstance(header, str) and 0 < len(header) <= LONGEST else None
+
+
+@lru_cache(maxsize=8)  # one text is asked for its meaning in several ways
+def _quantity_named(header: str) -> str | None:
+    return next(filter(None, map(_named, dict.fromkeys(_readings_of(header)))), None)
 
 
 def _readings_of(header: str) -> Iterator[str]:
@@ -76,7 +80,7 @@ def _readings_of(header: str) -> Iterator[str]:
     yield text.partition(":")[0]
     lines = header.split("\n")
     if len(lines) > 1:
-        yield from map(_plain, lines)
+        yield from map(_plain, lines[:MOST_LINES])
 
 
 def _named(text: str) -> str | None:
@@ -162,7 +166,7 @@ def setting_named(text: object) -> tuple[str, float | None] | None:
     return (name, as_number(number)) if name and name[0] in "it" else None
 
 
-@lru_cache(maxsize=8)  # one text is asked for its meaning in several ways
+@lru_cache(maxsize=8)
 def _plain(header: str) -> str:
     """Lower case, no blanks, one sign for every way to write a partial derivative; "h1 = w1·i1 + …" is cut to h1."""
     text = unicodedata.normalize("NFKC", header).lower()

@@ -13,8 +13,8 @@ from classlab.lesson.functions import as_number
 from classlab.lesson.xlsx import LAST_COLUMN, LAST_ROW, Cell, Contents
 
 CONTENT = "content.xml"
-_QUOTED_OR_REFERENCE = re.compile(r'"(?:[^"]|"")*"|\[[^\[\]]*\]')
-_CORNER = re.compile(r"(?:\$?(?P<sheet>'(?:[^']|'')+'|[^.':]+))?\.(?P<cell>\$?[A-Za-z]{1,3}\$?[0-9]{1,7})")
+_CORNER = r"(?:\$?('(?:[^']|'')+'|[^.':\[\]]+))?\.(\$?[A-Za-z]{1,3}\$?[0-9]{1,7})"
+_QUOTED_OR_REFERENCE = re.compile(rf'"(?:[^"]|"")*"|\[{_CORNER}(?::{_CORNER})?\]')
 _CELLS = ("table:table-cell", "table:covered-table-cell")
 # What stands on a sheet and is no cell's text. The prefix of the root, office:, is left out of names of elements.
 _ASIDE = ("annotation", "draw:frame", "table:shapes")
@@ -137,12 +137,9 @@ def _plain_formula(written: str) -> str:
     """Return a formula as .xlsx has it. What is no reference of this kind stays, and is then unknown."""
 
     def plain(match: re.Match[str]) -> str:
-        if match[0].startswith('"'):
+        sheet, first, _, last = match.groups()
+        if first is None:
             return match[0]
-        corners = list(_CORNER.finditer(match[0]))
-        if not corners or sum(len(corner[0]) for corner in corners) + len(corners) + 1 != len(match[0]):
-            return match[0]
-        sheet = corners[0]["sheet"]
-        return (f"{sheet}!" if sheet else "") + ":".join(corner["cell"] for corner in corners)
+        return (f"{sheet}!" if sheet else "") + first + (f":{last}" if last else "")
 
     return _QUOTED_OR_REFERENCE.sub(plain, re.sub(r"^(?:of|oooc|msoxl):(?==)", "", written))

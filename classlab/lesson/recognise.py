@@ -53,9 +53,8 @@ def read(
     reading.rate, reading.rate_at = _rate(reading, nearest_to_others)
     scale = _scale(reading)
     if scale and (reading.rate_at is None or math.isclose(reading.rate or 0.0, scale, rel_tol=0.01)):
-        reading = replace(
-            reading, scaled=True, rate=reading.rate if reading.rate_at else scale, _random={}, trials={}, allowed={}
-        )
+        rate = reading.rate if reading.rate_at else scale
+        reading = replace(reading, scaled=True, rate=rate, _random={}, trials={}, allowed={})
     return reading
 
 
@@ -97,8 +96,8 @@ def _scale(reading: Reading) -> float | None:
     return scale if found and scale > 0 and not math.isclose(scale, 1, rel_tol=0.02) else None
 
 
-def _first_rate_cell(reading: Reading) -> WrittenNumber | None:
-    """Return the cell outside the table from which most of the first updates take a number."""
+def _first_rate_cell(reading: Reading, followed: float | None) -> WrittenNumber | None:
+    """Return the cell outside the table from which most of the first updates take the rate that they follow."""
     table, cells = reading.table, Counter[Address]()
     for name in parameters(reading.shape):
         new = f"new {name}"
@@ -106,11 +105,11 @@ def _first_rate_cell(reading: Reading) -> WrittenNumber | None:
             at = table.address(new, 0) if new in table.columns else table.address(name, 1)
             tree = reading.book.tree(at)
             cells.update({} if tree is None else set(_outside(reading, tree, at)))
-    address, times = cells.most_common(1)[0] if cells else (None, 0)
-    value = reading.book.number(address) if address else None
-    if address is None or value is None or 2 * times <= len(parameters(reading.shape)):
-        return None
-    return WrittenNumber(value, address, usable=True, certain=False)
+    for address, times in cells.most_common() if followed else ():
+        value = reading.book.number(address)
+        if value and 2 * times > len(parameters(reading.shape)) and math.isclose(value, abs(followed), rel_tol=0.02):
+            return WrittenNumber(value, address, usable=True, certain=False)
+    return None
 
 
 def _outside(reading: Reading, tree: Node, at: Address) -> Iterator[Address]:
@@ -266,7 +265,7 @@ def _rate(
     written = reading.written
     if book_tables.nearest(written) not in nearest_to_others:
         written = [rate for rate in written if rate not in nearest_to_others]
-    first = _first_rate_cell(reading)
+    first = _first_rate_cell(reading, followed)
     # Where two rates stand on a sheet, the updates say which is meant, not the distance to the table. What may be the
     # label of one is one where they do.
     confirmed = [rate._replace(certain=True) for rate in written]
@@ -274,8 +273,10 @@ def _rate(
     near = [rate for rate in confirmed if followed is not None and math.isclose(rate.value, followed, rel_tol=0.02)]
     in_cells = [rate for rate in written if rate.address.row > 0 and rate.certain]
     usable = [rate for rate in in_cells if rate.usable]
-    chosen = meant or near[:1] or usable[:1] or (in_cells if len(in_cells) == 1 else [])
-    chosen = chosen or ([first] if first and first.value > 0 else [])
+    # A rate that only a name tells stands in the cell from which the updates take it.
+    named = [first._replace(certain=True)] if first and near and not near[0].usable else []
+    chosen = meant or named or near[:1] or usable[:1] or (in_cells if len(in_cells) == 1 else [])
+    chosen = chosen or ([first] if first else [])
     if chosen:
         return chosen[0].value, chosen[0]
     # The differences of weights are off in the last digits; nobody writes a rate with ten.

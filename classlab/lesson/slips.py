@@ -9,12 +9,14 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
 from classlab.lesson import formula as formulas
 from classlab.lesson.book import settle
 from classlab.lesson.book_tables import Key
-from classlab.lesson.edits import Edit, edits, forms, renamed_all, shifted
-from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, size
+from classlab.lesson.edits import Edit, NameText, edits, forms, renamed_all, shifted
+from classlab.lesson.expression import Expression, Name, evaluate, in_a_cell, names, size
 from classlab.lesson.formula import Address, CellsNeeded, Formula, Place, Reference, Value
 from classlab.lesson.functions import FormulaError, UnknownFormula
 from classlab.lesson.meter import WorkSpent
@@ -26,17 +28,19 @@ CLOSE = 1e-9
 LONGEST_RIGHT = 1_000  # characters of a right formula that is shown
 STEPS_PER_TOKEN = 5  # that reading a formula takes
 HIDDEN_GRADIENTS = [f"∂E/∂w{number}" for number in (1, 2, 3, 4)]
-# What stands for what in gradients of the hidden weights, of the sheets of two courses that their students' are made
-# after.
-KNOWN_SLIPS: Mapping[str, Mapping[str, str]] = {
-    "the teacher's own slip, a_h1·(1 − a_h1) for a_h2·(1 − a_h2), which many copies of the course's sheet have": {
-        "a_h2": "a_h1"
-    },
-    "the slip of another course's sheet, w6 for w7 and w7 for w6, which many copies of it have": {
-        "w6": "w7",
-        "w7": "w6",
-    },
-}
+
+
+class KnownSlip(NamedTuple):
+    """A slip that many workbooks have, because the sheet that they are made after has it: names taken for others."""
+
+    name: str
+    taken: Mapping[str, str]
+
+
+KNOWN_SLIPS = (
+    KnownSlip("the teacher's own slip, which many copies of the course's sheet have", {"a_h2": "a_h1"}),
+    KnownSlip("the slip of another course's sheet, which many copies of it have", {"w6": "w7", "w7": "w6"}),
+)
 
 
 def is_right_formula(reading: Reading, key: Key) -> bool | None:
@@ -125,9 +129,14 @@ def diagnose(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str:
     cell, address = reading.book.cells.get(reading.table.address(*key)), reading.table.address(*key)
     if cell is None:
         return f"{address} is empty"
+    if cell.formula is None and reading.number(*key) is None:
+        return f"{address} holds the text {str(cell.value)[:40]!r} where a number belongs"
+    known = known_slip(reading, key, wrong_rows)
+    if known:
+        show, there = _show(reading, key), {name.name for name in names(reading.expressions[key[0]])}
+        taken = [(Name(new), Name(old)) for old, new in known.taken.items() if old in there]
+        return f"{address} uses " + " and ".join(f"{show(new)} where {show(old)} belongs" for new, old in taken)
     if cell.formula is None:
-        if reading.number(*key) is None:
-            return f"{address} holds the text {str(cell.value)[:40]!r} where a number belongs"
         return f"{address} {_number_slip(reading, key, wrong_rows)}"
     sentence = moved_reference(reading, key) or _formula_slip(reading, key)
     return f"{address} {sentence}"
@@ -201,21 +210,27 @@ def takes_what_is_not_read(reading: Reading, key: Key) -> bool:
     address = table.address(*key)
     tree = reading.book.tree(address)
     if tree is None:
-        return bool(table.unread)
+        return any(not _is_counter(reading, column) for column in table.unread)
     read = [ref.at(address) for ref in formulas.references(tree) if isinstance(ref, Reference)]
     return any(table.unread_column(at) is not None for at in read)
 
 
-def known_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> str | None:
-    """Return the name of a slip that many workbooks have, because the sheet they are copied from has it, or None."""
+def _is_counter(reading: Reading, column: int) -> bool:
+    """Say whether a column numbers the rows."""
+    numbers = [reading.book.number(reading.table.at(line, column)) for line in reading.table.lines[:3]]
+    return all(b == a + 1 for a, b in pairwise(numbers) if a is not None and b is not None)
+
+
+def known_slip(reading: Reading, key: Key, wrong_rows: Sequence[int]) -> KnownSlip | None:
+    """Return the known slip in a gradient of the hidden weights of the two courses' network, None for none."""
     if reading.shape.sizes != (2, 2, 2) or key[0] not in HIDDEN_GRADIENTS:
         return None
     with suppress(WorkSpent, FormulaError, UnknownFormula, KeyError, MissingQuantity):
-        for sentence, exchanged in KNOWN_SLIPS.items():
+        for slip in KNOWN_SLIPS:
             right = reading.expressions[key[0]]
-            slipped = renamed_all(right, exchanged)
+            slipped = renamed_all(right, slip.taken)
             if slipped != right and _is_what_it_holds(reading, key, wrong_rows, slipped):
-                return sentence
+                return slip
     return None
 
 
@@ -281,7 +296,9 @@ def _rate_in_words(reading: Reading) -> str:
 def _rate_of_trials(reading: Reading, key: Key, gives: Sequence[float]) -> float | None:
     """Return the rate by which a formula updates on all random rows, where it is one number and not the right one."""
     new, name, row = key[0].startswith("new "), key[0].removeprefix("new "), key[1] - (not key[0].startswith("new "))
-    if name not in reading.parameters or reading.scaled or (f"new {name}" in reading.table.columns) != new:
+    if name not in reading.parameters or (f"new {name}" in reading.table.columns) != new:
+        return None
+    if reading.rate is None or reading.scaled:
         return None
     rates: list[float] = []
     for seed, give in zip(SEEDS, gives, strict=True):
@@ -355,16 +372,23 @@ def _all_edits(reading: Reading, key: Key) -> Iterator[Edit]:
     shifts = [shift for shift in (-1, 0, -2, 1, -row, 2, -3) if -row <= shift <= last]
     others = [other for other in [*reading.quantities, RATE, *_links(reading)] if other != name]
 
+    rows, show = list(dict.fromkeys(shifts)), _show(reading, key)
+    for base in forms(reading.expressions[name], reading.expressions):
+        yield from edits(base, others, rows, show, partial(spend, 10 + size(base)))
+
+
+def _show(reading: Reading, key: Key) -> NameText:
+    """Return how sentences on a cell write a name: with the column it stands in, or as a cell."""
+
     def show(inner: Name, cell_only: bool = False) -> str:
         if inner.name == RATE or inner.name not in reading.table.columns:
             return inner.name
-        at = reading.table.address(inner.name, max(row + inner.row, 0))
+        at = reading.table.address(inner.name, max(key[1] + inner.row, 0))
         if cell_only:
             return str(at)
         return f"{inner.name} ({f'row {at.row}' if reading.table.turned else f'column {formulas.letters(at.column)}'})"
 
-    for base in forms(reading.expressions[name], reading.expressions):
-        yield from edits(base, others, list(dict.fromkeys(shifts)), show, partial(spend, 10 + size(base)))
+    return show
 
 
 def _links(reading: Reading) -> list[str]:

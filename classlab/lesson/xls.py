@@ -21,9 +21,7 @@ def read(file: Path, content: bytes) -> Contents:
         book = xlrd.open_workbook(file_contents=content, ragged_rows=True, logfile=io.StringIO())
         sheets = [(sheet.name, sheet.nrows, sheet) for sheet in book.sheets()]
         contents = Contents([name for name, _, _ in sheets])
-        contents.remarks.append(
-            "of an old .xls file the values are checked, not the formulas; save it as .xlsx for both"
-        )
+        contents.remarks.append("of an old .xls file values are checked, not formulas; save it as .xlsx for both")
         for name, rows, sheet in sheets:
             for row in range(rows):
                 for column, cell in enumerate(sheet.row(row)):

@@ -23,7 +23,7 @@ def _gradients(template):
 HEADERS = {
     "as in the first report": lambda name: name,
     "E∂w1": _gradients("E∂{w}"),
-    "Edw1": _gradients("Edw1").__class__ and _gradients("Ed{w}"),
+    "Edw1": _gradients("Ed{w}"),
     "Etotaldw1": _gradients("Etotald{w}"),
     "E/∂w1": _gradients("E/∂{w}"),
     "E𝜕w1": _gradients("E𝜕{w}"),
@@ -75,3 +75,23 @@ def dressed(layout, style, rows=8, **changes):
         else named | {name: header for name, header in plain.items() if name.startswith("∂E/∂w")}
     )
     return dataclasses.replace(layout, headers=headers, rows=rows, **changes)
+
+
+def general(number, width):
+    """A number as Excel's General shows it in a column of so many characters."""
+    if not number:
+        return 0.0
+    sign, size = int(number < 0), abs(number)
+    if size < 1e-4:
+        return float(f"{number:.{min(max(width - sign - 6, 0), 5)}e}")
+    return round(number, max(width - sign - len(str(int(size))) - 1, 0))
+
+
+def google(number):
+    """A number as Google Sheets shows it in a column that is wide enough."""
+    return float(f"{number:.10g}" if abs(number) >= 1e-4 else f"{number:.2e}")
+
+
+def swapped(formula, **names):
+    """A formula with names taken for others, all at once."""
+    return re.sub(r"\{(\w+)\}", lambda match: "{" + names.get(match[1], match[1]) + "}", formula)

@@ -601,7 +601,7 @@ def test_broken_and_foreign_files_get_one_sentence(tmp_path):
     file.write_bytes(b"not a workbook")
     assert sentence(file).endswith("is not an .xlsx workbook, or is damaged")
     file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
-    assert "an old .xls file or locked with a password" in sentence(file)
+    assert "is an old .xls file that is damaged, or a workbook that is locked with a password" in sentence(file)
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("readme.txt", "hello")
     assert sentence(file).endswith("is not an .xlsx workbook")
