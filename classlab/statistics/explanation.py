@@ -12,7 +12,7 @@ import numpy as np
 from classlab.statistics.prediction import Prediction, predict_unbounded, unbounded
 
 IMPOSSIBLE = 0.01  # a kind of runs that gives figures as far off as these less often does not explain them
-APART = 0.02  # one that would look as much more like the best one less often is told apart from it
+APART = 0.01  # one that would look as much more like the best one less often is told apart from it
 SURE = 0.95
 
 
