@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from classlab.cli.options import Device, ExperimentName, Json, Set
+from classlab.cli.options import Device, ExperimentName, Json, Set, Ui
 from classlab.cli.output import console, print_json
 from classlab.formats import count, duration, interval, loss, percent
 
@@ -26,6 +26,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
+    ui: Ui = False,
     json: Json = False,
 ) -> None:
     """Train an experiment and judge its contract.
@@ -37,10 +38,12 @@ def run(
     from classlab.experiment import load
     from classlab.lab import train
     from classlab.runs.preparation import ContractRefused
+    from classlab.ui.serving import beside
 
     experiment = load(name, set_ or [], trust=True)
     try:
-        done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
+        with beside(out, ui):
+            done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
         if json:
             print_json(refused.summary)

@@ -78,7 +78,7 @@ def augmentations() -> dict[str, Any]:
     """Return each augmentation: what it does, and its options with their limits, for sliders."""
     found = {}
     for name, schema in _options().items():
-        words = (lookup.find("augmentation", name).__doc__ or "").partition("\n")[0]
+        words = (lookup.find("augmentation", name).__doc__ or "").partition("\n")[0].replace("`", "")
         found[name] = {"words": words, "options": schema.get("properties", {}), "required": schema.get("required", [])}
     return found
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classlab import metrics
+from classlab import files, metrics
 from classlab.errors import UserError
 from classlab.runs import store
 from classlab.ui import opening
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from classlab.drawing.line_chart import Curve
     from classlab.study.answer import Answer
 
+SCRIPT_BYTES = 10_000_000
 SHELL = Path(__file__).parent / "pages"
 ROWS = "rows"  # what the rows of a live chart are called in its definition
 LIVE = "Training curves"  # the section of a report that the page draws itself, while the run trains
@@ -32,10 +34,23 @@ def ready() -> str:
 
 
 def vega() -> str:
-    """Return the script that draws charts, made from the library's files on this machine."""
+    """Return the script that draws charts, made from the library's files on this machine, and kept: it takes long."""
+    from importlib.metadata import version
+
+    from classlab.data.cache import user_folder
     from classlab.drawing import render
 
-    return render.script_bundle()
+    home = user_folder()
+    file = home / f"vega-{version('vl-convert-python')}.js" if home else None
+    with suppress(UserError):
+        if file:
+            return files.read_text(file, SCRIPT_BYTES)
+    script = render.script_bundle()
+    with suppress(UserError):
+        if file:
+            files.make_folder(file.parent)
+            files.write(file, script)
+    return script
 
 
 def run_curves(path: str, metric: str, epochs: int) -> dict[str, Any]:
@@ -155,9 +170,9 @@ def _html(blocks: "Sequence[Block]", prefix: str) -> str:
 
 def _words(sentences: Sequence[str]) -> "list[Block]":
     from classlab.drawing.blocks import Words
-    from classlab.formats import capital
 
-    return [Words(capital(f"{sentence.rstrip('.')}.")) for sentence in sentences]
+    # Most begin with a name, which is spelt as it is.
+    return [Words(f"{sentence.rstrip('.')}.") for sentence in sentences]
 
 
 def report(path: str, kind: str) -> str:
@@ -206,7 +221,7 @@ def comparison(paths: Sequence[str]) -> dict[str, Any]:
     sentences = compared.answer.tested() or [variant.sentence for variant in compared.answer.variants]
     blocks = _answer_blocks(compared.answer, "What may be believed", sentences[0])
     if compared.both_answer and compared.metric.endswith("accuracy"):
-        blocks += _words([f"they give different answers on {len(compared.disagreements()):,} test images"])
+        blocks += _words([f"The two give different answers on {len(compared.disagreements()):,} test images"])
     keys = {Path(path): str(path) for path in paths}
     variants = {name: [keys[folder] for folder in by_seed.values()] for name, by_seed in compared.folders.items()}
     return {
@@ -220,11 +235,10 @@ def comparison(paths: Sequence[str]) -> dict[str, Any]:
 def _answer_blocks(answer: "Answer", word: str, first: str) -> "list[Block]":
     """Return the verdict, each variant's mean with its interval, and every other sentence."""
     from classlab.drawing.blocks import Verdict
-    from classlab.formats import capital
 
     others = [sentence for sentence in answer.tested() if sentence != first]
     notes = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
-    verdict = Verdict("plain", word, capital(f"{first.rstrip('.')}."))
+    verdict = Verdict("plain", word, f"{first.rstrip('.')}.")
     return [verdict, _means(answer), *_words([*others, *notes, *answer.notes])]
 
 

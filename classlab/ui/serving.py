@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from classlab import files
 from classlab.data.cache import user_folder
@@ -39,6 +40,13 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
 
     from classlab.ui.server import application
 
+    class Server(uvicorn.Server):
+        """Ends the streams of open pages first: they would be waited for."""
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            app.state.lab.watch.ending = True
+            super().handle_exit(sig, frame)
+
     listening = _listening(port)
     number = listening.getsockname()[1]
     token = kept_token()
@@ -47,12 +55,13 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     say("Ctrl-C ends it; it changes and starts nothing")
     if browser and _has_display():
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    app = application(folders, token, number, trust)
     config = uvicorn.Config(
-        application(folders, token, number, trust), log_level="warning", access_log=False, server_header=False,
-        date_header=False, ws="none", loop="asyncio", http="h11", timeout_graceful_shutdown=1, lifespan="on",
+        app, log_level="warning", access_log=False, server_header=False, date_header=False, ws="none", loop="asyncio",
+        http="h11", timeout_graceful_shutdown=3, lifespan="on",
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listening])
+        Server(config).run(sockets=[listening])
 
 
 def _listening(port: int | None) -> socket.socket:

@@ -32,7 +32,7 @@ async def of_list(watch: Watch) -> AsyncIterator[bytes]:
         await watch.look()
         seen = watch.version
         yield b"retry: 500\n\n" + message("all", [state.document() for state in watch.states.values()])
-        while True:
+        while not watch.ending:
             if not await watch.after(seen, SECONDS_BETWEEN_SIGNS):
                 yield b": here\n\n"
                 continue
@@ -64,7 +64,7 @@ async def of_rows(watch: Watch, keys: Sequence[str], had: list[int]) -> AsyncIte
     async with watch.listening():
         await watch.look()
         yield b"retry: 500\n\n"
-        while True:
+        while not watch.ending:
             seen = watch.version
             for place, key in enumerate(keys):
                 state = watch.states.get(key)

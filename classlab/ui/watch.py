@@ -31,6 +31,7 @@ class Watch:
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
         self._looked = {"listing": 0.0, "ended": 0.0}
+        self.ending = False  # set where the server ends: every stream ends then
 
     async def look(self) -> None:
         """Look at everything that is due, now."""
@@ -94,13 +95,16 @@ class Watch:
         while self._listeners:
             started = time.monotonic()
             await self.look()
+            if self.ending:
+                async with self._changed:
+                    self._changed.notify_all()
             await asyncio.sleep(max(SECONDS_OPEN, 5 * (time.monotonic() - started)))
 
     async def after(self, version: int, seconds: float) -> bool:
         """Wait until something has changed since `version`, at most so many seconds; return whether it has."""
         try:
             async with asyncio.timeout(seconds), self._changed:
-                await self._changed.wait_for(lambda: self.version > version)
+                await self._changed.wait_for(lambda: self.version > version or self.ending)
         except TimeoutError:
             return False
         return True

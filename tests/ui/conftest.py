@@ -85,6 +85,7 @@ def served(folders, port=0, token="t" * 43, **options):
     try:
         yield Page(number, token, app.state.lab)
     finally:
+        app.state.lab.watch.ending = True
         server.should_exit = True
         thread.join(20)
 

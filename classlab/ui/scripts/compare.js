@@ -1,7 +1,6 @@
 // Compare: what may be believed on top, what differs on the left, the curves beside it, and the runs to choose from.
-import {byId, capital, get, make, say, tried} from "/static/frame.js";
+import {byId, get, make, say, tried, words} from "/static/frame.js";
 import {drawAll} from "/static/chart.js";
-import {words} from "/static/frame.js";
 import {Variants} from "/static/variants.js";
 
 const keys = new URLSearchParams(location.search).getAll("run");
@@ -13,7 +12,7 @@ async function compare() {
   byId("answer").innerHTML = found.html; // made by our own templates, which escape every text
   byId("differs").innerHTML = found.differences;
   byId("subtitle").textContent = `${keys.length} run${keys.length === 1 ? "" : "s"}, ${Object.keys(found.variants).length} variant${Object.keys(found.variants).length === 1 ? "" : "s"}. Runs that differ in their seed alone are one variant; the first is the baseline.`;
-  say(capital(found.sentence), true);
+  say(found.sentence, true);
   await drawAll(byId("answer"));
   if (!variants) {
     variants = new Variants(found.variants, told);

@@ -1,5 +1,5 @@
 // Data: a dataset's samples, and its augmentations with their strengths as sliders.
-import {byId, capital, gathered, get, make, post, tried} from "/static/frame.js";
+import {byId, gathered, get, make, post, tried} from "/static/frame.js";
 
 const REACH = {degrees: 45, pixels: 6, percent: 40, factor: 2, probability: 1}; // how far a slider goes where no limit is stated
 const START = {rotate: {degrees: 10}, shift: {pixels: 1}};

@@ -1,5 +1,5 @@
 // The command builder: a form made from the schema; wrong values are answered by the command's own sentences.
-import {byId, capital, gathered, get, make, post, problem, say, tried} from "/static/frame.js";
+import {byId, gathered, get, make, post, say, tried} from "/static/frame.js";
 
 const changed = new Map();
 
@@ -37,7 +37,7 @@ const build = gathered(async () => {
   const found = await tried(() => post("/api/command", body));
   byId("copy").disabled = !found;
   byId("command").textContent = found ? found.commands.join("\n") : "";
-  byId("meaning").textContent = found ? capital(found.sentence) : "There is no command for these values.";
+  byId("meaning").textContent = found ? `${found.sentence}.` : "There is no command for these values.";
 }, 200);
 
 async function copy() {
