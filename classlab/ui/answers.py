@@ -15,7 +15,7 @@ from typing import Any
 
 from classlab.errors import Refused, UserError
 from classlab.json_text import finite
-from classlab.plain_text import on_a_line
+from classlab.plain_text import on_a_line, printable
 
 # question -> the file that has the function of that name
 QUESTIONS = {
@@ -54,7 +54,7 @@ def main() -> None:
         try:
             document = answer(asked["question"], asked["given"])
         except Exception:  # ours: it is written down where the server was started, and the page says that it failed
-            traceback.print_exc()
+            sys.stderr.write(printable(traceback.format_exc()))  # it may hold what a folder says
             document = {"failed": "this could not be worked out; the terminal of `classlab ui` says more"}
         answers.write(json.dumps(document, default=_plain).encode() + b"\n")
         answers.flush()

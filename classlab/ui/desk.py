@@ -27,6 +27,7 @@ class Desk:
     def __init__(self, trust: bool = False) -> None:
         self.trust = trust
         self._child: asyncio.subprocess.Process | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
     async def ask(self, question: str, seconds: float = SECONDS, **given: Any) -> Any:
@@ -67,15 +68,21 @@ class Desk:
         return self._child
 
     def _end(self) -> None:
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._child.kill()
-            self._child = None
-
-    async def close(self) -> None:
-        """End the child."""
+        """End the child at once; it is waited for beside whatever comes next."""
         child, self._child = self._child, None
         if child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+            self._ending = asyncio.create_task(_ended(child))
+
+    async def close(self) -> None:
+        """End the child and wait for it."""
+        self._end()
+        if self._ending is not None:
+            await self._ending
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+    if child.stdin is not None:
+        child.stdin.close()
+    await child.wait()

@@ -6,6 +6,7 @@ followed: in a folder that somebody sent they may lead anywhere.
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from classlab import limits
 from classlab.errors import UserError
+from classlab.plain_text import printable
 from classlab.runs import store
 
 STUDY = "study.yaml"
@@ -60,9 +62,14 @@ class Listing:
         self.runs: dict[str, Place] = {}
         self.studies: dict[str, Place] = {}
         self._known: dict[Path, _Folder] = {}
+        self._looking = threading.Lock()
 
     def look(self) -> bool:
         """Look again; return whether a run or a study has come or gone. A folder is read when its time has changed."""
+        with self._looking:
+            return self._look()
+
+    def _look(self) -> bool:
         runs, studies = dict[str, Place](), dict[str, Place]()
         seen = set[Path]()
         for root in self.roots:
@@ -111,7 +118,7 @@ class Listing:
 
 def _name(root: Path, path: Path) -> str:
     below = path.relative_to(root).as_posix()
-    return path.name if below == "." else below
+    return printable(path.name if below == "." else below)
 
 
 def refuse_links(folder: Path) -> None:

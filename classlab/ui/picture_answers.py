@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from classlab.use.predict import Prediction, Reader
 
-MOST_MAPS = 64  # of a layer
+MOST_MAPS = 256  # of a layer
 MOST_LAYERS = 60
 MOST_FILTERS = 64
 LONGEST_SIDE = 96  # pixels of a feature map as it is sent

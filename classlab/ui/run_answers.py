@@ -1,5 +1,6 @@
 """What the child process answers about runs and studies: charts, sections of reports, what may be believed."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SCRIPT_BYTES = 10_000_000
 SHELL = Path(__file__).parent / "pages"
+MOST_LABELS = 5  # curves whose names are written on them
 ROWS = "rows"  # what the rows of a live chart are called in its definition
 LIVE = "Training curves"  # the section of a report that the page draws itself, while the run trains
 
@@ -124,6 +126,8 @@ def _live(
     chart = line_chart(curves, metric, PAGE, "container", height=280, not_finite=broken)
     definition: dict[str, Any] = finite(render.specification(chart, title))
     definition["data"]["name"] = ROWS
+    if 1 < len(curves) <= MOST_LABELS:
+        definition["layer"] += _labels(definition, [curve.name for curve in curves])
     keyed = [
         {"key": f"c{place}", "name": curve.name, **column}
         for place, (curve, column) in enumerate(zip(curves, columns, strict=True))
@@ -133,6 +137,23 @@ def _live(
         "definition": definition, "rows": ROWS, "curves": keyed, "factor": scale.factor,
         "unit": scale.unit, "metric": metric, "title": title,
     }  # fmt: skip
+
+
+def _labels(definition: dict[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return layers that write each curve's name on it, each at another epoch, so that names do not meet."""
+    line = next(layer["encoding"] for layer in definition["layer"] if layer["mark"]["type"] == "line")
+    text = json.dumps({f"c{place}": name for place, name in enumerate(names)})
+    share = json.dumps({f"c{place}": (place + 1) / (len(names) + 1) for place in range(len(names))})
+    where = [
+        {"filter": "isValid(datum.mean)"},
+        {"joinaggregate": [{"op": "max", "field": "epoch", "as": "last"}], "groupby": ["curve"]},
+        {"filter": f"datum.epoch == max(1, round(datum.last * ({share})[datum.curve]))"},
+        {"calculate": f"({text})[datum.curve]", "as": "name"},
+    ]
+    mark = {"type": "text", "dy": -9, "fontSize": 11, "aria": False}  # a screen reader is told each point's curve
+    encoding = {"x": line["x"], "y": line["y"], "text": {"field": "name", "type": "nominal"}}
+    ground = {"mark": {**mark, "stroke": "var(--paper)", "strokeWidth": 3}, "encoding": encoding, "transform": where}
+    return [ground, {"mark": mark, "encoding": {**encoding, "color": line["color"]}, "transform": where}]
 
 
 def run_sections(path: str) -> list[dict[str, str]]:

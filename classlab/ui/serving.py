@@ -58,7 +58,7 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     app = application(folders, token, number, trust)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, date_header=False, ws="none", loop="asyncio",
-        http="h11", timeout_graceful_shutdown=3, lifespan="on",
+        http="h11", proxy_headers=False, timeout_graceful_shutdown=3, lifespan="on",
     )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listening])

@@ -16,6 +16,7 @@ from typing import Any
 from classlab import files, limits
 from classlab.errors import UserError
 from classlab.formats import duration
+from classlab.plain_text import printable_within
 from classlab.runs import records, store
 from classlab.ui.listing import Place, key_of, refuse_links
 from classlab.yaml_text import parse_yaml
@@ -98,7 +99,7 @@ class State:
         document: dict[str, Any] = {"key": self.place.key, "name": self.place.name}
         document |= {name: getattr(self, name) for name in kept}
         left = (self.epochs - self.done) * self.epoch_seconds if self.status == "running" else None
-        return document | {"seconds_left": left}
+        return printable_within(document | {"seconds_left": left})
 
 
 def signature(path: Path) -> tuple[int, ...]:
@@ -136,7 +137,7 @@ def read(place: Place) -> State:
         _fill(state, place.path)
     except UserError as error:
         state.status, state.problem = "broken", str(error)
-    except OSError as error:  # it went away while it was read
+    except Exception as error:  # it went away while it was read; and nothing that a folder holds may end the watch
         state.status, state.problem = "broken", f"{place.name} cannot be read: {files.reason(error)}"
     state.as_of_now()
     return state
@@ -145,24 +146,23 @@ def read(place: Place) -> State:
 def _fill(state: State, path: Path) -> None:
     refuse_links(path)
     ended = (path / store.SUMMARY).exists()  # asked first: what is written before it is then complete
-    try:
-        environment = records.read_environment(path / store.ENVIRONMENT)
-    except files.MissingFile:
-        state.sentence, state.changed_at = "it is being prepared", path.stat().st_mtime
-        return
-    state.seed = environment["seed"]
     state.born = _born(path)
+    if ended:
+        _end(state, records.read_summary(path / store.SUMMARY))
+    else:
+        try:
+            state.seed = records.read_environment(path / store.ENVIRONMENT)["seed"]
+        except files.MissingFile:
+            state.sentence, state.changed_at = "it is being prepared", path.stat().st_mtime
+            return
+        state.epochs = planned_epochs(files.read_text(path / store.EXPERIMENT, limits.YAML_BYTES))
+        state.changed_at = max((path / name).stat().st_mtime for name in _present(path))
     rows = store.read_metrics(path / store.METRICS)
     state.done = int(rows[-1]["epoch"]) if rows else 0
     state.last = {name: value for name, value in rows[-1].items() if math.isfinite(value)} if rows else {}
     state.epoch_seconds = median([row["seconds"] for row in rows[-LAST_ROWS:]]) if rows else 0.0
     state.seconds = sum(row["seconds"] for row in rows)
     state.spark_of, state.spark = _spark(rows)
-    if ended:
-        _end(state, records.read_summary(path / store.SUMMARY))
-        return
-    state.epochs = planned_epochs(files.read_text(path / store.EXPERIMENT, limits.YAML_BYTES))
-    state.changed_at = max((path / name).stat().st_mtime for name in _present(path))
 
 
 def _end(state: State, summary: records.Summary) -> None:

@@ -60,14 +60,15 @@ def _colours() -> str:
 
 def studies(listing: Listing) -> list[dict[str, Any]]:
     """Return every study: how many of its runs have ended, and what is wrong where it cannot be read."""
-    return [_study(place) for place in listing.studies.values()]
+    return [_study(listing, place) for place in listing.studies.values()]
 
 
-def _study(place: Place) -> dict[str, Any]:
+def _study(listing: Listing, place: Place) -> dict[str, Any]:
     document: dict[str, Any] = {"key": place.key, "name": place.name, "problem": ""}
     try:
         runs = board(place)["runs"]
-        ended = sum((place.path / run["path"] / store.SUMMARY).exists() for run in runs)
+        begun = [listing.runs[run["key"]].path for run in runs if run["key"] in listing.runs]
+        ended = sum((path / store.SUMMARY).exists() for path in begun)
         document |= {"runs": len(runs), "ended": ended, "failed": sum(bool(run["failure"]) for run in runs)}
         document |= {"variants": len({run["variant"] for run in runs})}
     except UserError as error:

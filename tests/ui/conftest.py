@@ -76,7 +76,7 @@ def served(folders, port=0, token="t" * 43, **options):
     listening.listen(128)
     number = listening.getsockname()[1]
     app = application(folders, token, number, **options)
-    config = uvicorn.Config(app, log_level="error", ws="none", http="h11", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, log_level="error", ws="none", http="h11", timeout_graceful_shutdown=10)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

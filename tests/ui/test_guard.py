@@ -400,3 +400,23 @@ def test_two_thousand_requests_find_no_hole(page, folders, run, study):
         if request[4]:
             assert status in (0, 400, 401, 403, 405, 414), (number, request, answer[:200])
     assert page.json("/api/runs")[0] == 200
+
+
+def test_a_name_that_is_no_text_and_a_record_that_is_strange_end_nothing(tmp_path, run):
+    import os
+
+    odd = os.fsencode(tmp_path) + b"/odd\xff\x1b[31m"
+    shutil.copytree(os.fsencode(run), odd + b"/s0-aaaaaaaa")
+    strange = tmp_path / "strange" / "s1-bbbbbbbb"
+    shutil.copytree(run, strange)
+    (strange / "metrics.csv").write_text("epoch,train_loss,learning_rate,seconds\n" + "1,1e400,0.1,1\n")
+    (strange / "environment.json").write_text("[" * 5000)
+    (strange / "summary.json").write_text('{"contract": {"passed": true}}')
+    with served([tmp_path]) as page:
+        status, runs = page.json("/api/runs")
+        assert status == 200 and len(runs) == 2
+        assert any("\\x1b" in found["name"] and "\x1b" not in found["name"] for found in runs)
+        assert page.ask("/studies")[0] == 200 and page.json("/api/studies") == (200, [])
+        for found in runs:
+            assert page.ask(f"/run/{found['key']}")[0] == 200
+            assert page.ask(f"/api/sections/run/{found['key']}")[0] in (200, 422)

@@ -91,7 +91,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path, monkeypatch):
 
 
 def test_a_run_trains_with_its_page_beside_it_and_takes_it_along_at_the_end(tmp_path):
-    changes = ["--set", "contract={}", "--set", "training.epochs=3", "--set", "data.max_per_class=20"]
+    changes = ["--set", "contract={}", "--set", "training.epochs=3", "--set", "data.max_per_class=40"]
     process, address, port = started(
         "run", "digits-quick", "--ui", "--out", str(tmp_path / "runs"), *changes, home=tmp_path
     )

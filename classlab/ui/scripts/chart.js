@@ -51,7 +51,7 @@ export function bandRows(curves, rowsOf, factor) {
 export class LiveChart {
   constructor(place, rowsOf) {
     this.rowsOf = rowsOf;
-    this.holder = make("div", {class: "chart", role: "img"});
+    this.holder = make("div", {class: "chart", role: "img", "aria-label": "The chart is being drawn"});
     this.caption = make("figcaption");
     this.buttons = make("p", {class: "tools"});
     this.figure = make("figure", {}, this.holder, this.caption, this.buttons);
