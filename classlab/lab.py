@@ -43,6 +43,15 @@ class Run(FinishedRun):
 
         return predict(self, pictures, prepare=prepare, each=each)
 
+    def draw(self) -> Any:
+        """Return a paper to draw on in a notebook; what the network says of the drawing stands beside it.
+
+        Raises UserError where the package anywidget is missing.
+        """
+        from classlab.use.drawing_paper import paper
+
+        return paper(self)
+
 
 class StudyResult(result.StudyResult):
     """What a study's runs gave, as `cl.study` returns it."""

@@ -20,6 +20,7 @@ from classlab.cli import (
     report_command,
     reproduce_command,
     rerun_command,
+    ui_command,
 )
 from classlab.cli import run_command as run_commands
 from classlab.cli import study_command as study_commands
@@ -64,6 +65,7 @@ app.command()(predict_command.predict)
 app.command()(assign_command.assign)
 app.command()(check_command.check)
 app.command()(doctor_command.doctor)
+app.command()(ui_command.ui)
 app.add_typer(data_command.app, name="data")
 app.add_typer(lesson_command.app, name="lesson")
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from classlab.cli import BEGAN
-from classlab.cli.options import Device, ExperimentName, Json, Set
+from classlab.cli.options import Device, ExperimentName, Json, Set, Ui
 from classlab.cli.output import console, print_json
 from classlab.formats import count, duration, interval, loss, percent
 
@@ -29,6 +29,7 @@ def run(
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="also write the report as HTML and PDF")] = False,
+    ui: Ui = False,
     json: Json = False,
 ) -> None:
     """Train an experiment and judge its contract: the limits on accuracy, parameters and epochs that its file states.
@@ -49,9 +50,10 @@ def run(
         experiment = of_changed(load(name, trust=True), experiment)
     from classlab.lab import train  # after what may be refused: it takes a second
     from classlab.runs.preparation import ContractRefused
+    from classlab.ui.serving import beside
 
     try:
-        with running():
+        with running(), beside(out, ui):
             done = train(experiment, seed=seed, out=out, device=device, resume=resume, again=again)
     except ContractRefused as refused:
         if json:

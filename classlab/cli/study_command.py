@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from classlab.cli.options import Device, Jobs, Json
+from classlab.cli.options import Device, Jobs, Json, Ui
 from classlab.cli.output import console, print_json
 from classlab.formats import duration, listed, megabytes
 
@@ -40,6 +40,7 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only say what would be trained, where, and what it would take")
     ] = False,
+    ui: Ui = False,
     json: Json = False,
 ) -> None:
     """Train every variant with every seed, and answer the study's question.
@@ -53,12 +54,14 @@ def study(
     from classlab.study.conduct import study as train
     from classlab.study.conduct import to_json
     from classlab.study.dry import dry_run as expect
+    from classlab.ui.serving import beside
 
     if dry_run:
         expected = expect(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, device=device)
         print_json(expected.to_json()) if json else _say_expected(expected)
         return
-    done = train(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, resume=resume, device=device)
+    with beside(out, ui):
+        done = train(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, resume=resume, device=device)
     print_json(to_json(done)) if json else _say(done)
     if any(row["status"] == "failed" for row in done.rows):
         raise typer.Exit(1)

@@ -16,12 +16,15 @@ HERE = Path(__file__).parent
 
 
 @functools.cache
-def template(path: Path) -> "jinja2.Template":
-    """Return the template in a file. It may extend `shell.html`, a page with the colours of both schemes."""
+def template(path: Path, shell: Path | None = None) -> "jinja2.Template":
+    """Return the template in a file. It may extend `shell.html`, a page with the colours of both schemes.
+
+    shell: a folder in which shell.html is looked for first.
+    """
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([path.parent, HERE]),
+        loader=jinja2.FileSystemLoader([*([shell] if shell else []), path.parent, HERE]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=False,

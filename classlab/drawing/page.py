@@ -1,6 +1,7 @@
 """A document as one HTML file that stands by itself: no network, light and dark, narrow and wide, on paper too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classlab.drawing import grids, render, tables
@@ -16,25 +17,52 @@ if TYPE_CHECKING:
 STILL_WIDTH = 460  # of a chart before the browser's script has drawn it to measure
 
 
-def html(document: Document) -> str:
-    """Return the document as one HTML text. The script bundle is in it once, and only if there is a chart."""
+def html(document: Document, shell: Path | None = None) -> str:
+    """Return the document as one HTML text. The script bundle is in it once, and only if there is a chart.
+
+    shell: a folder whose shell.html takes the place of ours, with style and script of its own: then the text stands
+    alone no more.
+    """
     has_charts = any(isinstance(block, Figures) for section in document.sections for block in section.blocks)
-    text = template(HERE / "page.html").render(
+    embedded = has_charts and shell is None
+    text = template(HERE / "page.html", shell).render(
         document=document,
-        once=_once(),
         style=file(HERE / "page.css"),
         script=file(HERE / "page.js"),
-        has_charts=has_charts,
-        bundle=markup(render.script_bundle()) if has_charts else "",
-        kind_of=_kind_of,
-        cell_text=tables.cell_text,
-        css_class=tables.css_class,
-        data_uri=grids.data_uri,
-        still=_still,
-        moving=_moving,
-        drawn=lambda drawing: markup(printable(drawing.draw(PAGE))),
+        has_charts=embedded,
+        bundle=markup(render.script_bundle()) if embedded else "",
+        **_drawn_with(_once(), _still if shell is None else _nothing),
     )
     return text.strip() + "\n"
+
+
+def fragment(blocks: Sequence[Block], prefix: str) -> str:
+    """Return blocks as HTML for a part of a page that has our style and draws the charts by a script of its own.
+
+    prefix: of the elements' ids, so that a page can hold several parts.
+    """
+    once = _once()
+    named = _drawn_with(lambda name: once(f"{prefix}-{name}"), _nothing)
+    return template(HERE / "fragment.html").render(blocks=blocks, **named).strip() + "\n"
+
+
+def _drawn_with(once: Callable[[str], str], still: "Callable[[Figure], Markup | str]") -> dict[str, Any]:
+    """Return the functions that the templates draw blocks with."""
+    return {
+        "once": once,
+        "kind_of": _kind_of,
+        "cell_text": tables.cell_text,
+        "css_class": tables.css_class,
+        "data_uri": grids.data_uri,
+        "still": still,
+        "moving": _moving,
+        "drawn": lambda drawing: markup(printable(drawing.draw(PAGE))),
+    }
+
+
+def _nothing(figure: Figure) -> str:
+    """Stand for the still chart in a page that always has its script."""
+    return ""
 
 
 def _once() -> Callable[[str], str]:

@@ -15,11 +15,12 @@ MOST_STEPS = 400
 MOST_ROWS = 20_000
 
 
-def html(network: Network, learning_rates: Sequence[float], epochs: int) -> str:
+def html(network: Network, learning_rates: Sequence[float], epochs: int, shell: Path | None = None) -> str:
     """Return the page as one HTML text: the first rate is walked through, the curves of all are drawn.
 
-    The page computes by itself, in double precision, from the same formulas as the workbook. Raises UserError for a
-    network or a table too large to walk through.
+    The page computes by itself, in double precision, from the same formulas as the workbook. shell: a folder whose
+    shell.html takes the place of ours, with style and script of its own. Raises UserError for a network or a table too
+    large to walk through.
     """
     check_epochs(epochs)
     shape = quantities.shape_of(network)
@@ -61,11 +62,11 @@ def html(network: Network, learning_rates: Sequence[float], epochs: int) -> str:
             for step in steps
         ],
     }
-    return html_templates.template(HERE / "page.html").render(
+    return html_templates.template(HERE / "page.html", shell).render(
         title=f"Back-propagation by hand: a {'-'.join(map(str, shape.sizes))} network",
         data=html_templates.script_json(data),
         style=html_templates.file(HERE / "page.css"),
-        script=html_templates.file(HERE / "page.js"),
+        script="" if shell else html_templates.file(HERE / "page.js"),
     )
 
 

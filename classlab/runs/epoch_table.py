@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from rich.markup import escape
 
 from classlab.progress import progress
+from classlab.runs import notebook_curve
 from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.terminal import errors, text_width
 
@@ -15,7 +16,10 @@ LEFT_OUT = ("rate", "seconds")
 
 
 def screen(events: Iterable[Event]) -> Iterator[Event]:
-    """Show what happens while a run trains, and yield every event on."""
+    """Show what happens while a run trains, and yield every event on; in a notebook as a bar and a curve."""
+    if notebook_curve.in_notebook():
+        yield from notebook_curve.screen(events)
+        return
     epochs, rows = 0, 0
     advance: Callable[[float], None] | None = None
     with ExitStack() as bar:

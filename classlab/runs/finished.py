@@ -312,17 +312,17 @@ class FinishedRun:
 
     def curves(self) -> "altair.TopLevelMixin":
         """Return loss and accuracy, or for reconstruction the loss, as a chart that shows itself in a notebook."""
-        from classlab.drawing import charts
+        from classlab.drawing import charts, render
 
-        return charts.loss(self.history) if self.reconstructs else charts.curves(self.history)
+        return render.shows_itself(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
     def mistakes(self, count: int = 25, name: str = "test") -> "pandas.DataFrame":
         """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
 
-        Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction).
-        Raises UserError for a run that reconstructs images.
+        Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
+        the table shows itself with its pictures. Raises UserError for a run that reconstructs images.
         """
-        import pandas
+        from classlab.runs.mistake_table import Mistakes
 
         if self.reconstructs:
             raise UserError(
@@ -335,7 +335,7 @@ class FinishedRun:
         confidence = probabilities[wrong, predicted[wrong]]
         order = np.argsort(-confidence, kind="stable")[:count]
         names = self.environment["class_names"]
-        return pandas.DataFrame(
+        found = Mistakes(
             {
                 "index": wrong[order],
                 "true": [names[label] for label in labels[wrong[order]]],
@@ -343,6 +343,8 @@ class FinishedRun:
                 "confidence": confidence[order],
             }
         )
+        found.run, found.split = self, name
+        return found
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.experiment.name}, seed {self.seed}, {self.sentence()})"

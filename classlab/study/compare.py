@@ -65,7 +65,7 @@ class Compared:
         """The settings that differ: dotted key -> variant -> its value, as short text; and what Python handed over."""
         given = {name: _given(next(iter(by_seed.values()))) for name, by_seed in self.folders.items()}
         more = {"given in Python": given} if len(set(given.values())) > 1 else {}
-        return _differences(self.documents) | more
+        return differing_settings(self.documents) | more
 
     @property
     def watched(self) -> str | None:
@@ -241,7 +241,8 @@ def _check_same_images(folders: Sequence[Path]) -> None:
             )
 
 
-def _differences(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+def differing_settings(documents: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Return the settings that differ: dotted key -> variant -> its value, as short text. documents: by variant."""
     flats = {name: flat(document) for name, document in documents.items()}
     keys = list(dict.fromkeys(key for settings in flats.values() for key in settings))
     found = {}
@@ -258,7 +259,7 @@ def _names(documents: dict[str, dict[str, Any]], folders: dict[str, Path]) -> di
     It is its experiment's name, or what differs if that is little, or the name with the digest of its folder. A folder
     that somebody renamed shows no digest: then the folder's name stands for it, and if even these agree, a number.
     """
-    differing = _differences(documents)
+    differing = differing_settings(documents)
     keys = short_keys([key for key in differing if key != "name"])
     by_experiment = {key: document["name"] for key, document in documents.items()}
     if len(set(by_experiment.values())) == len(documents):

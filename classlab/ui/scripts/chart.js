@@ -1,0 +1,106 @@
+// Charts: the definitions of the reports, drawn by Vega's interpreter, which needs no code made of text. A live one gets
+// its rows as they come; its axes, colours, dashes and tooltips stay those of the definition.
+import {capital, make, words} from "/static/frame.js";
+import {tones} from "/static/tone.js";
+
+const OPTIONS = {renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: {theme: "page", disableDefaultStyle: true}};
+let loading = null;
+
+/** Return vegaEmbed, loaded when the first chart needs it. */
+function vega() {
+  loading ??= new Promise((resolve, reject) => {
+    const script = make("script", {src: "/vega.js"});
+    script.onload = () => resolve(window.vegaEmbed);
+    script.onerror = () => { loading = null; script.remove(); reject(new Error("the script that draws charts did not come")); };
+    document.head.append(script);
+  });
+  return loading;
+}
+
+export async function embed(holder, definition) {
+  const draw = await vega();
+  return draw(holder, definition, OPTIONS);
+}
+
+/** Draw the charts of a part of a report that was put into the page. */
+export async function drawAll(part) {
+  for (const holder of part.querySelectorAll("[data-chart]")) {
+    const definition = part.querySelector(`#chart-${CSS.escape(holder.dataset.chart)}`);
+    if (definition) await embed(holder, JSON.parse(definition.textContent));
+  }
+}
+
+/** Return the rows that a chart draws: each curve's mean at each epoch, and its lowest and highest seed. */
+export function bandRows(curves, rowsOf, factor) {
+  const drawn = [];
+  for (const curve of curves) {
+    const runs = curve.runs.map((run) => rowsOf(run) ?? []);
+    const last = Math.max(0, ...runs.map((rows) => rows.length));
+    for (let place = 0; place < last; place += 1) {
+      const values = runs.map((rows) => rows[place]?.[curve.column]).filter((value) => Number.isFinite(value));
+      const mean = values.length ? (factor * values.reduce((sum, value) => sum + value, 0)) / values.length : null;
+      const row = {curve: curve.key, epoch: runs.find((rows) => rows[place])[place].epoch, mean};
+      if (values.length > 1) Object.assign(row, {low: factor * Math.min(...values), high: factor * Math.max(...values)});
+      drawn.push(row);
+    }
+  }
+  return drawn;
+}
+
+/** A chart that grows. found: what the server says of it. rowsOf: a run's rows by its key. */
+export class LiveChart {
+  constructor(place, rowsOf) {
+    this.rowsOf = rowsOf;
+    this.holder = make("div", {class: "chart", role: "img", "aria-label": "The chart is being drawn"});
+    this.caption = make("figcaption");
+    this.buttons = make("p", {class: "tools"});
+    this.figure = make("figure", {}, this.holder, this.caption, this.buttons);
+    place.append(this.figure);
+    this.view = null;
+    this.busy = false;
+    this.again = false;
+  }
+
+  async show(found) {
+    this.found = found;
+    this.finish();
+    const made = await embed(this.holder, found.definition);
+    this.result = made;
+    this.view = made.view;
+    this.caption.textContent = `${capital(found.title)}.`;
+    tones(this.buttons, found.curves, () => bandRows(this.found.curves, this.rowsOf, this.found.factor), found.metric);
+    await this.update();
+  }
+
+  /** Put the rows there are into the chart; while one drawing is at work, the next waits and takes all that came. */
+  async update() {
+    if (!this.view) return;
+    if (this.busy) { this.again = true; return; }
+    this.busy = true;
+    try {
+      do {
+        this.again = false;
+        const rows = bandRows(this.found.curves, this.rowsOf, this.found.factor);
+        this.holder.setAttribute("aria-label", this.described(rows));
+        await this.view.data(this.found.rows, rows).runAsync();
+      } while (this.again);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  described(rows) {
+    const ends = this.found.curves.map((curve) => {
+      const values = rows.filter((row) => row.curve === curve.key && row.mean !== null);
+      if (!values.length) return `${curve.name}: no value yet`;
+      const [first, last] = [values[0], values[values.length - 1]].map((row) => `${row.mean.toPrecision(4)}${this.found.unit}`);
+      return `${curve.name} from ${first} to ${last} at epoch ${values[values.length - 1].epoch}`;
+    });
+    return `${words(this.found.metric)}: ${ends.join("; ")}`;
+  }
+
+  finish() {
+    this.result?.finalize();
+    this.view = null;
+  }
+}
