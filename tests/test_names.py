@@ -19,9 +19,11 @@ KEYS_OF_FILES = {
     "report/spec.py": {"of"},
     "report/curve_figures.py": {"of"},
     "report/blocks/sound_accuracy.py": {"of"},
+    "reproduction/chance.py": {"of"},
     "reproduction/figures.py": {"of"},
     "reproduction/findings.py": {"of"},
     "reproduction/measures.py": {"of"},
+    "reproduction/pooled.py": {"of"},
     "reproduction/reproduced_files.py": {"of"},
     "reproduction/verdicts.py": {"of"},
 }

@@ -61,7 +61,7 @@ def chance(judged: Figures, runs: Mapping[str, Sequence[FinishedRun]]) -> Chance
     ]  # fmt: skip
     if len(trained) < 2:
         return None
-    seeds = sorted({run.seed for of_kind in runs.values() for run in of_kind})
+    seeds = sorted({run.seed for group in runs.values() for run in group})
     by_seed = {seed: _held_against(seed, trained, runs) for seed in seeds}
     missed = sum(figure.word != "holds" for _, figure in trained)
     return Chance(len(trained), missed, {seed: found for seed, found in by_seed.items() if found[1]})
@@ -69,7 +69,7 @@ def chance(judged: Figures, runs: Mapping[str, Sequence[FinishedRun]]) -> Chance
 
 def _held_against(seed: int, figures: Figures, runs: Mapping[str, Sequence[FinishedRun]]) -> tuple[int, int]:
     """Return how many figures of a seed lie outside the intervals of the other seeds, and of how many."""
-    others = {name: [run for run in of_kind if run.seed != seed] for name, of_kind in runs.items()}
+    others = {name: [run for run in group if run.seed != seed] for name, group in runs.items()}
     missed = judged = 0
     for part, figure in figures:
         value = figure.value

@@ -21,7 +21,7 @@ def one_more_run(value: Value, runs: Mapping[str, Sequence[FinishedRun]], freedo
     if not isinstance(value.of, str) or not value.metric.startswith(("train_", "val_", "test_")):
         return None
     name, loss = value.of, runs[value.of][0].experiment.training.loss
-    kinds = [key for key, of_kind in runs.items() if len(of_kind) > 1 and of_kind[0].experiment.training.loss == loss]
+    kinds = [key for key, group in runs.items() if len(group) > 1 and group[0].experiment.training.loss == loss]
     epochs = max(run.summary["epochs"] for key in kinds for run in runs[key])
     wanted: list[int | str | None] = [value.epoch, *(epoch for epoch in range(1, epochs + 1) if epoch != value.epoch)]
     curves = [np.array([[_figure(run, value, epoch) for epoch in wanted] for run in runs[key]]) for key in kinds]

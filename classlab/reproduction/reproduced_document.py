@@ -105,8 +105,14 @@ def _summary(reproduced: Reproduced) -> Section:
     if missed:
         found.append(_table("does-not-hold", "What does not hold, and by how much", missed, with_part=True))
     whole = chance(judged, reproduced.runs) if not reproduced.quick else None
-    of_whole = whole.sentences if whole else []
-    sentences = (*findings.causes(judged), *of_whole, *findings.limits(judged), *findings.readings(judged), READING)
+    whole_sentences = whole.sentences if whole else []
+    sentences = (
+        *findings.causes(judged),
+        *whole_sentences,
+        *findings.limits(judged),
+        *findings.readings(judged),
+        READING,
+    )
     return Section("What holds", (*found, *map(Words, sentences)))
 
 

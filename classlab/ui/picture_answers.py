@@ -63,7 +63,7 @@ def _predicted(reader: "Reader", picture: str) -> "Prediction":
         file = Path(folder) / "picture"
         file.write_bytes(content)
         try:
-            return reader.picture("picture", read(file))
+            return reader.picture("picture", read(file))[0]
         except BadFile as error:
             raise UserError(str(error).replace(str(file), "the picture")) from None
 
@@ -126,7 +126,7 @@ def inside(path: str, picture: str | None = None, index: int | None = None) -> d
         images = reader.run.dataset().test_images
         if index is None or not 0 <= index < len(images):
             raise UserError(f"there are test images 0 to {len(images) - 1:,}; got {index}")
-        answer = reader.array(f"test image {index}", images[index])
+        answer = reader.array(f"test image {index}", images[index])[0]
     assert answer.seen is not None
     inputs, _ = reader.network(answer.seen[None].astype(np.float32) / 255)
     return {"answer": _document(reader, answer), "layers": _layers(reader.model, inputs)}

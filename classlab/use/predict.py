@@ -233,16 +233,16 @@ class Reader:
             raise UserError(f"{name} must hold numbers, all of them finite; got {values.dtype}")
         if values.shape in (self.shape, self.shape[1:]) and (self.shape[0] == 1 or values.ndim == 3):
             scaled = values.astype(np.float32) / (255 if values.dtype == np.uint8 else 1)
-            shown = Picture(_as_picture(scaled.reshape(self.shape)))
-            return [self._answer(name, [scaled.reshape(self.shape)], shown, "as it is")]
+            drawn = Picture(_as_picture(scaled.reshape(self.shape)))
+            return [self._answer(name, [scaled.reshape(self.shape)], drawn, "as it is")]
         if values.dtype != np.uint8 or not (values.ndim == 2 or (values.ndim == 3 and values.shape[2] in (1, 3))):
             raise UserError(
                 f"{name} must be an image of the network's shape {self.shape} or a picture of uint8, (height, width) "
                 f"or (height, width, 3); got {values.dtype} {values.shape}"
             )
         pixels = values[..., None] if values.ndim == 2 else values
-        shown = Picture(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
-        return self.picture(name, shown, each)
+        given = Picture(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
+        return self.picture(name, given, each)
 
     def picture(self, name: str, picture: Picture, each: bool = False) -> list[Prediction]:
         """Answer for what a file shows: once, or for each of several digits that stand in a row."""
