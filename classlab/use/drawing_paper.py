@@ -53,7 +53,7 @@ def answer(reader: Any, picture: str) -> dict[str, Any]:
 
     try:
         opened = Image.open(io.BytesIO(base64.b64decode(picture)))
-        found = reader.picture("drawing", from_python("drawing", opened))
+        (found,) = reader.picture("drawing", from_python("drawing", opened))
     except (BadFile, OSError, ValueError) as error:
         return {"error": str(error)}
     return {**found.document(), "sentence": found.sentence(), "seen": data_uri(found.seen)}
