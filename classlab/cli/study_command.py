@@ -224,3 +224,9 @@ def _say_expected(expected: "DryRun") -> None:
     work = f"about {duration(expected.seconds)} of training, by {listed(known)}"
     disk = f"{megabytes(expected.disk)} in {escape(expected.folder)}"
     console.print(f"{done}{left} runs to train{processes}: {work}; {disk}")
+    steps = [variant.step for variant in expected.variants if variant.step]
+    for step in dict.fromkeys(steps):
+        which = (
+            "" if len(set(steps)) == 1 else f" of {listed([v.variant for v in expected.variants if v.step == step])}"
+        )
+        console.print(f"step{escape(which)}: {escape(step)}", soft_wrap=True)

@@ -18,7 +18,8 @@ from classlab.training.fast.cores import cores
 class Expected:
     """One variant. done: of its runs, those that are finished. steps: of one run. seconds: of one run, alone.
 
-    places: where its runs are trained. disk: bytes of one run. known_from: what the seconds rest on.
+    places: where its runs are trained. disk: bytes of one run. known_from: what the seconds rest on. step: which step
+    trains it, torch's or the native one, and why.
     """
 
     variant: str
@@ -29,6 +30,7 @@ class Expected:
     places: list[str]
     seconds: float
     known_from: str
+    step: str
     disk: int
 
 
@@ -89,6 +91,7 @@ def dry_run(
             ),
             seconds=times[variant.name].seconds,
             known_from=times[variant.name].known_from,
+            step=times[variant.name].step,
             disk=works[variant.name].disk,
         )
         for variant in made

@@ -4,7 +4,7 @@ import functools
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -17,8 +17,12 @@ from classlab.runs import records, store
 from classlab.study.sweep import Variant
 
 if TYPE_CHECKING:
+    from torch import Tensor, nn
+
     from classlab.data.dataset import Dataset
     from classlab.runs.preparation import Prepared
+    from classlab.training.batches import Images
+    from classlab.training.settings import Settings
 
 MEASURED = "a short measurement"
 MEASURED_SECONDS = 1.0  # of training steps, for each kind of work
@@ -51,10 +55,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Seconds:
-    """How long one run takes alone, and how that is known: from "finished runs" or from "a short measurement"."""
+    """How long one run takes alone, and how that is known: from "finished runs" or from "a short measurement".
+
+    step: which step trains it and why, in a sentence; nothing where an earlier version trained it.
+    """
 
     seconds: float
     known_from: str
+    step: str = ""
 
 
 def check(variants: Sequence[Variant], device: str | None, fetch: bool = True) -> dict[str, Work]:
@@ -136,33 +144,34 @@ def times(
     for variant in variants:
         found = _from_runs(folders.get(variant.name, ()))
         if found is not None:
-            known[_kind(variant.experiment)] = Seconds(found, "finished runs")
+            known[_kind(variant.experiment)] = replace(found, known_from="finished runs")
     for variant in variants:
         if _kind(variant.experiment) not in known:
             prepared = prepared_for(variant, fetch)
-            seconds = _measured(variant.experiment, prepared, device, threads)
+            seconds, step = _measured(variant.experiment, prepared, device, threads)
             stood_in = prepared.dataset.source == NOT_FETCHED
             known_from = (
                 f"a short measurement without {prepared.dataset.name}, which is not fetched yet"
                 if stood_in
                 else MEASURED
             )
-            known[_kind(variant.experiment)] = Seconds(seconds, known_from)
-    return {
-        variant.name: Seconds(
-            known[_kind(variant.experiment)].seconds * variant.experiment.training.epochs,
-            known[_kind(variant.experiment)].known_from,
-        )
-        for variant in variants
+            known[_kind(variant.experiment)] = Seconds(seconds, known_from, step)
+    each = {
+        variant.name: (known[_kind(variant.experiment)], variant.experiment.training.epochs) for variant in variants
     }
+    return {name: replace(epoch, seconds=epoch.seconds * epochs) for name, (epoch, epochs) in each.items()}
 
 
-def _from_runs(folders: Sequence[Path]) -> float | None:
-    """Return the seconds of an epoch in the runs that are finished."""
-    files_ = [folder / store.SUMMARY for folder in folders if (folder / store.SUMMARY).exists()]
-    summaries = [records.read_summary(file) for file in files_]
+def _from_runs(folders: Sequence[Path]) -> Seconds | None:
+    """Return the seconds of an epoch in the runs that are finished, and the step of the first."""
+    finished = [folder for folder in folders if (folder / store.SUMMARY).exists()]
+    summaries = [records.read_summary(folder / store.SUMMARY) for folder in finished]
     seconds = [summary["seconds"] / summary["epochs"] for summary in summaries if summary.get("epochs")]
-    return median(seconds) if seconds else None
+    if not seconds:
+        return None
+    environment = finished[0] / store.ENVIRONMENT
+    step = records.read_environment(environment).get("step", "") if environment.exists() else ""
+    return Seconds(median(seconds), "", step)
 
 
 def _kind(experiment: Experiment) -> str:
@@ -174,24 +183,29 @@ def _kind(experiment: Experiment) -> str:
     return json.dumps(decisive, sort_keys=True)
 
 
-def _measured(experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None) -> float:
-    """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images."""
+def _measured(
+    experiment: Experiment, prepared: "Prepared", device: str | None, threads: int | None
+) -> tuple[float, str]:
+    """Return the seconds of an epoch, from timing its steps for a moment and the evaluation of some images.
+
+    And which step that is, in a sentence.
+    """
     from classlab.runs.preparation import choose_settings, place_model, place_splits
     from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.train import Epoch, train_network
 
-    settings, _ = choose_settings(prepared, device, threads)
+    settings, step = choose_settings(prepared, device, threads)
     splits, model = place_splits(prepared, settings), place_model(prepared.model, settings)
     ticks: list[tuple[float, int]] = []
     started = time.perf_counter()
     for happened in train_network(model, splits, experiment, 0, settings):
         if isinstance(happened, Epoch):  # a whole epoch was over before
-            return float(happened.row["seconds"])
+            return float(happened.row["seconds"]), step
         ticks.append((time.perf_counter(), happened.images))
         if len(ticks) > WARM_UP_BATCHES and ticks[-1][0] - ticks[WARM_UP_BATCHES - 1][0] > MEASURED_SECONDS:
             break
     else:
-        return time.perf_counter() - started
+        return time.perf_counter() - started, step
     first, last = ticks[WARM_UP_BATCHES - 1][0], ticks[-1][0]
     image = (last - first) / sum(count for _, count in ticks[WARM_UP_BATCHES:])
     seconds = image * prepared.epoch_images
@@ -205,7 +219,26 @@ def _measured(experiment: Experiment, prepared: "Prepared", device: str | None, 
     some = replace(
         splits["test"], pixels=splits["test"].pixels[:EVALUATED_IMAGES], labels=splits["test"].labels[:EVALUATED_IMAGES]
     )
+    answer = _answer(model, experiment, settings, splits["train"])
     started = time.perf_counter()
-    evaluate_split(model, "test", some, experiment, 0, 1, settings)
+    evaluate_split(model, "test", some, experiment, 0, 1, settings, answer)
     seconds_per_image = (time.perf_counter() - started) / len(some)
-    return seconds + seconds_per_image * sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)
+    images = sum(len(splits[name]) for name, wanted in evaluated.items() if wanted)
+    return seconds + seconds_per_image * images, step
+
+
+def _answer(
+    model: "nn.Module", experiment: Experiment, settings: "Settings", images: "Images"
+) -> "Callable[[Tensor], Tensor]":
+    """Return the evaluation of a network as a run with these settings has it."""
+    import torch
+
+    from classlab.training import choices
+    from classlab.training.fast.step import fast_step
+
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+    first = images.first(experiment.training.batch_size, layout)
+    optimizer = choices.optimizer(experiment.training.optimizer, model)
+    made = fast_step(lambda *_: None, model, optimizer, experiment, settings, first)
+    made.publish()
+    return made.answer

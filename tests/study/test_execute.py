@@ -196,6 +196,9 @@ def test_the_forecast_counts_steps_and_measures_a_moment(rates, monkeypatch):
     times = forecast.times(made, "cpu", {})
     assert 0 < times["learning_rate=0.1"].seconds < 60
     assert {one.known_from for one in times.values()} == {"a short measurement"}
+    assert {one.step for one in times.values()} == {"torch's step: the training is too short to build a native one"}
+    native = variants(load(rates, ["training.native=true"]))
+    assert "the native step, " in forecast.times(native, "cpu", {})["learning_rate=0.1"].step
 
 
 def test_results_that_a_kill_left_behind_the_runs_are_written_when_the_study_is_asked_for_again(tmp_path):
