@@ -329,8 +329,8 @@ def test_a_limit_that_was_set_for_another_run_is_said_and_not_judged(changes, ru
 def test_what_is_not_judged_says_why():
     changed = contracts.of_changed(load("mnist-20k"), load("mnist-20k", ["training.epochs=3", "data.classes=[0, 1]"]))
     assert contracts.not_judged(changed.contract) == [
-        "at least 99.4 % test accuracy wanted: not judged, since training.epochs is 3 instead of 20 and data.classes is "
-        "[0, 1] instead of null"
+        "at least 99.4 % test accuracy wanted: not judged, since training.epochs is 3 instead of 20 and data.classes "
+        "is [0, 1] instead of null"
     ]
     held = {**load("mnist-20k").contract.model_dump(), "dataset": {"name": "mnist"}, "classes": [0, 1]}
     declared = load("mnist-20k", changes={"contract": held})

@@ -14,7 +14,7 @@ from classlab.contract import Check, check_data, check_layers, is_fixed
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.plain_text import printable
-from classlab.runs import records, store
+from classlab.runs import copied_code, records, store
 from classlab.runs.recount import Recount, judge_again, recount
 from classlab.yaml_text import value_text
 
@@ -59,8 +59,8 @@ class FinishedRun:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The resolved experiment."""
-        return experiments.load(self.path / store.EXPERIMENT, trust=self.trust)
+        """The resolved experiment. Code of the reader's own that it names is the copy that the run keeps."""
+        return copied_code.load_experiment(self.path, self.trust)
 
     @cached_property
     def summary(self) -> records.Summary:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab import contract as contracts
-from classlab import files, limits
+from classlab import files, limits, lookup
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
@@ -131,9 +131,21 @@ def own_code(experiment: Experiment) -> dict[str, str]:
 
 
 def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list[str]:
-    """Return the files of the reader's own that a run with this environment was made with and that are others now."""
+    """Return the files of the reader's own that a run with this environment was made with and that are others now.
+
+    experiment: with the reader's files as they are now, which were found. Neighbours that they import count too.
+    """
     now = own_code(experiment)
-    return [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+    changed = [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+    for name in sorted(set(filter(lookup.is_own_code, names_in(experiment.model_dump(mode="json"))))):
+        source = name.rpartition(":")[0]
+        known = environment.get("copies", {}).get(source)
+        if known is not None and source not in changed:
+            digests = lookup.digests_of(lookup.contents(name))
+            both = {**known["digests"], **digests}
+            others = [below for below in both if known["digests"].get(below) != digests.get(below)]
+            changed += [str(Path(source).parent / below) for below in others]
+    return list(dict.fromkeys(changed))
 
 
 def names_in(value: Any) -> Iterator[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
 BEST, LAST, PREDICTIONS = "best.safetensors", "last.safetensors", "predictions.npz"
-CALIBRATION = "calibration.safetensors"
+CALIBRATION, CODE = "calibration.safetensors", "code"
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
     "learning_rate", "seconds",
