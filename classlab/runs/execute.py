@@ -376,6 +376,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     state = store.read_checkpoint(store.selected(path, experiment.protocol.select))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
+    store.write_weights(path / store.WEIGHTS, state)
     splits = place_splits(prepared, settings)
     test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
 BEST, LAST, PREDICTIONS = "best.safetensors", "last.safetensors", "predictions.npz"
-CALIBRATION, CODE = "calibration.safetensors", "code"
+CALIBRATION, WEIGHTS, CODE = "calibration.safetensors", "weights.safetensors", "code"
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
     "learning_rate", "seconds",
@@ -198,6 +198,14 @@ def write_checkpoint(path: Path, state: "Mapping[str, Tensor]", about: Mapping[s
 
     metadata = json.dumps({"format": CHECKPOINT_FORMAT, **about}, sort_keys=True)
     write(path, save(dict(sorted(state.items())), {"classlab": metadata}))
+
+
+def write_weights(path: Path, state: "Mapping[str, Tensor]") -> None:
+    """Write the weights of a checkpoint alone, by the names that the network itself gives them."""
+    from safetensors.torch import save
+
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    write(path, save(dict(sorted(weights.items())), {"format": "pt"}))
 
 
 def read_checkpoint(path: Path) -> "dict[str, Tensor]":

@@ -49,7 +49,7 @@ def blocks(material: Material) -> list[Block]:
 
 
 def _asked(run: FinishedRun) -> list[Block]:
-    made, model = drawings(run), run.model().float()
+    made, model = drawings(run), run.built().float()
     answers = predict(run, [drawing.pixels for drawing in made])
     published = [as_published(run, model, drawing.pixels) for drawing in made]
     rows = tuple(

@@ -24,7 +24,7 @@ def blocks(material: Material) -> list[Block]:
         if not run.reconstructs or run.status in ("diverged", "incomplete"):
             return material.lacking(f"There are no reconstructions to show: {run.sentence()}.")
         images = run.images("test")
-        readings = _readings(run, images.batch(slice(None), [], None)[0], run.model())
+        readings = _readings(run, images.batch(slice(None), [], None)[0], run.built())
         denoised = [Words(_denoised(name, readings)) for name in list(readings)[1:]]
         labels = images.labels
         return [_gallery(run, readings, labels.numpy()), *denoised, _errors(run, readings, labels)]
