@@ -19,6 +19,7 @@ from classlab.cli import (
     predict_command,
     report_command,
     reproduce_command,
+    runs_command,
 )
 from classlab.cli import run_command as run_commands
 from classlab.cli import study_command as study_commands
@@ -51,7 +52,7 @@ def _options(
 
 
 app.command()(run_commands.run)
-app.command()(run_commands.runs)
+app.command()(runs_command.runs)
 app.command("list")(list_command.list_)
 app.command()(study_commands.study)
 app.command()(compare_command.compare)

@@ -29,4 +29,7 @@ Author = Annotated[str | None, typer.Option(help="your name, printed on the repo
 Roll = Annotated[str | None, typer.Option(help="your roll number, printed on the report")]
 Course = Annotated[str | None, typer.Option(help="the course, printed on the report")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
-RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")]
+RunFolders = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN…", help="run folders, or folders that hold some; also `latest`, or how a name begins"),
+]

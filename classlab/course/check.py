@@ -77,6 +77,7 @@ class Together:
 
 def find_runs(path: Path) -> list[Path]:
     """Return the run that a folder is, or every run folder below it. Raises UserError where there is none."""
+    path = store.named(path)
     if (path / store.EXPERIMENT).is_file():
         return [path]
     folders = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []

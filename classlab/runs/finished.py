@@ -393,11 +393,12 @@ class FinishedRun:
 def load(path: str | Path, trust: bool = False, model: Any = None) -> FinishedRun:
     """Return the run in a folder. Raises UserError where there is none.
 
+    path: also `latest`, or how the name of a single run in the folder `runs` begins, see store.named.
     trust: whether code of the reader's own that the folder names may run; never trust what you have not read. model:
     the module that was given in Python, or a function that builds it, for a run that was made so; its weights do not
     matter, and it is not changed.
     """
-    path = Path(path)
+    path = store.named(path)
     if not (path / store.EXPERIMENT).is_file():
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")

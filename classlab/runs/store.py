@@ -290,5 +290,39 @@ def _predictions(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def runs_in(out: str | Path) -> list[Path]:
-    """Return every run folder below `out`, sorted: those that hold an experiment.yaml."""
-    return sorted(file.parent for file in Path(out).glob(f"*/*/{EXPERIMENT}"))
+    """Return every run folder below `out`, at any depth, sorted: those that hold an experiment.yaml."""
+    return sorted(file.parent for file in Path(out).rglob(EXPERIMENT))
+
+
+def date(path: Path) -> float:
+    """Return when a run ended, or was begun where it has not ended, in seconds since 1970; 0 where nobody can say."""
+    for name in (SUMMARY, EXPERIMENT):
+        with suppress(OSError):
+            return (path / name).stat().st_mtime
+    return 0.0
+
+
+def named(given: str | Path, out: str | Path = "runs") -> Path:
+    """Return the folder that is meant: a path, `latest`, or how the name of a single run below `out` begins.
+
+    The name is the experiment's, its folder's (s0-1a2b3c4d), both, or the digest alone. What names no run stays as it
+    is. Raises UserError where several runs are meant.
+    """
+    path, text = Path(given), str(given).rstrip("/").removeprefix(f"{out}/")
+    if path.exists() or not text or ".." in path.parts:
+        return path
+    runs = runs_in(out)
+    if text == "latest":
+        if not runs:
+            raise UserError(f"latest is the last run in {out}, and there is none yet")
+        return max(runs, key=date)
+    found = [run for run in runs if any(name.startswith(text) for name in _names(run, Path(out)))]
+    if len(found) > 1:
+        several = ", ".join(str(run) for run in found[:4]) + (" …" if len(found) > 4 else "")
+        raise UserError(f"{value_text(text)} begins the names of {len(found)} runs: {several}; give more of one's name")
+    return found[0] if found else path
+
+
+def _names(run: Path, out: Path) -> list[str]:
+    """Return by what a run may be called."""
+    return [run.relative_to(out).as_posix(), "/".join(run.parts[-2:]), run.name, run.name.partition("-")[2]]
