@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from classlab.data.dataset import Dataset
     from classlab.network.layer_table import LayerTable
+    from classlab.runs.mistakes import Mistakes
     from classlab.training.batches import Images
 
 T = TypeVar("T")
@@ -332,17 +333,18 @@ class FinishedRun:
 
     def curves(self) -> "altair.TopLevelMixin":
         """Return loss and accuracy, or for reconstruction the loss, as a chart that shows itself in a notebook."""
-        from classlab.drawing import charts
+        from classlab.drawing import charts, render
 
-        return charts.loss(self.history) if self.reconstructs else charts.curves(self.history)
+        return render.offline(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
-    def mistakes(self, count: int = 25, name: str = "test") -> "pandas.DataFrame":
+    def mistakes(self, count: int = 25, name: str = "test") -> "Mistakes":
         """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
 
-        Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction).
+        Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
+        the images stand beside them, where they are still there.
         Raises UserError for a run that reconstructs images.
         """
-        import pandas
+        from classlab.runs.mistakes import Mistakes
 
         if self.reconstructs:
             raise UserError(
@@ -355,7 +357,7 @@ class FinishedRun:
         confidence = probabilities[wrong, predicted[wrong]]
         order = np.argsort(-confidence, kind="stable")[:count]
         names = self.environment["class_names"]
-        return pandas.DataFrame(
+        found = Mistakes(
             {
                 "index": wrong[order],
                 "true": [names[label] for label in labels[wrong[order]]],
@@ -363,6 +365,8 @@ class FinishedRun:
                 "confidence": confidence[order],
             }
         )
+        found.images = lambda index: self.images(name).pixels[index].numpy()
+        return found
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.experiment.name}, seed {self.seed}, {self.sentence()})"

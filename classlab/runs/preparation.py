@@ -1,6 +1,7 @@
 """Prepare a run: from its declaration to data on the device, a network with its first weights, and the first checks."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from classlab import files, limits, lookup
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
+from classlab.terminal import say
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +87,7 @@ def prepare(
         raise UserError("test was given without data; give both as pairs (images, labels)")
     else:
         dataset = dataset or prepare_data(plan)
+    tell_of_shared(dataset, plan, "data" in given)
     train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
     mean, std = _normalise(plan, dataset)
 
@@ -118,6 +121,29 @@ def prepare(
             *contracts.check_layers(experiment.contract, contents(table)),
         ],
     )
+
+
+def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> None:
+    """Say where test images stand in the training set too, by their digest; of the reader's own images alone.
+
+    Those of published datasets are what they are, and are known. is_given: the images were handed over in Python.
+    """
+    name = plan.dataset.name
+    if (
+        not is_given
+        and not lookup.is_own_code(name)
+        and hasattr(sys.modules[lookup.find("dataset", name).__module__], "DIGEST")
+    ):
+        return
+    places = {hashlib.sha256(image.tobytes()).digest(): place for place, image in enumerate(dataset.images)}
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in dataset.test_images]
+    shared = [(place, places[digest]) for place, digest in enumerate(digests) if digest in places]
+    if shared:
+        test, train = shared[0]
+        say(
+            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} stand in the training set "
+            f"too, pixel for pixel (test image {test} is training image {train}): the test accuracy will be too high"
+        )
 
 
 def own_code(experiment: Experiment) -> dict[str, str]:

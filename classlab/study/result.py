@@ -189,23 +189,23 @@ class StudyResult:
 
         metric: a column of metrics.csv; None takes the accuracy (or loss) of the split that was watched.
         """
-        from classlab.drawing import seeds
+        from classlab.drawing import render, seeds
 
         metric = metric or self.curve_metric
-        return seeds.curves(self.histories(metric), metric, self.diverged)
+        return render.offline(seeds.curves(self.histories(metric), metric, self.diverged))
 
     def multiples(self, metric: str | None = None) -> "altair.TopLevelMixin":
         """Return a small chart for each variant, every seed a line, all on the same axes."""
-        from classlab.drawing import small_multiples
+        from classlab.drawing import render, small_multiples
 
         metric = metric or self.curve_metric
-        return small_multiples.multiples(self.histories(metric), metric, self.diverged)
+        return render.offline(small_multiples.multiples(self.histories(metric), metric, self.diverged))
 
     def dots(self) -> "altair.TopLevelMixin":
         """Return every run's value of the compared metric as a dot, with each variant's mean and interval."""
-        from classlab.drawing import dot_plot
+        from classlab.drawing import dot_plot, render
 
-        return dot_plot.dots(self.dot_rows(), self.interval_rows(), self.answer.metric)
+        return render.offline(dot_plot.dots(self.dot_rows(), self.interval_rows(), self.answer.metric))
 
     def dot_rows(self) -> list[dict[str, Any]]:
         """Return variant, seed, value and status of every run."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab.drawing.blocks import Block, Column, Strip, Strips, Table, Words
+from classlab.drawing.thumbnails import as_pictures
 from classlab.report import reconstructed, words
 from classlab.report.material import Material, excused
-from classlab.report.thumbnails import as_pictures
 from classlab.runs.finished import FinishedRun
 
 if TYPE_CHECKING:
