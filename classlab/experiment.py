@@ -74,10 +74,11 @@ class _ChoiceOf:
         return {"anyOf": forms}
 
     def resolve(self, choice: Choice) -> Choice:
+        name = lookup.placed(choice.name)
         try:
-            options = lookup.check_options(self.kind, choice.name, choice.options)
+            options = lookup.check_options(self.kind, name, choice.options)
         except pydantic.ValidationError as error:
-            known = lookup.known_options(self.kind, choice.name)
+            known = lookup.known_options(self.kind, name)
             raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
         for option, value in options.items():
             try:
@@ -87,7 +88,7 @@ class _ChoiceOf:
                     f"{self.kind} {choice.name}: the option {option} is {value!r}, which no file can hold; "
                     "it must be a number, a text, true, false, null or a list of these"
                 ) from None
-        return Choice.model_construct(None, name=choice.name, **options)
+        return Choice.model_construct(None, name=name, **options)
 
 
 def _spell_out(value: Any) -> Any:

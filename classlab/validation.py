@@ -13,7 +13,10 @@ from classlab.yaml_text import value_text
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 SHORT_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$"
 FREE_NAME = r"^[^\s,][^\n,]{0,59}$"
+# Below a folder and nowhere else: no step begins with a full stop, and none names a drive.
+FILE_BELOW = r"^([^/\\:.][^/\\:]*/)*[^/\\:.][^/\\:]*\.py$"
 _PATTERNS = {
+    FILE_BELOW: "must be the path of a .py file below the folder, without .. or a drive",
     NAME: "may hold letters, digits, '.', '_' and '-', up to 100 of them, and begins with a letter or digit",
     SHORT_NAME: "may hold letters, digits, '_' and '-', up to 40 of them, and begins with a letter or digit",
     FREE_NAME: "may hold anything but commas, up to 60 characters, and does not begin with a blank",
@@ -48,8 +51,7 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
         allowed = _settings(model, place[:-1])
         meant = did_you_mean(place[-1], allowed)
         meant = meant.replace("did you mean ", f"did you mean {parent}." if parent else "did you mean ")
-        if place[-1] not in did_you_mean(place[-1], allowed):  # "epoch" is a slip, "warmup_epochs" is a wish
-            meant = way_on(place[-1]) or meant
+        meant = way_on(place[-1], meant)
         return f"{where} is not a setting{meant or ';'} {parent or whole} has: {listing(allowed) or 'none'}"
     if kind == "missing":
         return f"{where} is required and was not given"

@@ -91,10 +91,15 @@ def command(word: str) -> str:
     return _COMMANDS.get(_plain(word), "")
 
 
-def way_on(word: str) -> str:
-    """Return "; here that is SETTING;" for what exists under another name, else ""."""
+def way_on(word: str, meant: str) -> str:
+    """Return "; here that is SETTING;" for what exists under another name, else what is meant of names that are close.
+
+    meant: "; did you mean NAME?" or "". A slip of the pen in a name that the setting holds is no wish.
+    """
     found = setting(word)
-    return f"; here that is {found};" if found else ""
+    close = meant.rpartition(" ")[2].rstrip("?").rpartition(".")[2]
+    is_slip = close in re.findall(r"\w+", found)
+    return f"; here that is {found};" if found and not is_slip else meant
 
 
 def _plain(word: str) -> str:

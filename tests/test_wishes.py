@@ -69,7 +69,7 @@ def test_an_option_that_is_a_setting_says_so(words, sentence, monkeypatch, capsy
         ("data.augmentations=[cutout]", "here that is data.augmentations=[{name: erase}]; known: "),
         ("training.label_smoothing=0.1", "here that is training.loss={name: cross_entropy, label_smoothing: 0.1};"),
         ("training.warmup_epochs=2", "here that is training.schedule={name: warm_up, warmup_epochs: 2};"),
-        ("training.schedule=warmup", "here that is training.schedule={name: warm_up, warmup_epochs: 2};"),
+        ("training.schedule=warmup", "did you mean warm_up?"),
         ("training.patience=5", "here that is training.early_stopping={patience: 5};"),
         ("training.early_stop=5", "did you mean training.early_stopping?"),
         ("epochs=5", "here that is training.epochs=3;"),

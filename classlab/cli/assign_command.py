@@ -45,6 +45,7 @@ def assign(
     """
     from classlab.course import rules as rule_files
     from classlab.course.assign import assign as write
+    from classlab.course.derive import explained
     from classlab.course.details import details
     from classlab.lookup import trusting
 
@@ -63,7 +64,9 @@ def assign(
         print_json({"rules": name, **written.to_json()})
         return
     for line in written.task.lines:
-        console.print(f"{escape(str(line))}{' [dim](ours)[/dim]' if line.ours else ''}", soft_wrap=True)
+        console.print(f"{escape(f'{line.about}: {line}')}{' [dim](ours)[/dim]' if line.ours else ''}", soft_wrap=True)
+    if explained(read):
+        console.print(f"[dim]{escape('; '.join(explained(read)))}[/dim]", soft_wrap=True)
     if any(line.ours for line in written.task.lines):
         console.print("[dim](ours): not stated by the rules' source, chosen for this assignment[/dim]", soft_wrap=True)
     _folder(written)

@@ -104,5 +104,9 @@ def _verdict(contract: str, checked: "list[Checked]", passed: bool) -> str:
     from rich.markup import escape
 
     word, colour = ("CONTRACT KEPT", "green") if passed else ("CONTRACT NOT KEPT", "red")
-    runs = f"by {sum(run.passed for run in checked)} of {len(checked)} runs" if len(checked) > 1 else "by the run"
+    runs = "by the run"
+    if len(checked) > 1:
+        failing = sum(not run.passed for run in checked)
+        runs = f"by {len(checked) - failing} of {len(checked)} runs"
+        runs += f"; {failing} {'fails' if failing == 1 else 'fail'}" if failing else ""
     return f"[bold {colour}]{word}[/bold {colour}]: {escape(contract)}, {runs}, measured again"

@@ -20,6 +20,7 @@ from classlab.cli import (
     report_command,
     reproduce_command,
     rerun_command,
+    runs_command,
     ui_command,
 )
 from classlab.cli import run_command as run_commands
@@ -53,7 +54,7 @@ def _options(
 
 
 app.command()(run_commands.run)
-app.command()(run_commands.runs)
+app.command()(runs_command.runs)
 app.command()(rerun_command.rerun)
 app.command("list")(list_command.list_)
 app.command()(study_commands.study)

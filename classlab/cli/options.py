@@ -30,4 +30,7 @@ Roll = Annotated[str | None, typer.Option(help="your roll number, printed on the
 Course = Annotated[str | None, typer.Option(help="the course, printed on the report")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document instead of words")]
 Ui = Annotated[bool, typer.Option("--ui", help="show it in a browser while it trains; the address is printed")]
-RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN…", help="run folders, or folders that hold some")]
+RunFolders = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN…", help="run folders, or folders that hold some; also `latest`, or how a name begins"),
+]

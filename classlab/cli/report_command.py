@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN-OR-STUDY", help="the folder of a run or of a study")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN-OR-STUDY",
+            help="the folder of a run or of a study; of a run also `latest`, or how its name begins",
+        ),
+    ],
     out: Annotated[
         Path | None, typer.Option(help="where to write, .html or .pdf; by default report.html in the folder")
     ] = None,

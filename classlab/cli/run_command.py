@@ -1,7 +1,7 @@
-"""`classlab run` and `classlab runs`: train an experiment, list what was trained."""
+"""`classlab run`: train an experiment, and judge it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -117,80 +117,3 @@ def _measured(summary: Mapping[str, Any]) -> str:
         return f"test loss {loss(summary['test_loss'])}"
     low, high = summary["test_interval"]
     return f"test accuracy {percent(summary['test_accuracy'])} (95 % interval {interval(low, high)})"
-
-
-def runs(
-    out: Annotated[Path, typer.Argument(help="the folder that run folders live in")] = Path("runs"), json: Json = False
-) -> None:
-    """List the runs in a folder.
-
-    Accuracies are those at the selected epoch; a network that reconstructs has a test loss instead.
-
-    Example: classlab runs --json
-    """
-    from classlab.errors import UserError
-    from classlab.runs.store import runs_in
-
-    if not out.is_dir() and out != Path("runs"):
-        raise UserError(f"there is no folder {out}")
-    rows = [_row(path) for path in runs_in(out)]
-    if json:
-        print_json(rows)
-    elif not rows:
-        console.print(f"no runs in {out} yet; try: classlab run digits-quick", markup=False)
-    else:
-        _table(rows)
-
-
-def _row(path: Path) -> Mapping[str, Any]:
-    from classlab.errors import UserError
-    from classlab.runs.finished import FinishedRun
-
-    try:
-        return FinishedRun(path).summary
-    except UserError as error:
-        return {
-            "run": str(path),
-            "experiment": path.parent.name,
-            "seed": None,
-            "epochs": 0,
-            "status": f"broken: {error}",
-        }
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("test", "val", "epochs", "parameters", "time"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("contract", no_wrap=True)
-    table.add_column("run", overflow="fold")
-    for row in rows:
-        contract = row.get("contract") or {"checks": [], "passed": None}
-        verdict = ("kept" if contract["passed"] else "not kept") if contract["checks"] else "none"
-        if contract["passed"] and (contract.get("open") or contract.get("not_judged")):
-            verdict = "kept so far"
-        table.add_row(
-            _test(row),
-            _accuracy(row.get("val_accuracy")),
-            str(row["epochs"]),
-            f"{row['parameters']:,}" if "parameters" in row else "",
-            duration(row["seconds"]) if "seconds" in row else "",
-            verdict if row["status"] == "finished" else row["status"].partition(":")[0].replace("_", " "),
-            escape("/".join(Path(row["run"]).parts[-2:])),
-        )
-    console.print(table)
-    for row in rows:
-        if row["status"].startswith("broken: "):
-            console.print(f"[yellow]![/yellow] {escape(row['status'])}", soft_wrap=True)
-
-
-def _test(row: Mapping[str, Any]) -> str:
-    if row.get("test_accuracy") is None and "test_loss" in row:
-        return f"loss {loss(row['test_loss'])}"
-    return _accuracy(row.get("test_accuracy"))
-
-
-def _accuracy(fraction: float | None) -> str:
-    return "" if fraction is None else percent(fraction)

@@ -18,7 +18,7 @@ from classlab import experiment as experiments
 from classlab.contract import Check
 from classlab.errors import UserError
 from classlab.experiment import Contract, Experiment
-from classlab.runs import records, store
+from classlab.runs import copied_code, records, store
 from classlab.yaml_text import echoed, read_yaml
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Together:
 
 def find_runs(path: Path) -> list[Path]:
     """Return the run that a folder is, or every run folder below it. Raises UserError where there is none."""
+    path = store.named(path)
     if (path / store.EXPERIMENT).is_file():
         return [path]
     folders = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
@@ -97,7 +98,7 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
 
     trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
     """
-    experiment = experiments.load(path / store.EXPERIMENT, trust=trust)
+    experiment = copied_code.load_experiment(path, trust)
     environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
     if environment.get("given_in_python"):
         handed_over = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")

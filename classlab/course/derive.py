@@ -75,6 +75,25 @@ def derive(rules: Rules, student: Details) -> Task:
     )
 
 
+def explained(rules: Rules) -> list[str]:
+    """Return a sentence for each quantity that comes of the details themselves: "DD is the day of birth"."""
+    places = {"letters": "the letters in {}, counted", "first_letter": "the place in A to Z of the first letter of {}"}
+    names = {"first": "the first name", "last": "the last name", "programme": "the programme's name"}
+    found = []
+    for name, form in rules.quantities.items():
+        kind, value = only(form)
+        if kind == "part":
+            what = f"the {value} of birth" if value != "year" else "the last two digits of the year of birth"
+        elif kind == "last_digits":
+            what = f"the last {value} digits of the roll number" if value > 1 else "the last digit of the roll number"
+        elif kind in places:
+            what = places[kind].format(names[value])
+        else:
+            continue
+        found.append(f"{name} is {what}")
+    return found
+
+
 def _quantity(name: str, form: Mapping[str, Any], student: Details, known: Mapping[str, Quantity]) -> Quantity:
     kind, value = only(form)
     if kind == "part":

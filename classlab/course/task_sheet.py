@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from classlab import contract as contracts
-from classlab.course.derive import Task
+from classlab.course.derive import Task, explained
 from classlab.course.rules import Rules
 from classlab.experiment import Contract
 
@@ -26,6 +26,7 @@ def content(name: str, rules: Rules, task: Task, code: str, limits: dict[str, Co
         "lines": [
             {"about": line.about, "why": line.why, "means": line.means, "ours": line.ours} for line in task.lines
         ],
+        "quantities": f"{'; '.join(explained(rules))}." if explained(rules) else "",
         "ours": OURS if any(line.ours for line in task.lines) else "",
         "experiments": [
             {
@@ -51,7 +52,10 @@ def markdown(sheet: dict[str, Any]) -> str:
     lines += [sheet["about"], ""] if sheet["about"] else []
     lines += ["## Your task, and why", ""]
     star = {True: " \\*", False: ""}
-    lines += [f"- {entry['why']} → **{entry['means']}**{star[entry['ours']]}" for entry in sheet["lines"]]
+    lines += [
+        f"- {entry['about']}: {entry['why']} → **{entry['means']}**{star[entry['ours']]}" for entry in sheet["lines"]
+    ]
+    lines += ["", sheet["quantities"]] if sheet["quantities"] else []
     lines += ["", f"\\* {sheet['ours']}"] if sheet["ours"] else []
     lines += ["", "## Your experiments", ""]
     for entry in sheet["experiments"]:

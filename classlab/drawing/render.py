@@ -2,7 +2,7 @@
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from classlab import files
 from classlab.errors import UserError, listing
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.HConcatChart
 
+T = TypeVar("T")
 FORMATS = (".svg", ".png", ".pdf")
 LONGEST = 300  # characters of a text in a chart: one of 100,000 takes minutes to be measured
 # The keys under which a chart holds formulas, which are ours and are not cut, and the words read to who cannot see it.
@@ -56,6 +57,19 @@ def svg(chart: "Chart", description: str = "") -> str:
     import vl_convert
 
     return vl_convert.vegalite_to_svg(specification(chart, description), vl_version=_version(), allowed_base_urls=[])
+
+
+def offline(chart: T) -> T:
+    """Return the chart so that it shows itself in a notebook as a drawing, which asks no network for scripts."""
+    kind: Any = type(chart)
+
+    def drawing(self: Any, *_: Any, **__: Any) -> dict[str, str]:
+        return {"image/svg+xml": svg(self), "text/plain": repr(self)}
+
+    chart.__class__ = type(
+        kind.__name__, (kind,), {"_repr_mimebundle_": drawing}
+    )  # others of its kind stay as they are
+    return chart
 
 
 def png(chart: "Chart", scale: float = 2.0) -> bytes:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from classlab.drawing.blocks import Block, Picture, Pictures, Tone, Words
+from classlab.drawing.thumbnails import as_pictures
 from classlab.report import outcome, protocol_notes, words
 from classlab.report.material import Material, excused
 from classlab.report.outcome import PROBABILITY_LOSSES, Outcome
-from classlab.report.thumbnails import as_pictures
 from classlab.runs.finished import FinishedRun
 
 

@@ -15,7 +15,7 @@ from classlab import files, limits, lookup
 from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
-from classlab.runs import records, recount, store
+from classlab.runs import copied_code, records, recount, store
 from classlab.runs.epoch_table import screen
 from classlab.runs.events import Begun, Ended, EpochDone, Event, Progress
 from classlab.runs.finished import FinishedRun
@@ -152,14 +152,14 @@ def events(asked: Asked) -> Generator[Event, None, None]:
     """
     path, prepared = asked.path, asked.prepared
     if prepared is None:
-        yield _ended(asked.run)
+        yield _ended(asked)
         return
     refuse(prepared)
     store.refuse_links(path.parent, path)
     store.create(path.parent)
     with store.alone(path):
         if (path / store.SUMMARY).exists():  # another process was at it, and has come to its end meanwhile
-            yield _ended(asked.run)
+            yield _ended(asked)
             return
         if (path / store.EXPERIMENT).exists() and not asked.resume and (path / store.LAST).exists():
             done = len(store.read_metrics(path / store.METRICS))
@@ -174,9 +174,9 @@ def events(asked: Asked) -> Generator[Event, None, None]:
         yield Ended(path, asked.run.summary)
 
 
-def _ended(run: FinishedRun) -> Ended:
+def _ended(asked: Asked) -> Ended:
     """Return the end of a run that is there already. Raises UserError where code that it names has changed since."""
-    changed = changed_code(run.environment, run.experiment)
+    run, changed = asked.run, changed_code(asked.run.environment, asked.experiment)
     if changed:
         raise UserError(f"{run.path} was made before {listing(changed)} was changed; --again makes a new run of it")
     return Ended(run.path, run.summary)
@@ -243,6 +243,7 @@ def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> No
     if (path / store.LAST).exists():
         _check_unchanged(prepared, path)
         return
+    copies = copied_code.keep(experiment, path)
     store.write(path / store.EXPERIMENT, experiment.to_yaml())
     store.write_json(
         path / store.SPLIT,
@@ -267,6 +268,7 @@ def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> No
             "normalise": {"mean": prepared.mean, "std": prepared.std},
             "epoch_images": prepared.epoch_images,
             "code": own_code(experiment),
+            **({"copies": copies} if copies else {}),
             **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),
         },
@@ -373,6 +375,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     state = store.read_checkpoint(store.selected(path, experiment.protocol.select))
     model = place_model(prepared.model, settings)
     load_weights(model, state, str(path))
+    store.write_weights(path / store.WEIGHTS, state)
     splits = place_splits(prepared, settings)
     test = splits["test"]
     measured = evaluate_split(model, "test", test, experiment, prepared.seed, 0, settings)

@@ -14,17 +14,19 @@ from classlab.contract import Check, check_data, check_layers, is_fixed
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.plain_text import printable
-from classlab.runs import records, store
+from classlab.runs import copied_code, records, store
+from classlab.runs.inputs import WantsNormalised, normalise
 from classlab.runs.recount import Recount, judge_again, recount
 from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
     import altair
     import pandas
-    from torch import nn
+    from torch import Tensor, nn
 
     from classlab.data.dataset import Dataset
     from classlab.network.layer_table import LayerTable
+    from classlab.runs.mistake_table import Mistakes
     from classlab.training.batches import Images
 
 T = TypeVar("T")
@@ -59,8 +61,8 @@ class FinishedRun:
 
     @cached_property
     def experiment(self) -> Experiment:
-        """The resolved experiment."""
-        return experiments.load(self.path / store.EXPERIMENT, trust=self.trust)
+        """The resolved experiment. Code of the reader's own that it names is the copy that the run keeps."""
+        return copied_code.load_experiment(self.path, self.trust)
 
     @cached_property
     def summary(self) -> records.Summary:
@@ -193,15 +195,34 @@ class FinishedRun:
     def model(self) -> "nn.Module":
         """Return the network with the selected weights, in evaluation mode, a new one each time.
 
-        Raises UserError where it cannot be built again: a module that came from Python.
+        It takes normalised images, float32 (count, channels, height, width), as `normalised` makes them; images in
+        0 … 255 or 0 … 1 raise UserError. Raises UserError where it cannot be built again: a module that came from
+        Python, which `load(path, model=…)` gives back.
         """
+        network = self.built()
+        network.register_forward_pre_hook(WantsNormalised(str(self.path), self.environment["normalise"]))
+        return network
+
+    def normalised(self, images: Any) -> "Tensor":
+        """Return images as the network takes them, float32 (count, channels, height, width) on the cpu.
+
+        images: arrays or tensors, uint8 or fractions from 0 to 1, (count, channels, height, width) or, of grey images,
+        (count, height, width). Raises UserError for anything else.
+        """
+        return normalise(images, self.environment["input_shape"], self.environment["normalise"])
+
+    def built(self) -> "nn.Module":
+        """Return the network as `model` does, without a look at what it is given."""
         from classlab.models.make import load_weights, make
         from classlab.runs.start import freeze
 
         model = self.given_model
         if model is None:
             if "model" in self.environment["given_in_python"]:
-                raise UserError(f"{self.path} was made with a module given in Python; its code is not in its folder")
+                raise UserError(
+                    f"{self.path} was made with a module given in Python; its code is not in its folder; give the "
+                    "module back with load_run(path, model=…)"
+                )
             model = self.experiment.model
         channels, height, width = self.environment["input_shape"]
         shape, classes = (channels, height, width), self.environment["classes"]
@@ -218,7 +239,7 @@ class FinishedRun:
     @cached_property
     def network(self) -> "nn.Module":
         """The network with the selected weights, built once. It is shared: to change one, take `model()`."""
-        return self.model()
+        return self.built()
 
     @cached_property
     def layer_table(self) -> "LayerTable":
@@ -316,7 +337,7 @@ class FinishedRun:
 
         return render.shows_itself(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
-    def mistakes(self, count: int = 25, name: str = "test") -> "pandas.DataFrame":
+    def mistakes(self, count: int = 25, name: str = "test") -> "Mistakes":
         """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
 
         Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
@@ -372,13 +393,19 @@ class FinishedRun:
         )
 
 
-def load(path: str | Path, trust: bool = False) -> FinishedRun:
+def load(path: str | Path, trust: bool = False, model: Any = None) -> FinishedRun:
     """Return the run in a folder. Raises UserError where there is none.
 
-    trust: whether code of the reader's own that the folder names may run; never trust what you have not read.
+    path: also `latest`, or how the name of a single run in the folder `runs` begins, see store.named.
+    trust: whether code of the reader's own that the folder names may run; never trust what you have not read. model:
+    the module that was given in Python, or a function that builds it, for a run that was made so; its weights do not
+    matter, and it is not changed.
     """
-    path = Path(path)
+    path = store.named(path)
     if not (path / store.EXPERIMENT).is_file():
         hint = "" if path.is_dir() else ", and no such folder"
         raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")
-    return FinishedRun(path, trust=trust)
+    run = FinishedRun(path, model, trust=trust)
+    if model is not None and "model" not in run.environment["given_in_python"]:
+        raise UserError(f"{path} was not made with a module given in Python: its own network is {run.experiment.model}")
+    return run

@@ -1,6 +1,7 @@
 """Prepare a run: from its declaration to data on the device, a network with its first weights, and the first checks."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab import contract as contracts
-from classlab import files, limits
+from classlab import files, limits, lookup
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
@@ -86,6 +87,7 @@ def prepare(
         raise UserError("test was given without data; give both as pairs (images, labels)")
     else:
         dataset = dataset or prepare_data(plan)
+    tell_of_shared(dataset, plan, "data" in given)
     train, val = split(dataset.labels, plan.val_size, plan.split_seed_of(seed), plan.stratified)
     mean, std = _normalise(plan, dataset)
 
@@ -123,6 +125,29 @@ def prepare(
     )
 
 
+def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> None:
+    """Say where test images stand in the training set too, by their digest; of the reader's own images alone.
+
+    Those of published datasets are what they are, and are known. is_given: the images were handed over in Python.
+    """
+    name = plan.dataset.name
+    if (
+        not is_given
+        and not lookup.is_own_code(name)
+        and hasattr(sys.modules[lookup.find("dataset", name).__module__], "DIGEST")
+    ):
+        return
+    places = {hashlib.sha256(image.tobytes()).digest(): place for place, image in enumerate(dataset.images)}
+    digests = [hashlib.sha256(image.tobytes()).digest() for image in dataset.test_images]
+    shared = [(place, places[digest]) for place, digest in enumerate(digests) if digest in places]
+    if shared:
+        test, train = shared[0]
+        say(
+            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} stand in the training "
+            f"set too, pixel for pixel (test image {test} is training image {train}): the test accuracy will be too high"
+        )
+
+
 def own_code(experiment: Experiment) -> dict[str, str]:
     """Return the SHA-256 of every file of the reader's own that the experiment takes code from, by its path."""
     found = {}
@@ -134,9 +159,21 @@ def own_code(experiment: Experiment) -> dict[str, str]:
 
 
 def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list[str]:
-    """Return the files of the reader's own that a run with this environment was made with and that are others now."""
+    """Return the files of the reader's own that a run with this environment was made with and that are others now.
+
+    experiment: with the reader's files as they are now, which were found. Neighbours that they import count too.
+    """
     now = own_code(experiment)
-    return [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+    changed = [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
+    for name in sorted(set(filter(lookup.is_own_code, names_in(experiment.model_dump(mode="json"))))):
+        source = name.rpartition(":")[0]
+        known = environment.get("copies", {}).get(source)
+        if known is not None and source not in changed:
+            digests = lookup.digests_of(lookup.contents(name))
+            both = {**known["digests"], **digests}
+            others = [below for below in both if known["digests"].get(below) != digests.get(below)]
+            changed += [str(Path(source).parent / below) for below in others]
+    return list(dict.fromkeys(changed))
 
 
 def names_in(value: Any) -> Iterator[str]:

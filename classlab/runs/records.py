@@ -23,7 +23,7 @@ from typing_extensions import TypedDict
 from classlab import files, limits
 from classlab.errors import UserError
 from classlab.plain_text import on_a_line, printable
-from classlab.validation import sentence
+from classlab.validation import FILE_BELOW, sentence
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=0, le=limits.SEED)]
@@ -123,6 +123,18 @@ class NormaliseRecord(TypedDict):
     std: list[Annotated[float, Field(gt=0)]]
 
 
+Below = Annotated[str, Field(pattern=FILE_BELOW, max_length=limits.PATH)]
+
+
+@pydantic.with_config(OPEN)
+class CopyRecord(TypedDict):
+    """A file of the reader's own that a run keeps, see runs.copied_code. digests: SHA-256, of its neighbours too."""
+
+    folder: Annotated[str, Field(pattern=r"^([0-9]{1,3})?$")]
+    file: Below
+    digests: dict[Below, Text]
+
+
 @pydantic.with_config(OPEN)
 class Environment(TypedDict):
     """environment.json: with what a run was made."""
@@ -138,6 +150,7 @@ class Environment(TypedDict):
     normalise: NormaliseRecord
     epoch_images: NotRequired[Count]  # that an epoch trains on, every copy counted; earlier versions did not note it
     code: NotRequired[dict[str, str]]
+    copies: NotRequired[dict[str, CopyRecord]]
     started_from: NotRequired[Text]  # the SHA-256 of the weights taken over from another run
     python: NotRequired[Text | None]
     torch: NotRequired[Text | None]

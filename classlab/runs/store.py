@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
 BEST, LAST, PREDICTIONS = "best.safetensors", "last.safetensors", "predictions.npz"
-CALIBRATION = "calibration.safetensors"
+CALIBRATION, WEIGHTS, CODE = "calibration.safetensors", "weights.safetensors", "code"
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
     "learning_rate", "seconds",
@@ -200,6 +200,14 @@ def write_checkpoint(path: Path, state: "Mapping[str, Tensor]", about: Mapping[s
     write(path, save(dict(sorted(state.items())), {"classlab": metadata}))
 
 
+def write_weights(path: Path, state: "Mapping[str, Tensor]") -> None:
+    """Write the weights of a checkpoint alone, by the names that the network itself gives them."""
+    from safetensors.torch import save
+
+    weights = {name.removeprefix("model."): value for name, value in state.items() if name.startswith("model.")}
+    write(path, save(dict(sorted(weights.items())), {"format": "pt"}))
+
+
 def read_checkpoint(path: Path) -> "dict[str, Tensor]":
     """Read the tensors of a checkpoint. Nothing in it is ever executed. Raises UserError."""
     try:
@@ -282,5 +290,39 @@ def _predictions(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 
 def runs_in(out: str | Path) -> list[Path]:
-    """Return every run folder below `out`, sorted: those that hold an experiment.yaml."""
-    return sorted(file.parent for file in Path(out).glob(f"*/*/{EXPERIMENT}"))
+    """Return every run folder below `out`, at any depth, sorted: those that hold an experiment.yaml."""
+    return sorted(file.parent for file in Path(out).rglob(EXPERIMENT))
+
+
+def date(path: Path) -> float:
+    """Return when a run ended, or was begun where it has not ended, in seconds since 1970; 0 where nobody can say."""
+    for name in (SUMMARY, EXPERIMENT):
+        with suppress(OSError):
+            return (path / name).stat().st_mtime
+    return 0.0
+
+
+def named(given: str | Path, out: str | Path = "runs") -> Path:
+    """Return the folder that is meant: a path, `latest`, or how the name of a single run below `out` begins.
+
+    The name is the experiment's, its folder's (s0-1a2b3c4d), both, or the digest alone. What names no run stays as it
+    is. Raises UserError where several runs are meant.
+    """
+    path, text = Path(given), str(given).rstrip("/").removeprefix(f"{out}/")
+    if path.exists() or not text or ".." in path.parts:
+        return path
+    runs = runs_in(out)
+    if text == "latest":
+        if not runs:
+            raise UserError(f"latest is the last run in {out}, and there is none yet")
+        return max(runs, key=date)
+    found = [run for run in runs if any(name.startswith(text) for name in _names(run, Path(out)))]
+    if len(found) > 1:
+        several = ", ".join(str(run) for run in found[:4]) + (" …" if len(found) > 4 else "")
+        raise UserError(f"{value_text(text)} begins the names of {len(found)} runs: {several}; give more of one's name")
+    return found[0] if found else path
+
+
+def _names(run: Path, out: Path) -> list[str]:
+    """Return by what a run may be called."""
+    return [run.relative_to(out).as_posix(), "/".join(run.parts[-2:]), run.name, run.name.partition("-")[2]]

@@ -173,7 +173,7 @@ def compare(*runs: Any, metric: str | None = None) -> Compared:
 def find(paths: Sequence[str | Path]) -> list[Path]:
     """Return the run folders that the paths are or hold, each once. Raises UserError where there is none."""
     found: dict[Path, Path] = {}
-    for path in map(Path, paths):
+    for path in map(store.named, paths):
         inside = [path]
         if not (path / store.EXPERIMENT).is_file():
             inside = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []

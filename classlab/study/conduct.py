@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from classlab import lookup
-from classlab.errors import UserError
+from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 from classlab.lookup import Untrusted
-from classlab.runs import store
+from classlab.runs import copied_code, store
 from classlab.runs.events import Ended, Event, Failed
 from classlab.study import arithmetic, forecast, live_table, plan, results
 from classlab.study import declaration as studies
@@ -113,6 +113,9 @@ def merged(asked: Study, folder: Path) -> Study:
     elsewhere = "give another name with --set name=…, or another folder with --out"
     if changed:
         raise UserError(f"{folder} holds another study: its variant {changed[0]} is another experiment; {elsewhere}")
+    edited = copied_code.edited(store.runs_in(folder / plan.RUNS), folder / STUDY)
+    if edited:
+        raise UserError(f"{folder} holds runs that were made before {listing(edited)} was changed; {elsewhere}")
     if theirs.keys() <= ours.keys() and held_seeds <= seeds:
         return asked
     if ours.keys() <= theirs.keys() and seeds <= held_seeds:

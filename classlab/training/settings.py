@@ -65,7 +65,10 @@ def choose(
     if precision == "auto":
         known_large = multiply_adds is not None and not small
         pays = plan.batch_size >= MIN_BATCH_FOR_BF16 and (convolutions or known_large)
-        precision = "bf16" if pays and _bf16_pays(name, convolutions) else "fp32"
+        depthwise = any(
+            isinstance(layer, nn.Conv2d) and 1 < layer.groups == layer.in_channels for layer in model.modules()
+        )
+        precision = "bf16" if pays and _bf16_pays(name, convolutions, depthwise) else "fp32"
     if precision == "fp64" and name.startswith("mps"):
         raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
     if threads is None:
@@ -82,12 +85,17 @@ def least_work_for_threads(device: str, convolutions: bool = True) -> int:
     return factor * (MIN_WORK_FOR_THREADS if measured.was_busy else measured.work_for_threads)
 
 
-def _bf16_pays(device: str, convolutions: bool) -> bool:
-    """Whether a large step is faster in bf16: the device has it, and on a processor it was measured to pay."""
+def _bf16_pays(device: str, convolutions: bool, depthwise: bool = False) -> bool:
+    """Whether a large step is faster in bf16: the device has it, and on a processor it was measured to pay.
+
+    depthwise: whether some convolution is; it has little arithmetic, so bf16 may cost it more than the others gain.
+    """
     if not has_bf16(device) or device != "cpu":
         return has_bf16(device)
     measured = machine.cached(device)
     gain = measured.bf16_gflops / measured.fp32_gflops
+    if depthwise and (measured.depthwise_bf16_ratio or 0.0) <= 1:
+        return False
     return measured.conv_bf16_ratio > 1 if convolutions else gain > MIN_PRODUCT_GAIN
 
 

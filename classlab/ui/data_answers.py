@@ -96,7 +96,7 @@ def augmented(name: str, choices: Sequence[Any], seed: int) -> dict[str, Any]:
     from classlab.drawing import page
     from classlab.drawing.blocks import Strip, Strips
     from classlab.experiment import Data
-    from classlab.report.thumbnails import as_pictures
+    from classlab.drawing.thumbnails import as_pictures
     from classlab.validation import sentence
 
     try:

@@ -87,7 +87,7 @@ def test_images(path: str, kind: str, place: int) -> dict[str, Any]:
     """Return test images of a run with its answers: its surest mistakes, its surest right answers, or all in order."""
     from classlab.drawing.grids import data_uri
     from classlab.report import outcome
-    from classlab.report.thumbnails import as_pictures
+    from classlab.drawing.thumbnails import as_pictures
 
     if kind not in KINDS:
         raise UserError(f"images are mistakes, right or all; got {kind}")

@@ -201,7 +201,7 @@ class Reader:
     @cached_property
     def model(self) -> "nn.Module":
         """The run's network, in evaluation mode."""
-        return self.run.model().float()
+        return self.run.built().float()
 
     @cached_property
     def network(self) -> Callable[[np.ndarray], "tuple[torch.Tensor, np.ndarray]"]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classlab.course.derive import derive
+from classlab.course import task_sheet
+from classlab.course.derive import derive, explained
 from classlab.course.details import Details, details
 from classlab.course.rules import Rules, load
 from classlab.errors import UserError
@@ -270,3 +271,22 @@ def test_products_of_products_do_not_grow_past_any_memory(tmp_path):
     file.write_text(text)
     with pytest.raises(UserError, match=r"q2 is a product of more than 30 digits, which no task needs"):
         derive(load(file)[1], details("18/03/02", "B20AI999999999"))
+
+
+def test_what_comes_of_the_details_themselves_is_explained():
+    _, found = load("dl-minor-1")
+    assert explained(found) == [
+        "DD is the day of birth", "MM is the month of birth", "YY is the last two digits of the year of birth",
+        "ABC is the last 3 digits of the roll number",
+    ]  # fmt: skip
+
+
+def test_the_sheet_names_the_network_of_each_line_and_explains_its_letters():
+    _, found = load("dl-minor-1")
+    task = derive(found, details("18/03/02", "B20AI052"))
+    sheet = task_sheet.content("dl-minor-1", found, task, "code", {})
+    text = task_sheet.markdown(sheet)
+    assert "- first layer of the CNN: ABC = 052, even → **10 filters in the first layer**" in text
+    assert "DD is the day of birth; MM is the month of birth" in text
+    assert len({line["about"] for line in sheet["lines"]}) == len(sheet["lines"])
+    assert task_sheet.pdf(sheet).startswith(b"%PDF")

@@ -163,6 +163,26 @@ def test_it_fits_every_width_in_light_and_dark(opened, width):
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize("width", [1024, 1280])
+def test_the_panel_lies_over_nothing_wherever_the_page_is_scrolled(opened, width):
+    view = opened(small_network.build(), width=width)
+    over = view.evaluate("""() => {
+        const panel = document.querySelector(".panel"), found = [];
+        for (let top = 0; top < document.documentElement.scrollHeight; top += 50) {
+            window.scrollTo(0, top);
+            const a = panel.getBoundingClientRect();
+            for (const other of document.querySelectorAll("section:not(.panel)")) {
+                const b = other.getBoundingClientRect();
+                const sides = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+                if (sides > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1) found.push(other.className);
+            }
+        }
+        return found;
+    }""")
+    assert over == []
+
+
+@pytest.mark.browser
 def test_every_control_has_a_name_for_a_screen_reader(opened):
     view = opened(small_network.build())
     unnamed = view.eval_on_selector_all(

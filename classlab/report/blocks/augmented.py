@@ -3,9 +3,9 @@
 import numpy as np
 
 from classlab.drawing.blocks import Block, Strip, Strips, Words
+from classlab.drawing.thumbnails import as_pictures
 from classlab.report import words
 from classlab.report.material import Material, excused
-from classlab.report.thumbnails import as_pictures
 from classlab.runs.finished import FinishedRun
 
 EPOCHS = 6

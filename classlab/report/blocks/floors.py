@@ -72,7 +72,7 @@ def _silence(run: FinishedRun, found: Floors) -> str:
 
     from classlab.network.reconstruction import silent_outputs
 
-    model, copies = run.model(), run.experiment.data.copies
+    model, copies = run.built(), run.experiment.data.copies
     every = max(1, len(run.split()["train"]) * copies // SILENT_IMAGES)
     met = [
         (reconstructed.reconstruct(model, inputs), targets)

@@ -34,7 +34,7 @@ def _codes(run: FinishedRun) -> list[Block]:
     images = run.images("test")
     index = torch.from_numpy(np.unique(np.linspace(0, len(images) - 1, CODES).round().astype(np.int64)))
     try:
-        found = codes(run.model(), images.batch(index, [], None)[0])
+        found = codes(run.built(), images.batch(index, [], None)[0])
         places = {kind: in_two_dimensions(found, kind, run.seed) for kind in ("pca", "tsne")}
     except UserError as error:
         return [Words(f"There is no picture of the codes: {error}.")]

@@ -66,7 +66,7 @@ def _multiplied(run: FinishedRun) -> "tuple[OneMap, float, float]":
     inputs = torch.cat(
         [images.batch(part, [], None)[0] for part in torch.arange(len(images)).split(reconstructed.PART)]
     )
-    model = run.model()
+    model = run.built()
     found = multiply_out(model, inputs)
     of_matrix = (inputs.flatten(1).double() @ found.matrix.T + found.offset).argmax(1)
     with torch.no_grad():

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classlab.drawing.blocks import Block, Code, Column, Strip, Strips, Table, Words
+from classlab.drawing.thumbnails import as_pictures
 from classlab.report import outcome, words
 from classlab.report.material import Material, excused
-from classlab.report.thumbnails import as_pictures
 from classlab.runs.finished import FinishedRun
 from classlab.use.predict import predict
 
@@ -49,7 +49,7 @@ def blocks(material: Material) -> list[Block]:
 
 
 def _asked(run: FinishedRun) -> list[Block]:
-    made, model = drawings(run), run.model().float()
+    made, model = drawings(run), run.built().float()
     answers = predict(run, [drawing.pixels for drawing in made])
     published = [as_published(run, model, drawing.pixels) for drawing in made]
     rows = tuple(

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab.drawing.blocks import Block, Column, Strip, Strips, Table, Words
+from classlab.drawing.thumbnails import as_pictures
 from classlab.report import reconstructed, words
 from classlab.report.material import Material, excused
-from classlab.report.thumbnails import as_pictures
 from classlab.runs import attainable
 from classlab.runs.finished import FinishedRun
 
@@ -25,7 +25,7 @@ def blocks(material: Material) -> list[Block]:
         if not run.reconstructs or run.status in ("diverged", "incomplete"):
             return material.lacking(f"There are no reconstructions to show: {run.sentence()}.")
         images = run.images("test")
-        readings = _readings(run, images.batch(slice(None), [], None)[0], run.model())
+        readings = _readings(run, images.batch(slice(None), [], None)[0], run.built())
         denoised = [Words(_denoised(name, readings)) for name in list(readings)[1:]]
         labels = images.labels
         return [_gallery(run, readings, labels.numpy()), *denoised, _errors(run, readings, labels)]
