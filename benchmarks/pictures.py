@@ -46,9 +46,8 @@ def main(run: str, count: int = 400, seed: int = 99) -> None:
             not answer.unsure and answer.name != str(digit)
             for answer, digit in zip(ways["predict"], wanted, strict=True)
         )
-        print(
-            f"{name}, {len(shown)} pictures: {', '.join(shares)} ({100 * doubt:.1f} % unsure, {wrong} wrong and not unsure)"
-        )
+        doubts = f"{100 * doubt:.1f} % unsure, {wrong} wrong and not unsure"
+        print(f"{name}, {len(shown)} pictures: {', '.join(shares)} ({doubts})")
     for name, made in (("rows of digits", several(count // 3, seed)), ("letters", letters(63, seed))):
         answers = opened.predict([picture for picture, _ in made])
         said = sum(getattr(answer, "digits", 1) > 1 for answer in answers)
