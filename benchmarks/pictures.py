@@ -51,9 +51,8 @@ def main(run: str, count: int = 400, seed: int = 99) -> None:
     for name, made in (("rows of digits", several(count // 3, seed)), ("letters", letters(63, seed))):
         answers = opened.predict([picture for picture, _ in made])
         said = sum(getattr(answer, "digits", 1) > 1 for answer in answers)
-        print(
-            f"{name}, {len(made)} pictures: {sum(answer.unsure for answer in answers)} unsure, {said} said to be several"
-        )
+        unsure = sum(answer.unsure for answer in answers)
+        print(f"{name}, {len(made)} pictures: {unsure} unsure, {said} said to be several")
 
 
 def _naive(run, grey):
