@@ -25,7 +25,7 @@ Preparation = Literal["digits", "plain"]
 DIGIT_DATASETS = ("mnist", "digits")
 TOP = 3
 # What is asked of a digit cut out of a picture: times the least lead of logits, and probability.
-MORE, LIKELY = 1.5, 0.8
+MORE, LIKELY = 1.35, 0.8
 RIM = 4  # the margin's colour is a median over such a part of the rim
 FULL = 220  # of 255: the brightest pixel of every image of MNIST is 254 at least; a fainter picture is none of it
 NOTHING_FOUND = "no drawing stands out from its ground"
