@@ -2,8 +2,9 @@
 
     python -m benchmarks.pictures RUN [count] [seed]
 
-Two sets: photographs and drawings made up (tests/use/photographs.py; another seed, other pictures), and scikit-learn's
-digits enlarged, by other writers, which nothing here was tuned on.
+Three sets: photographs and drawings made up (tests/use/photographs.py; another seed, other pictures), other people's
+(tests/use/strangers.py: other strokes, pens, papers, rulings, rims and devices), and scikit-learn's digits enlarged, by
+other writers, which nothing here was tuned on. Then rows of digits and letters, of which no answer should be sure.
 """
 
 import sys
@@ -17,6 +18,7 @@ from classlab.runs.finished import load
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "use"))
 from photographs import pictures
+from strangers import letters, several, strangers
 
 
 def main(run: str, count: int = 400, seed: int = 99) -> None:
@@ -24,6 +26,8 @@ def main(run: str, count: int = 400, seed: int = 99) -> None:
     opened = load(run)
     made = pictures(count, seed)
     sets = {"made up": ([picture for picture, _, _ in made], [digit for _, digit, _ in made])}
+    others = strangers(count, seed)
+    sets["other people's"] = ([picture for picture, _, _ in others], [digit for _, digit, _ in others])
     digits = load_digits()
     ink = [np.rint(255 - image / 16 * 255).astype(np.uint8) for image in digits.images[::3]]
     enlarged = [Image.fromarray(pixels).resize((160, 160), Image.Resampling.BICUBIC) for pixels in ink]
@@ -38,7 +42,17 @@ def main(run: str, count: int = 400, seed: int = 99) -> None:
         }
         shares = [f"{way} {100 * _right(answers, wanted):.1f} %" for way, answers in ways.items()]
         doubt = np.mean([answer.unsure for answer in ways["predict"]])
-        print(f"{name}, {len(shown)} pictures: {', '.join(shares)} ({100 * doubt:.1f} % unsure)")
+        wrong = sum(
+            not answer.unsure and answer.name != str(digit)
+            for answer, digit in zip(ways["predict"], wanted, strict=True)
+        )
+        doubts = f"{100 * doubt:.1f} % unsure, {wrong} wrong and not unsure"
+        print(f"{name}, {len(shown)} pictures: {', '.join(shares)} ({doubts})")
+    for name, made in (("rows of digits", several(count // 3, seed)), ("letters", letters(63, seed))):
+        answers = opened.predict([picture for picture, _ in made])
+        said = sum(getattr(answer, "digits", 1) > 1 for answer in answers)
+        unsure = sum(answer.unsure for answer in answers)
+        print(f"{name}, {len(made)} pictures: {unsure} unsure, {said} said to be several")
 
 
 def _naive(run, grey):

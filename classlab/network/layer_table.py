@@ -196,6 +196,7 @@ def _named(steps: list[Step]) -> list[Layer]:
 
 def check_inputs(model: nn.Module) -> None:
     """Raise UserError where a model's forward asks for more, or for less, than one batch of images."""
+    model = getattr(model, "_orig_mod", model)  # of a compiled model, the one that was compiled
     if isinstance(model, torch.jit.ScriptModule):
         return
     kinds = inspect.Parameter

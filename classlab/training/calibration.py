@@ -42,10 +42,10 @@ class Calibration:
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, float64, in the logits' shape (count, classes)."""
-        from scipy.special import softmax
-
         with np.errstate(invalid="ignore"):  # weights that somebody edited may give infinite logits
-            return softmax(logits.astype(np.float64) / self.temperature, axis=1)
+            scaled = logits.astype(np.float64) / self.temperature
+            shares = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+            return shares / shares.sum(axis=1, keepdims=True)
 
     def strangeness(self, inputs: Tensor) -> np.ndarray:
         """Return how far each image is from what the main directions can draw, root mean square, float64 (count,).

@@ -68,6 +68,7 @@ def test_the_table_for_programs_reads_back():
         **{"stride_height": "1", "stride_width": "1", "padding_height": "0", "padding_width": "0"},
         **{"parameters": "2416", "multiply_adds": "240000", "field_height": "14", "field_width": "14"},
         **{"field_stride": "2", "field_global": "false"},
+        **{"dilation_height": "1", "dilation_width": "1", "groups": "1", "norm_mixes": "false"},
     }
     odd = list(csv.DictReader(io.StringIO(written.csv_text(layer_columns.for_programs(TABLES["odd"])))))[-1]
     assert (odd["kernel_height"], odd["kernel_width"], odd["field_height"], odd["field_width"]) == ("3", "1", "5", "3")
