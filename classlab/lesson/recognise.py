@@ -105,7 +105,9 @@ def _first_rate_cell(reading: Reading, followed: float | None) -> WrittenNumber 
             at = table.address(new, 0) if new in table.columns else table.address(name, 1)
             tree = reading.book.tree(at)
             cells.update({} if tree is None else set(_outside(reading, tree, at)))
-    for address, times in cells.most_common() if followed else ():
+    if followed is None:
+        return None
+    for address, times in cells.most_common():
         value = reading.book.number(address)
         if value and 2 * times > len(parameters(reading.shape)) and math.isclose(value, abs(followed), rel_tol=0.02):
             return WrittenNumber(value, address, usable=True, certain=False)
