@@ -236,12 +236,8 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     try:
         expected = reading.expected(name, row, used=used)
     except BrokenQuantity:  # something it needs holds no number; then only the formula itself can be judged
-        if cell is not None and cell.formula is not None:
-            right = slips.is_right_formula(reading, key)
-            if right is None:
-                judged.unchecked.add(name)
-            elif not right:
-                judged.wrong[key] = ()
+        if cell is not None and cell.formula is not None and not _is_right_or_unknown(judged, key):
+            judged.wrong[key] = ()
         return
     except MissingQuantity:
         if cell is not None:
@@ -259,15 +255,24 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     if reading.agrees(name, row, expected) or _agrees_otherwise(judged, key, used):
         judged.checked.add(name)
         return
-    right = slips.is_right_formula(reading, key) if cell.formula is not None else False
+    if not _is_right_or_unknown(judged, key):
+        judged.checked.add(name)
+        mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
+        judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+
+
+def _is_right_or_unknown(judged: _Judgement, key: Key) -> bool:
+    """Say whether a cell is right by its formula, whatever other cells hold, or cannot be judged, which is noted."""
+    reading, (name, row) = judged.reading, key
+    address = reading.table.address(name, row)
+    right = slips.is_right_formula(reading, key) if reading.book.cells[address].formula is not None else False
     if right is None or (not right and slips.takes_what_is_not_read(reading, key)):
         judged.unchecked.add(name)
         judged.unknown.setdefault(name, _unknown(reading, address) if right is None else "a column that is not read")
-        return
-    judged.checked.add(name)
-    if not right:
-        mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
-        judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+        return True
+    if right:
+        judged.checked.add(name)
+    return right
 
 
 def _unknown(reading: Reading, address: Address) -> str:

@@ -2,16 +2,13 @@
 
 import dataclasses
 import time
-import zipfile
 from random import Random
-from xml.sax.saxutils import quoteattr
 
 import layouts
 import openpyxl
 import pytest
 import raw
 import students
-import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils import get_column_letter
@@ -548,77 +545,26 @@ def test_another_slip_has_no_name(tmp_path):
 # Files
 
 
-def old_workbook(layout, file, planted=None):
-    """An .xls file of values."""
-    book = xlwt.Workbook()
-    sheet = book.add_sheet("Sheet1")
-    cells = {layout.address(name, -1): layout.headers.get(name, name) for name in layout.order}
-    cells |= {layout.address(name, row): held for (name, row), held in layouts.contents(layout, planted or {}).items()}
-    cells |= {"B2": layout.rate_label, "C2": layout.rate}
-    for address, held in cells.items():
-        column, row = openpyxl.utils.cell.coordinate_from_string(address)
-        sheet.write(row - 1, openpyxl.utils.column_index_from_string(column) - 1, held)
-    book.save(str(file))
-    return file
-
-
 @pytest.mark.parametrize("name", ["a.xls", "a.xlsx"])
 def test_an_old_workbook_is_read_whatever_its_name(name, tmp_path):
     layout = layouts.numbers_only(ERA)
-    found = checked(old_workbook(layout, tmp_path / name))
+    found = checked(students.old_workbook(layout, tmp_path / name))
     assert found.right
     assert found.tables[0].learning_rate == 0.5
     assert found.remarks == ["of an old .xls file values are checked, not formulas; save it as .xlsx for both"]
     wrong = {("a_h1", 4): layouts.values(layout)[4]["a_h1"] + 1e-4}
-    assert first_wrong(checked(old_workbook(layout, tmp_path / name, wrong))) == {"a_h1": "J40"}
-
-
-def open_document(file, xlsx, more=""):
-    """The sheets of a workbook as an .ods file."""
-    tables = []
-    for sheet in openpyxl.load_workbook(xlsx):
-        rows = []
-        for row in sheet.iter_rows():
-            cells = "".join(map(open_document_cell, (cell.value for cell in row)))
-            blank = '<table:table-cell table:number-columns-repeated="16000"/>'
-            rows.append(f"<table:table-row>{cells}{blank}</table:table-row>")
-        filler = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
-        tables.append(f"<table:table table:name={quoteattr(sheet.title)}>{''.join(rows)}{filler}</table:table>")
-    spaces = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
-    )
-    body = f"<office:body><office:spreadsheet>{''.join(tables)}{more}</office:spreadsheet></office:body>"
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("content.xml", f"<office:document-content {spaces}>{body}</office:document-content>")
-    return file
-
-
-def open_document_cell(value):
-    note = "<office:annotation><text:p>w1</text:p></office:annotation>"
-    if value is None:
-        return "<table:table-cell/>"
-    if isinstance(value, str) and value.startswith("="):
-        pieces = openpyxl.formula.Tokenizer(value).items
-        written = "".join(
-            f"[.{token.value}]" if token.subtype == "RANGE" else ";" if token.subtype == "ARG" else token.value
-            for token in pieces
-        ).replace(":", ":.")
-        return f'<table:table-cell table:formula={quoteattr("of:=" + written)} office:value-type="float"/>'
-    if isinstance(value, str):
-        return f'<table:table-cell office:value-type="string">{note}<text:p>{value}</text:p></table:table-cell>'
-    return f'<table:table-cell office:value-type="float" office:value="{value}"><text:p>?</text:p></table:table-cell>'
+    assert first_wrong(checked(students.old_workbook(layout, tmp_path / name, wrong))) == {"a_h1": "J40"}
 
 
 @pytest.mark.parametrize("name", layouts.LAYOUTS)
 def test_an_open_document_is_read_with_its_formulas(name, tmp_path):
     layout = dataclasses.replace(layouts.LAYOUTS[name], rows=ROWS)
-    found = checked(open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx")))
+    found = checked(students.open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx")))
     assert found.right, first_wrong(found)
     assert found.tables[0].learning_rate == layout.rate
     slip = next(slip for slip in layouts.SLIPS if slip.name == "o2" and slip.formula(layout))
     planted = filled(layout, "o2", slip.formula(layout), 3)
-    found = checked(open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx", planted)))
+    found = checked(students.open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx", planted)))
     assert first_wrong(found) == {"o2": layout.address("o2", 3)}
     assert all(word in slip_in("o2", found) for word in slip.words)
 
@@ -628,9 +574,9 @@ def test_an_open_document_is_read_within_the_limits(tmp_path):
     cell = '<table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="999"/>'
     rows = f'<table:table-row table:number-rows-repeated="99999">{cell}</table:table-row>'
     with pytest.raises(UserError, match="has more than 330,000 cells"):
-        checked(open_document(tmp_path / "a.ods", file, f'<table:table table:name="x">{rows}</table:table>'))
+        checked(students.open_document(tmp_path / "a.ods", file, f'<table:table table:name="x">{rows}</table:table>'))
     with pytest.raises(UserError, match="has two sheets named 'Sheet1'"):
-        checked(open_document(tmp_path / "a.ods", file, '<table:table table:name="Sheet1"/>'))
+        checked(students.open_document(tmp_path / "a.ods", file, '<table:table table:name="Sheet1"/>'))
 
 
 FOREIGN = {
