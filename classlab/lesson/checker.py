@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,8 @@ def _check(file: Path) -> Check:
     judged = [_judge(reading, judging) for reading in readings]
     rest.give_back(judging)
     _compare_starts(judged)
-    found = [_table_check(table, rest) for table in judged]
+    rates = {table.reading.rate_at.address for table in judged if table.reading.rate_at}
+    found = [_table_check(table, rates, rest) for table in judged]
     found += [_empty_check(table) for table in tables if not table.lines]
     remarks = [*book.remarks, *map(str, problems)]
     return Check(str(file), sorted(found, key=lambda table: book.sheets.index(table.sheet)), remarks)
@@ -397,7 +398,8 @@ def _empty_check(table: Table) -> TableCheck:
     return TableCheck(table.sheet, at, 0, "", "", None, None, None, [], ["there is nothing under these headers"])
 
 
-def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
+def _table_check(judged: _Judgement, rates: Collection[Address], meter: Meter) -> TableCheck:
+    """Return what is found of a table. `rates` are the cells from which the tables of the workbook take theirs."""
     reading = judged.reading
     reading.meter = meter.up_to(STEPS_PER_TABLE)
     table, shape = reading.table, reading.shape
@@ -411,7 +413,7 @@ def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
     findings = _findings(judged)
     order = sorted(reading.order, key=lambda name: table.columns[name])
     columns = [_column(judged, name, findings.get(name, [])) for name in order] + _unread_columns(reading)
-    remarks = _remarks(judged)
+    remarks = _remarks(judged, rates)
     meter.give_back(reading.meter)
     return TableCheck(
         sheet=table.sheet,
@@ -515,16 +517,16 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _remarks(judged: _Judgement) -> list[str]:
+def _remarks(judged: _Judgement, rates: Collection[Address]) -> list[str]:
     reading = judged.reading
     remarks = [reading.taken] if reading.taken else []
     for name, place in reading.table.by_use.items():
         at, updated = reading.table.header_at(place), name.removeprefix("∂E/∂")
         remarks.append(f"the column of {at} is read as {name}, because the updates of {updated} take it")
-    return _grouped([*remarks, *_rate_remarks(reading), *_cell_remarks(judged)])[:MOST_REMARKS]
+    return _grouped([*remarks, *_rate_remarks(reading, rates), *_cell_remarks(judged)])[:MOST_REMARKS]
 
 
-def _rate_remarks(reading: Reading) -> Iterator[str]:
+def _rate_remarks(reading: Reading, rates: Collection[Address]) -> Iterator[str]:
     """Yield what was assumed of the learning rate, and which of the places where one is written disagree with it."""
     rate, at = reading.rate, reading.rate_at
     if rate is None:
@@ -534,7 +536,12 @@ def _rate_remarks(reading: Reading) -> Iterator[str]:
     elif not at.certain:
         yield f"nothing says where the learning rate stands; the first updates take it from {at.address}: {rate:.6g}"
     nearest = book_tables.nearest(reading.written) if at and at.certain else None
-    if nearest and nearest.certain and not math.isclose(nearest.value, rate, rel_tol=0.02):
+    if (
+        nearest
+        and nearest.certain
+        and nearest.address not in rates
+        and not math.isclose(nearest.value, rate, rel_tol=0.02)
+    ):
         yield f"the updates follow η = {rate:g}; nearer to the table stands {nearest.value:g} ({nearest.address})"
     for kind, name in (("sheet", reading.table.sheet), ("file", reading.book.title)):
         named = headers.rate_in_name(name)

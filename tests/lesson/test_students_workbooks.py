@@ -485,6 +485,46 @@ def test_a_list_below_a_table_is_not_its_continuation(gap, tmp_path):
     assert found.tables[0].rows == ROWS
 
 
+@pytest.mark.parametrize("gap", [0, 1])
+def test_averages_under_a_table_are_none_of_its_rows(gap, tmp_path):
+    def add(sheet):
+        for column in "QUVW":
+            sheet[f"{column}{36 + ROWS + gap}"].value = f"=AVERAGE({column}36:{column}{35 + ROWS})"
+
+    found = checked(edited(layouts.write(ERA, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].rows) == (True, ROWS)
+
+
+@pytest.mark.parametrize("label", [None, "η ="])
+def test_a_list_of_rates_is_no_label_of_another_one(label, tmp_path):
+    """Of six rates in a row the updates say which is meant, or that it is none of them."""
+
+    def add(sheet):
+        sheet["E5"].value, sheet["E7"].value, sheet["F7"].value = "Learning Rates", "LR 0.1", "LR 0.2"
+        for column, rate in zip("FGHIJK", (0.1, 0.2, 0.5, 0.8, 1, 2), strict=True):
+            sheet[f"{column}5"].value = rate
+
+    layout = dataclasses.replace(ERA, rate_label=label or "now")
+    found = checked(edited(layouts.write(layout, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].learning_rate_cell) == (True, "C2")
+
+
+def test_a_derivation_and_starting_values_above_the_table_do_not_disturb(tmp_path):
+    def add(sheet):
+        lines = ["h1 = w1*i1 + w2*i2", "a_h1 = σ(h1) = 1/(1+exp(-h1))", "E_total = E1 + E2", "E1 = ½ * (t1 - a_o1)²"]
+        for number, line in enumerate(lines, 4):
+            sheet.cell(number, 1).value = line
+            sheet.cell(number, 5).value = f"∂E_total/∂w{number} = ((a_01 - t1) * a_o1 * (1 - a_o1) * w5) * a_h1 * i1"
+        starts = layouts.WEIGHTS | {"i1": 0.05, "i2": 0.1, "t1": 0.01, "t2": 0.99}
+        for number, (name, value) in enumerate(starts.items(), 10):
+            sheet.cell(number, 8).value, sheet.cell(number, 9).value = name, value
+            if name in WEIGHTS:
+                sheet[ERA.address(name, 0)].value = f"=$I${number}"
+
+    found = checked(edited(layouts.write(ERA, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].remarks, len(found.tables)) == (True, [], 1)
+
+
 def test_a_table_with_a_blank_row_in_it_goes_on(tmp_path):
     blank = {(name, 5): None for name in ERA.order}
     again = {(name, 6): layouts.values(ERA)[6][name] for name in ERA.order}
