@@ -226,7 +226,7 @@ def settings(book: Book, table: Table) -> dict[str, WrittenNumber]:
 
 
 def _beside(book: Book, label: Address, table: Table) -> Iterator[WrittenNumber]:
-    """Yield the first number right of a label, or else under, left of or above it; of a list all, none of them certain."""
+    """Yield the first number right of a label, or else under, left of or above it; of a list all, but none certain."""
     near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, 4), (0, -1), (-1, 0)]
     for down, across in near:
         found = list(_numbers_from(book, label, down, across, table))

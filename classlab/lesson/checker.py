@@ -627,9 +627,9 @@ def _by_chance(judged: _Judgement) -> Iterator[str]:
 def as_json(result: Check) -> Mapping[str, object]:
     """Return the check as plain data for --json."""
     whole: dict[str, Any] = asdict(result)
-    whole["right"] = result.right
+    whole["right"], whole["verdict"] = result.right, result.verdict
     for plain, table in zip(whole["tables"], result.tables, strict=True):
-        plain["right"] = table.right
+        plain["right"], plain["verdict"] = table.right, table.verdict
         for column in plain["columns"]:
             column["first_wrong"] = column["findings"][0] if column["findings"] else None
     return whole

@@ -229,6 +229,8 @@ def test_what_has_no_cells_is_unfinished(case, tmp_path):
     planted = UNFINISHED[case]
     found = checked(layouts.write(ERA, tmp_path / "a.xlsx", planted))
     assert (found.verdict, found.right, found.tables[0].right) == ("unfinished", False, False)
+    whole = checker.as_json(found)
+    assert [whole["verdict"], whole["tables"][0]["verdict"]] == ["unfinished", "unfinished"]
     lacking = {name for name, row in planted if row == ROWS - 1 and name not in WEIGHTS and name not in layouts.GIVEN}
     assert set(columns(found, "unfinished")) == lacking
     assert not columns(found, "wrong")
@@ -422,6 +424,17 @@ def test_a_wrong_rate_is_named_as_such(case, tmp_path):
     found = checked(layouts.write(ERA, tmp_path / "a.xlsx", updates(ERA, template, names, first)))
     assert first_wrong(found) == {name: ERA.address(name, first) for name in names}
     assert words in slip_in("w5", found)
+
+
+def test_the_rate_of_another_sheet_is_named_with_it(tmp_path):
+    book = openpyxl.Workbook()
+    layouts.write(dataclasses.replace(ERA, sheet="LR 2", rate=2.0), tmp_path / "a.xlsx", None, book)
+    copied = updates(ERA, "={^{w}}-'LR 2'!$C$2*{^∂E/∂{w}}")
+    layouts.write(dataclasses.replace(ERA, sheet="LR 1", rate=1.0), tmp_path / "a.xlsx", copied, book)
+    found = checked(tmp_path / "a.xlsx")
+    assert [table.right for table in found.tables] == [True, False]
+    words = "E37 takes η from C2 of sheet 'LR 2', which holds 2; η stands in C2: write $C$2"
+    assert slip_in("w1", found) == words
 
 
 def test_numbers_that_follow_another_rate_are_named_so(tmp_path):
