@@ -1,5 +1,6 @@
 """The tables of a workbook: where the header stands, what each column means, which rows follow, and its η."""
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ FEWEST_NAMES = 5
 FEWEST_NAMES_OF_AN_EMPTY_TABLE = 10
 BLANK_ROWS = 2
 NEAR = 3  # columns from a table's last one, where one that is not read may still be part of it
+LONGEST_LIST = 12  # numbers after one label
 MOST_LABELS = 500  # of a sheet, the first ones
 Key = tuple[str, int]
 
@@ -192,7 +194,8 @@ def rates(book: Book, table: Table) -> list[WrittenNumber]:
         if label.calculated or table.covers(label.address):
             continue
         if meaning.labels_rate or meaning.perhaps_rate:
-            numbers += [rate._replace(certain=meaning.labels_rate) for rate in _beside(book, label.address, table)]
+            found = _beside(book, label.address, table)
+            numbers += [rate._replace(certain=rate.certain and meaning.labels_rate) for rate in found]
         elif meaning.rate is not None:
             numbers.append(WrittenNumber(meaning.rate, label.address, usable=False))
     if any(rate.certain for rate in numbers):
@@ -218,21 +221,30 @@ def settings(book: Book, table: Table) -> dict[str, WrittenNumber]:
             name, number = label.meaning.setting
             at = label.address
             written = _beside(book, at, table) if number is None else [WrittenNumber(number, at, usable=False)]
-            numbers.update((name, beside) for beside in written)
+            numbers.update((name, beside) for beside in itertools.islice(written, 1))
     return numbers
 
 
 def _beside(book: Book, label: Address, table: Table) -> Iterator[WrittenNumber]:
-    """Yield the first number right of a label, or else under, left of or above it."""
+    """Yield the first number right of a label, or else under, left of or above it; of a list all, but none certain."""
     near = [(0, 1), (0, 2), (1, 0), (0, 3), (2, 0), (0, 4), (0, -1), (-1, 0)]
     for down, across in near:
-        if label.row + down < 1 or label.column + across < 1:
-            continue
-        address = Address(label.sheet, label.row + down, label.column + across)
-        value = book.number(address) if address in book.cells else None
-        if value is not None and not table.covers(address):
-            yield WrittenNumber(value, address, usable=True)
+        found = list(_numbers_from(book, label, down, across, table))
+        if found:
+            yield from (WrittenNumber(value, at, usable=True, certain=len(found) == 1) for at, value in found)
             return
+
+
+def _numbers_from(book: Book, label: Address, down: int, across: int, table: Table) -> Iterator[tuple[Address, float]]:
+    """Yield the numbers from a place near a label on, away from it, as long as there are more."""
+    row, column = label.row + down, label.column + across
+    for _ in range(LONGEST_LIST):
+        address = Address(label.sheet, row, column)
+        value = book.number(address) if address in book.cells else None
+        if value is None or table.covers(address):
+            return
+        yield address, value
+        row, column = row + (down > 0) - (down < 0), column + (across > 0) - (across < 0)
 
 
 def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label], turned: bool) -> Iterator[Table]:
@@ -253,7 +265,7 @@ def _tables(book: Book, sheet: str, meanings: Meanings, labels: Sequence[Label],
     for line, segments in heads.items():
         for columns in segments:
             below = [other for other, more in heads.items() if other > line and _overlap(columns, more)]
-            lines = _lines(filled, set(columns.values()), line, min(below, default=None))
+            lines = _lines(filled, columns, line, min(below, default=None))
             if lines:
                 beside = {column for segment in segments if segment is not columns for column in segment.values()}
                 kept, empty = _kept(columns, filled, lines)
@@ -378,18 +390,22 @@ def _overlap(columns: Mapping[str, int], segments: Sequence[Mapping[str, int]]) 
     return any(first <= column <= last for segment in segments for column in segment.values())
 
 
-def _lines(filled: Mapping[int, set[int]], columns: set[int], header: int, stop: int | None) -> list[int]:
+def _lines(filled: Mapping[int, set[int]], columns: Mapping[str, int], header: int, stop: int | None) -> list[int]:
     """Return the rows under a header in which at least two of its columns hold something, up to a gap or `stop`.
 
-    After a blank row only one that is filled like the others goes on with the table: a list below it does not.
+    Without a weight a row under others is a sum or an average of them. After a blank row only one that is filled like
+    the others goes on with the table: a list below it does not.
     """
+    places = set(columns.values())
+    weights = {column for name, column in columns.items() if name.removeprefix("new ")[0] == "w"}
     lines: list[int] = []
     line, gap, usual = header + 1, 0, 0
     while gap <= BLANK_ROWS and (stop is None or line < stop):
-        held = len(columns & filled.get(line, set()))
-        if held >= 2 and not (gap and lines and held < 0.6 * usual):
+        held = places & filled.get(line, set())
+        goes_on = not lines or (held & weights and not (gap and len(held) < 0.6 * usual))
+        if len(held) >= 2 and goes_on:
             lines.append(line)
-            gap, usual = 0, max(usual, held)
+            gap, usual = 0, max(usual, len(held))
         else:
             gap += 1
         line += 1

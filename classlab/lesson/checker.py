@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +177,8 @@ def _check(file: Path) -> Check:
     judged = [_judge(reading, judging) for reading in readings]
     rest.give_back(judging)
     _compare_starts(judged)
-    found = [_table_check(table, rest) for table in judged]
+    rates = {table.reading.rate_at.address for table in judged if table.reading.rate_at}
+    found = [_table_check(table, rates, rest) for table in judged]
     found += [_empty_check(table) for table in tables if not table.lines]
     remarks = [*book.remarks, *map(str, problems)]
     return Check(str(file), sorted(found, key=lambda table: book.sheets.index(table.sheet)), remarks)
@@ -236,12 +237,8 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     try:
         expected = reading.expected(name, row, used=used)
     except BrokenQuantity:  # something it needs holds no number; then only the formula itself can be judged
-        if cell is not None and cell.formula is not None:
-            right = slips.is_right_formula(reading, key)
-            if right is None:
-                judged.unchecked.add(name)
-            elif not right:
-                judged.wrong[key] = ()
+        if cell is not None and cell.formula is not None and not _is_right_or_unknown(judged, key):
+            judged.wrong[key] = ()
         return
     except MissingQuantity:
         if cell is not None:
@@ -259,15 +256,24 @@ def _judge_cell(judged: _Judgement, key: Key) -> None:
     if reading.agrees(name, row, expected) or _agrees_otherwise(judged, key, used):
         judged.checked.add(name)
         return
-    right = slips.is_right_formula(reading, key) if cell.formula is not None else False
+    if not _is_right_or_unknown(judged, key):
+        judged.checked.add(name)
+        mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
+        judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+
+
+def _is_right_or_unknown(judged: _Judgement, key: Key) -> bool:
+    """Say whether a cell is right by its formula, whatever other cells hold, or cannot be judged, which is noted."""
+    reading, (name, row) = judged.reading, key
+    address = reading.table.address(name, row)
+    right = slips.is_right_formula(reading, key) if reading.book.cells[address].formula is not None else False
     if right is None or (not right and slips.takes_what_is_not_read(reading, key)):
         judged.unchecked.add(name)
         judged.unknown.setdefault(name, _unknown(reading, address) if right is None else "a column that is not read")
-        return
-    judged.checked.add(name)
-    if not right:
-        mended = {used_key: fixed[-1] for used_key in used if (fixed := judged.wrong.get(used_key))}
-        judged.wrong[key] = tuple(dict.fromkeys([expected, reading.expected(*key, mended)]))
+        return True
+    if right:
+        judged.checked.add(name)
+    return right
 
 
 def _unknown(reading: Reading, address: Address) -> str:
@@ -392,7 +398,8 @@ def _empty_check(table: Table) -> TableCheck:
     return TableCheck(table.sheet, at, 0, "", "", None, None, None, [], ["there is nothing under these headers"])
 
 
-def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
+def _table_check(judged: _Judgement, rates: Collection[Address], meter: Meter) -> TableCheck:
+    """Return what is found of a table. `rates` are the cells from which the tables of the workbook take theirs."""
     reading = judged.reading
     reading.meter = meter.up_to(STEPS_PER_TABLE)
     table, shape = reading.table, reading.shape
@@ -406,7 +413,7 @@ def _table_check(judged: _Judgement, meter: Meter) -> TableCheck:
     findings = _findings(judged)
     order = sorted(reading.order, key=lambda name: table.columns[name])
     columns = [_column(judged, name, findings.get(name, [])) for name in order] + _unread_columns(reading)
-    remarks = _remarks(judged)
+    remarks = _remarks(judged, rates)
     meter.give_back(reading.meter)
     return TableCheck(
         sheet=table.sheet,
@@ -510,16 +517,16 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}…"
 
 
-def _remarks(judged: _Judgement) -> list[str]:
+def _remarks(judged: _Judgement, rates: Collection[Address]) -> list[str]:
     reading = judged.reading
     remarks = [reading.taken] if reading.taken else []
     for name, place in reading.table.by_use.items():
         at, updated = reading.table.header_at(place), name.removeprefix("∂E/∂")
         remarks.append(f"the column of {at} is read as {name}, because the updates of {updated} take it")
-    return _grouped([*remarks, *_rate_remarks(reading), *_cell_remarks(judged)])[:MOST_REMARKS]
+    return _grouped([*remarks, *_rate_remarks(reading, rates), *_cell_remarks(judged)])[:MOST_REMARKS]
 
 
-def _rate_remarks(reading: Reading) -> Iterator[str]:
+def _rate_remarks(reading: Reading, rates: Collection[Address]) -> Iterator[str]:
     """Yield what was assumed of the learning rate, and which of the places where one is written disagree with it."""
     rate, at = reading.rate, reading.rate_at
     if rate is None:
@@ -529,7 +536,12 @@ def _rate_remarks(reading: Reading) -> Iterator[str]:
     elif not at.certain:
         yield f"nothing says where the learning rate stands; the first updates take it from {at.address}: {rate:.6g}"
     nearest = book_tables.nearest(reading.written) if at and at.certain else None
-    if nearest and nearest.certain and not math.isclose(nearest.value, rate, rel_tol=0.02):
+    if (
+        nearest
+        and nearest.certain
+        and nearest.address not in rates
+        and not math.isclose(nearest.value, rate, rel_tol=0.02)
+    ):
         yield f"the updates follow η = {rate:g}; nearer to the table stands {nearest.value:g} ({nearest.address})"
     for kind, name in (("sheet", reading.table.sheet), ("file", reading.book.title)):
         named = headers.rate_in_name(name)
@@ -615,9 +627,9 @@ def _by_chance(judged: _Judgement) -> Iterator[str]:
 def as_json(result: Check) -> Mapping[str, object]:
     """Return the check as plain data for --json."""
     whole: dict[str, Any] = asdict(result)
-    whole["right"] = result.right
+    whole["right"], whole["verdict"] = result.right, result.verdict
     for plain, table in zip(whole["tables"], result.tables, strict=True):
-        plain["right"] = table.right
+        plain["right"], plain["verdict"] = table.right, table.verdict
         for column in plain["columns"]:
             column["first_wrong"] = column["findings"][0] if column["findings"] else None
     return whole

@@ -13,41 +13,48 @@ MOST_LINES = 3
 LARGEST_RATE = 1000
 TOTAL_WORDS = (
     r"e|et|etot|etotal|etotl|totale|totalerror|errortotal|totalloss|losstotal|toterror|error|loss|cost|err|l|j|c|"
-    r"sume|sumoferrors|σe|∑e|errorsum|mse|ltot|ltotal|lt|toterr|totalerr|totalcost|esum|e1\+e2"
+    r"sume|sumoferrors|σe|∑e|errorsum|mse|ltot|ltotal|lt|toterr|totalerr|totalcost|esum|e1\+e2|etotalerror|neterror|"
+    r"overallerror|sumerror|sumoferror|errtotal|etotalloss|finalerror"
 )
 _SIMPLE = [
     (r"(?:w|wt|wgt|weight)(\d+)", "w{}"),
-    (r"(?:i|x|in|inp|input|inputs)(\d+)", "i{}"),
-    (r"(?:t|y|tgt|tar|target|targets|actual|expected|desired|ytrue|truth|to|targeto|tgto)(\d+)", "t{}"),
+    (r"(?:i|x|in|inp|input|inputs|feature)(\d+)", "i{}"),
+    (
+        r"(?:t|y|tgt|tar|target|targets|actual|expected|desired|ytrue|true|truth|label|gt|groundtruth|to|targeto|tgto|"
+        r"targetoutput|expectedoutput|desiredoutput)(\d+)",
+        "t{}",
+    ),
     (r"(?:b|bias)(\d+)", "b{}"),
     (r"(?:h|hidden|neth|inh|hin|zh|sumh|hnet|hsum|hiddenin)(\d+)|h(\d+)(?:in|net|sum|input)", "h{}"),
     (
-        r"(?:ah|outh|oh|hout|acth|activatedh|activationh|sh|σh|sigh|sigmoidh|sigmh|hact|yh|fh)(\d+)"
+        r"(?:ah|outh|oh|hout|acth|activatedh|activationh|sh|σh|sigh|sigmoidh|sigmh|hact|yh|fh|outputh)(\d+)"
         r"|h(\d+)(?:out|act|activated|activation|a|output|σ)",
         "a_h{}",
     ),
     (r"(?:o|neto|ino|oin|zo|sumo|onet|osum)(\d+)|o(\d+)(?:in|net|sum|input)", "o{}"),
     (
-        r"(?:ao|a0|outo|oout|acto|activatedo|activationo|so|σo|sigo|sigmoido|sigmo|oact|yo|fo|out|output|yhat|ŷ|pred|"
+        r"(?:ao|a0|outo|oout|acto|activatedo|activationo|so|σo|sigo|sigmoido|sigmo|oact|yo|fo|outputo|out|output|yhat|ŷ|pred|"
         r"prediction)(\d+)|o(\d+)(?:out|act|activated|activation|a|output|σ)",
         "a_o{}",
     ),
-    (r"(?:e|err|error|loss|l|eo|erroro|losso|erro)(\d+)", "E{}"),
+    (r"(?:e|err|error|loss|l|eo|erroro|losso|erro|mse)(\d+)", "E{}"),
     (r"(?:" + TOTAL_WORDS + ")", "E_tot"),
 ]
-# Signs that stand for ∂ where a keyboard has none: letters that look like it, of Greek, Cyrillic, Latin and Georgian.
-_PARTIAL_SIGNS = "∂δ∆Δəәǝϑðđẟꝺძ∇გ"
-_MARK = r"(?:del|d|(?![a-zσηα])[^\W\d_])"  # also a letter that nobody thought of: it stands where a ∂ would
-_WITH_RESPECT_TO = r"(?:wrt|withrespectto|withresp|for|of|/)*"
+# Signs that stand for ∂ where a keyboard has none: letters that look like it, of Greek, Cyrillic, Latin and Georgian,
+# and what the font Symbol shows as one.
+_PARTIAL_SIGNS = "∂δ∆Δəәǝϑðđẟꝺძ∇გ¶\uf0b6"
+# Also a letter that nobody thought of, or what is left of one that was lost: it stands where a ∂ would.
+_MARK = r"(?:del|d|[?\ufffd]|(?![a-zσηα])[^\W\d_])"
+_WITH_RESPECT_TO = r"(?:wrt|withrespectto|withresp|for|of|by|over|/)*"
 _GRADIENT = (
     rf"(?:{_MARK}?(?:{TOTAL_WORDS}){_WITH_RESPECT_TO}{_MARK}?|(?:del|d)"
     rf"|(?:grad|gradient|derivative|deriv|slope|g)(?:{TOTAL_WORDS})?{_WITH_RESPECT_TO}{_MARK}?)([wb])(\d+)"
     r"|([wb])(\d+)(?:grad|gradient|derivative|deriv)"
 )
 # η, and the letters that people take for it; "learning" is often misspelt.
-_ETA = "ηŋɳƞղⴄͷɲᶯꞑῃ"
+_ETA = "ηŋɳƞղⴄͷɲᶯꞑῃ\uf068"
 _RATE_WORD = rf"l[earnig]{{5,8}}rates?|learnrate|rateoflearning|stepsize|alpha|eta|lr|[{_ETA}α]"
-_FILLING = r"the|value|of|is|used|initial|constant|const|factor|parameter|with|for|at|chosen|current|and|or"
+_FILLING = r"the|value|of|is|used|initial|constant|const|factor|parameter|with|for|at|chosen|current|and|or|n|h"
 _LABEL = rf"(?:{_FILLING})*(?:(?:{_RATE_WORD})(?:{_FILLING})*)+"
 _RATES = rf"{_LABEL}|rate"
 _RATE_IN_A_NAME = re.compile(

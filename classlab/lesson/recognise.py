@@ -105,7 +105,7 @@ def _first_rate_cell(reading: Reading, followed: float | None) -> WrittenNumber 
             at = table.address(new, 0) if new in table.columns else table.address(name, 1)
             tree = reading.book.tree(at)
             cells.update({} if tree is None else set(_outside(reading, tree, at)))
-    if not followed:
+    if followed is None:
         return None
     for address, times in cells.most_common():
         value = reading.book.number(address)

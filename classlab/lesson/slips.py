@@ -189,7 +189,8 @@ def moved_reference(reading: Reading, key: Key) -> str | None:
         if rate and updates and moved in (None, rate.address):
             dollar = f"${formulas.letters(rate.address.column)}${rate.address.row}"
             why = ", because the reference is not fixed and moved with the row" if moved else ""
-            return f"takes η from {at}, which {content}{why}; η stands in {rate.address}: write {dollar}"
+            place = str(at) if at.sheet == address.sheet else f"{at} of sheet {at.sheet!r}"
+            return f"takes η from {place}, which {content}{why}; η stands in {rate.address}: write {dollar}"
         if moved and moved != at:
             dollar = f"${formulas.letters(moved.column)}${moved.row}"
             return (

@@ -144,7 +144,8 @@ def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> No
         test, train = shared[0]
         say(
             f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} stand in the training "
-            f"set too, pixel for pixel (test image {test} is training image {train}): the test accuracy will be too high"
+            f"set too, pixel for pixel (test image {test} is training image {train}): the test accuracy will be "
+            "too high"
         )
 
 

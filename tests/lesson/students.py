@@ -2,8 +2,12 @@
 
 import dataclasses
 import re
+import zipfile
+from xml.sax.saxutils import quoteattr
 
 import layouts
+import openpyxl
+import xlwt
 
 # A style gives each quantity its header; what it does not name keeps the plain one.
 _FULL = layouts.usual()
@@ -95,3 +99,54 @@ def google(number):
 def swapped(formula, **names):
     """A formula with names taken for others, all at once."""
     return re.sub(r"\{(\w+)\}", lambda match: "{" + names.get(match[1], match[1]) + "}", formula)
+
+
+def old_workbook(layout, file, planted=None):
+    """An .xls file of values."""
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("Sheet1")
+    cells = {layout.address(name, -1): layout.headers.get(name, name) for name in layout.order}
+    cells |= {layout.address(name, row): held for (name, row), held in layouts.contents(layout, planted or {}).items()}
+    cells |= {"B2": layout.rate_label, "C2": layout.rate}
+    for address, held in cells.items():
+        column, row = openpyxl.utils.cell.coordinate_from_string(address)
+        sheet.write(row - 1, openpyxl.utils.column_index_from_string(column) - 1, held)
+    book.save(str(file))
+    return file
+
+
+def open_document(file, xlsx, more=""):
+    """The sheets of a workbook as an .ods file."""
+    tables = []
+    for sheet in openpyxl.load_workbook(xlsx):
+        rows = []
+        for row in sheet.iter_rows():
+            cells = "".join(map(open_document_cell, (cell.value for cell in row)))
+            blank = '<table:table-cell table:number-columns-repeated="16000"/>'
+            rows.append(f"<table:table-row>{cells}{blank}</table:table-row>")
+        filler = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
+        tables.append(f"<table:table table:name={quoteattr(sheet.title)}>{''.join(rows)}{filler}</table:table>")
+    spaces = " ".join(
+        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    body = f"<office:body><office:spreadsheet>{''.join(tables)}{more}</office:spreadsheet></office:body>"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("content.xml", f"<office:document-content {spaces}>{body}</office:document-content>")
+    return file
+
+
+def open_document_cell(value):
+    note = "<office:annotation><text:p>w1</text:p></office:annotation>"
+    if value is None:
+        return "<table:table-cell/>"
+    if isinstance(value, str) and value.startswith("="):
+        pieces = openpyxl.formula.Tokenizer(value).items
+        written = "".join(
+            f"[.{token.value}]" if token.subtype == "RANGE" else ";" if token.subtype == "ARG" else token.value
+            for token in pieces
+        ).replace(":", ":.")
+        return f'<table:table-cell table:formula={quoteattr("of:=" + written)} office:value-type="float"/>'
+    if isinstance(value, str):
+        return f'<table:table-cell office:value-type="string">{note}<text:p>{value}</text:p></table:table-cell>'
+    return f'<table:table-cell office:value-type="float" office:value="{value}"><text:p>?</text:p></table:table-cell>'

@@ -18,6 +18,7 @@ import numpy as np
 import openpyxl
 import pytest
 import raw
+import students
 from openpyxl.utils import get_column_letter
 
 from classlab import limits
@@ -492,3 +493,29 @@ def test_whatever_a_workbook_holds_there_is_a_check_or_a_sentence(first, tmp_pat
         else:
             remarks = [*found.remarks, *(remark for table in found.tables for remark in table.remarks)]
             assert not any("\n" in remark for remark in remarks), seed
+
+
+@pytest.mark.parametrize("ending", ["xls", "ods"])
+def test_whatever_a_workbook_of_another_format_holds_there_is_a_check_or_a_sentence(ending, tmp_path):
+    layout = layouts.Layout(**{**vars(layouts.ERA), "rows": 4})
+    file = tmp_path / f"a.{ending}"
+    if ending == "xls":
+        good = students.old_workbook(layouts.numbers_only(layout), file).read_bytes()
+    else:
+        good = raw.read(students.open_document(file, layouts.write(layout, tmp_path / "a.xlsx")))
+    for seed in range(40):
+        random = Random(seed)
+        if isinstance(good, bytes):
+            file.write_bytes(mutations.with_damaged_bytes(random, good))
+        else:
+            raw.write(file, good | {"content.xml": mutations.with_damaged_bytes(random, good["content.xml"])})
+        try:
+            checked(file)
+        except UserError as refusal:
+            assert "\n" not in str(refusal), seed
+
+
+def test_an_old_workbook_of_many_bytes_is_refused_at_once(tmp_path):
+    file = tmp_path / "a.xls"
+    file.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(11_000_000))
+    assert "is an old .xls file of more than 10,000,000 bytes" in sentence(file)

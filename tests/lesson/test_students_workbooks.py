@@ -2,16 +2,13 @@
 
 import dataclasses
 import time
-import zipfile
 from random import Random
-from xml.sax.saxutils import quoteattr
 
 import layouts
 import openpyxl
 import pytest
 import raw
 import students
-import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils import get_column_letter
@@ -232,6 +229,8 @@ def test_what_has_no_cells_is_unfinished(case, tmp_path):
     planted = UNFINISHED[case]
     found = checked(layouts.write(ERA, tmp_path / "a.xlsx", planted))
     assert (found.verdict, found.right, found.tables[0].right) == ("unfinished", False, False)
+    whole = checker.as_json(found)
+    assert [whole["verdict"], whole["tables"][0]["verdict"]] == ["unfinished", "unfinished"]
     lacking = {name for name, row in planted if row == ROWS - 1 and name not in WEIGHTS and name not in layouts.GIVEN}
     assert set(columns(found, "unfinished")) == lacking
     assert not columns(found, "wrong")
@@ -427,6 +426,17 @@ def test_a_wrong_rate_is_named_as_such(case, tmp_path):
     assert words in slip_in("w5", found)
 
 
+def test_the_rate_of_another_sheet_is_named_with_it(tmp_path):
+    book = openpyxl.Workbook()
+    layouts.write(dataclasses.replace(ERA, sheet="LR 2", rate=2.0), tmp_path / "a.xlsx", None, book)
+    copied = updates(ERA, "={^{w}}-'LR 2'!$C$2*{^∂E/∂{w}}")
+    layouts.write(dataclasses.replace(ERA, sheet="LR 1", rate=1.0), tmp_path / "a.xlsx", copied, book)
+    found = checked(tmp_path / "a.xlsx")
+    assert [table.right for table in found.tables] == [True, False]
+    words = "E37 takes η from C2 of sheet 'LR 2', which holds 2; η stands in C2: write $C$2"
+    assert slip_in("w1", found) == words
+
+
 def test_numbers_that_follow_another_rate_are_named_so(tmp_path):
     layout = layouts.numbers_only(ERA)
     rows = layouts.values(layout)
@@ -486,6 +496,46 @@ def test_a_list_below_a_table_is_not_its_continuation(gap, tmp_path):
     found = checked(edited(layouts.write(ERA, tmp_path / "a.xlsx"), add))
     assert found.right
     assert found.tables[0].rows == ROWS
+
+
+@pytest.mark.parametrize("gap", [0, 1])
+def test_averages_under_a_table_are_none_of_its_rows(gap, tmp_path):
+    def add(sheet):
+        for column in "QUVW":
+            sheet[f"{column}{36 + ROWS + gap}"].value = f"=AVERAGE({column}36:{column}{35 + ROWS})"
+
+    found = checked(edited(layouts.write(ERA, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].rows) == (True, ROWS)
+
+
+@pytest.mark.parametrize("label", [None, "η ="])
+def test_a_list_of_rates_is_no_label_of_another_one(label, tmp_path):
+    """Of six rates in a row the updates say which is meant, or that it is none of them."""
+
+    def add(sheet):
+        sheet["E5"].value, sheet["E7"].value, sheet["F7"].value = "Learning Rates", "LR 0.1", "LR 0.2"
+        for column, rate in zip("FGHIJK", (0.1, 0.2, 0.5, 0.8, 1, 2), strict=True):
+            sheet[f"{column}5"].value = rate
+
+    layout = dataclasses.replace(ERA, rate_label=label or "now")
+    found = checked(edited(layouts.write(layout, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].learning_rate_cell) == (True, "C2")
+
+
+def test_a_derivation_and_starting_values_above_the_table_do_not_disturb(tmp_path):
+    def add(sheet):
+        lines = ["h1 = w1*i1 + w2*i2", "a_h1 = σ(h1) = 1/(1+exp(-h1))", "E_total = E1 + E2", "E1 = ½ * (t1 - a_o1)²"]
+        for number, line in enumerate(lines, 4):
+            sheet.cell(number, 1).value = line
+            sheet.cell(number, 5).value = f"∂E_total/∂w{number} = ((a_01 - t1) * a_o1 * (1 - a_o1) * w5) * a_h1 * i1"
+        starts = layouts.WEIGHTS | {"i1": 0.05, "i2": 0.1, "t1": 0.01, "t2": 0.99}
+        for number, (name, value) in enumerate(starts.items(), 10):
+            sheet.cell(number, 8).value, sheet.cell(number, 9).value = name, value
+            if name in WEIGHTS:
+                sheet[ERA.address(name, 0)].value = f"=$I${number}"
+
+    found = checked(edited(layouts.write(ERA, tmp_path / "a.xlsx"), add))
+    assert (found.right, found.tables[0].remarks, len(found.tables)) == (True, [], 1)
 
 
 def test_a_table_with_a_blank_row_in_it_goes_on(tmp_path):
@@ -548,77 +598,26 @@ def test_another_slip_has_no_name(tmp_path):
 # Files
 
 
-def old_workbook(layout, file, planted=None):
-    """An .xls file of values."""
-    book = xlwt.Workbook()
-    sheet = book.add_sheet("Sheet1")
-    cells = {layout.address(name, -1): layout.headers.get(name, name) for name in layout.order}
-    cells |= {layout.address(name, row): held for (name, row), held in layouts.contents(layout, planted or {}).items()}
-    cells |= {"B2": layout.rate_label, "C2": layout.rate}
-    for address, held in cells.items():
-        column, row = openpyxl.utils.cell.coordinate_from_string(address)
-        sheet.write(row - 1, openpyxl.utils.column_index_from_string(column) - 1, held)
-    book.save(str(file))
-    return file
-
-
 @pytest.mark.parametrize("name", ["a.xls", "a.xlsx"])
 def test_an_old_workbook_is_read_whatever_its_name(name, tmp_path):
     layout = layouts.numbers_only(ERA)
-    found = checked(old_workbook(layout, tmp_path / name))
+    found = checked(students.old_workbook(layout, tmp_path / name))
     assert found.right
     assert found.tables[0].learning_rate == 0.5
     assert found.remarks == ["of an old .xls file values are checked, not formulas; save it as .xlsx for both"]
     wrong = {("a_h1", 4): layouts.values(layout)[4]["a_h1"] + 1e-4}
-    assert first_wrong(checked(old_workbook(layout, tmp_path / name, wrong))) == {"a_h1": "J40"}
-
-
-def open_document(file, xlsx, more=""):
-    """The sheets of a workbook as an .ods file."""
-    tables = []
-    for sheet in openpyxl.load_workbook(xlsx):
-        rows = []
-        for row in sheet.iter_rows():
-            cells = "".join(map(open_document_cell, (cell.value for cell in row)))
-            blank = '<table:table-cell table:number-columns-repeated="16000"/>'
-            rows.append(f"<table:table-row>{cells}{blank}</table:table-row>")
-        filler = '<table:table-row table:number-rows-repeated="1048000"><table:table-cell/></table:table-row>'
-        tables.append(f"<table:table table:name={quoteattr(sheet.title)}>{''.join(rows)}{filler}</table:table>")
-    spaces = " ".join(
-        f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
-    )
-    body = f"<office:body><office:spreadsheet>{''.join(tables)}{more}</office:spreadsheet></office:body>"
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
-        archive.writestr("content.xml", f"<office:document-content {spaces}>{body}</office:document-content>")
-    return file
-
-
-def open_document_cell(value):
-    note = "<office:annotation><text:p>w1</text:p></office:annotation>"
-    if value is None:
-        return "<table:table-cell/>"
-    if isinstance(value, str) and value.startswith("="):
-        pieces = openpyxl.formula.Tokenizer(value).items
-        written = "".join(
-            f"[.{token.value}]" if token.subtype == "RANGE" else ";" if token.subtype == "ARG" else token.value
-            for token in pieces
-        ).replace(":", ":.")
-        return f'<table:table-cell table:formula={quoteattr("of:=" + written)} office:value-type="float"/>'
-    if isinstance(value, str):
-        return f'<table:table-cell office:value-type="string">{note}<text:p>{value}</text:p></table:table-cell>'
-    return f'<table:table-cell office:value-type="float" office:value="{value}"><text:p>?</text:p></table:table-cell>'
+    assert first_wrong(checked(students.old_workbook(layout, tmp_path / name, wrong))) == {"a_h1": "J40"}
 
 
 @pytest.mark.parametrize("name", layouts.LAYOUTS)
 def test_an_open_document_is_read_with_its_formulas(name, tmp_path):
     layout = dataclasses.replace(layouts.LAYOUTS[name], rows=ROWS)
-    found = checked(open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx")))
+    found = checked(students.open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx")))
     assert found.right, first_wrong(found)
     assert found.tables[0].learning_rate == layout.rate
     slip = next(slip for slip in layouts.SLIPS if slip.name == "o2" and slip.formula(layout))
     planted = filled(layout, "o2", slip.formula(layout), 3)
-    found = checked(open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx", planted)))
+    found = checked(students.open_document(tmp_path / "a.ods", layouts.write(layout, tmp_path / "a.xlsx", planted)))
     assert first_wrong(found) == {"o2": layout.address("o2", 3)}
     assert all(word in slip_in("o2", found) for word in slip.words)
 
@@ -628,9 +627,9 @@ def test_an_open_document_is_read_within_the_limits(tmp_path):
     cell = '<table:table-cell office:value-type="float" office:value="1" table:number-columns-repeated="999"/>'
     rows = f'<table:table-row table:number-rows-repeated="99999">{cell}</table:table-row>'
     with pytest.raises(UserError, match="has more than 330,000 cells"):
-        checked(open_document(tmp_path / "a.ods", file, f'<table:table table:name="x">{rows}</table:table>'))
+        checked(students.open_document(tmp_path / "a.ods", file, f'<table:table table:name="x">{rows}</table:table>'))
     with pytest.raises(UserError, match="has two sheets named 'Sheet1'"):
-        checked(open_document(tmp_path / "a.ods", file, '<table:table table:name="Sheet1"/>'))
+        checked(students.open_document(tmp_path / "a.ods", file, '<table:table table:name="Sheet1"/>'))
 
 
 FOREIGN = {
