@@ -1,4 +1,4 @@
-"""A study against a published curve: made-up ones from plain PyTorch, whose settings are known, by the study's answer."""
+"""A study against a published curve: made-up ones from plain PyTorch, whose settings are known."""
 
 import json
 
