@@ -60,7 +60,7 @@ def test_figures_are_called_as_a_study_calls_them(figure, measured, words):
 
 MISTAKES = [
     ("figures: []", "figures must have at least 1 entries; got []"),
-    ("curve: [{metric: train_loss, epoch: 1, value: 1.0}]", "curve is not a setting; a published curve has: source, fi"),
+    ("curve: [{metric: train_loss, epoch: 1, value: 1.0}]", "curve is not a setting; a published curve has: source"),
     (
         "figures: [{metric: train_los, epoch: 1, value: 1.0}]",
         "figures.0: 'train_los' is no metric; did you mean train_loss? for example: test_accuracy, ",
