@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 import classlab as cl
+from classlab.cli.main import app
 from classlab.data.sources import digits
 from classlab.drawing.blocks import Figures, Table, Verdict
 from classlab.report import document
 from classlab.study import arithmetic, conduct
 from classlab.study.published_curve import PublishedCurve
 from classlab.study.weighing import weigh
+from classlab.yaml_text import to_yaml
 
 EPOCHS, HELD_OUT, SEEDS = 4, 200, 5
 SETTINGS = {
@@ -150,6 +153,17 @@ def test_one_document_holds_exactly_what_is_promised(out):
     assert published["variants"][0]["figures"] == 16 and published["variants"][0]["inside"] >= 13
     misfits = [row["misfit"] for row in published["variants"]]
     assert misfits == sorted(misfits) and published["none_explains"] is False
+
+
+def test_the_command_line_says_the_same(out, tmp_path):
+    (tmp_path / "curve.yaml").write_text(to_yaml(curve(1001, **SETTINGS["adam"])), encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(to_yaml(asked("curve.yaml")), encoding="utf-8")
+    words = ["study", str(tmp_path / "study.yaml"), "--out", str(out)]
+    printed = CliRunner().invoke(app, words)
+    assert printed.exit_code == 0
+    assert "adam explains what was published best, with " in " ".join(printed.stdout.split())
+    document = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert document["published"]["best"] == "adam" and document["published"]["none_explains"] is False
 
 
 def test_a_level_that_none_explains_is_said_with_its_factor(weighed):
