@@ -215,6 +215,13 @@ def test_a_single_seed_judges_nothing(tmp_path):
     assert "cannot be judged with n = 1" in found.answer()[0]
 
 
+def test_before_any_run_has_ended_nothing_is_said_of_the_curve(weighed, out):
+    runs = {name: {} for name in SETTINGS}
+    found = weigh(PublishedCurve(**curve(1000)), runs, arithmetic.read(out / "which"))
+    assert found.best is None and not found.none_explains and found.to_json()["not_told_apart"] == []
+    assert found.answer()[0].startswith("No run of this study has come to its end")
+
+
 def test_each_seed_holds_out_other_images_as_another_author_does(out):
     result = cl.load_study(out / "which")
     held_out = {run.split()["digest"] for run in result.runs["as it is"].values()}
