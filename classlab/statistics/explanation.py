@@ -22,8 +22,8 @@ class Explanation:
 
     inside: whether the published figure lies where one more run would fall. misfit: the mean of the squared distances,
     in standard deviations of one more run, each with the logarithm of how much wider than the narrowest kind's this
-    one's spread is. p: how often a run of this kind would lie as far off. best: the kind with the least misfit, of those
-    that explain the curve if any does. together: whether a kind cannot be told apart from the best one, which is itself.
+    kind's spread is. p: how often a run of this kind would lie as far off. best: the kind with the least misfit, of
+    those that explain the curve if any does. together: whether a kind cannot be told apart from the best, itself too.
     """
 
     prediction: Prediction
