@@ -198,6 +198,8 @@ def _say_expected(expected: "DryRun") -> None:
 
     question = f": {escape(expected.question)}" if expected.question else ""
     console.print(f"[bold]{expected.study}[/bold]{question}")
+    for sentence in expected.decided:
+        _say_point("•", sentence)
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("variant", overflow="fold", min_width=12)
     for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):

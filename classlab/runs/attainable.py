@@ -1,6 +1,7 @@
 """What a network that reconstructs images can reach: the floors of its loss, from its last layer and its images."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,7 +28,7 @@ def before_training(prepared: "Prepared") -> tuple[float, float | None] | None:
     if prepared.experiment.training.loss.name != "reconstruction":
         return None
     low, high = reachable(layer_table(prepared.model, prepared.dataset.input_shape))
-    images = place_splits(prepared, Settings("cpu", "fp32", False, 1))["train"]
+    images = replace(place_splits(prepared, Settings("cpu", "fp32", False, 1))["train"], wants_clean=True)
     return floor_on(images, prepared.experiment, prepared.seed, "train", low, high)
 
 

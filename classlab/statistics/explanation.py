@@ -20,15 +20,14 @@ SURE = 0.95
 class Explanation:
     """How the kinds of runs stand to a published curve; arrays are (kinds,) or (kinds, figures).
 
-    inside: whether the published figure lies where one more run would fall. far: how many of its standard deviations
-    away. misfit: the mean of their squares, each with the logarithm of how much wider than the narrowest kind's this
-    one's spread is. p: how often a run of this kind would lie as far off. best: the kind
-    with the least misfit. together: whether a kind cannot be told apart from the best one, which is itself.
+    inside: whether the published figure lies where one more run would fall. misfit: the mean of the squared distances,
+    in standard deviations of one more run, each with the logarithm of how much wider than the narrowest kind's this
+    kind's spread is. p: how often a run of this kind would lie as far off. best: the kind with the least misfit, of
+    those that explain the curve if any does. together: whether a kind cannot be told apart from the best, itself too.
     """
 
     prediction: Prediction
     inside: np.ndarray
-    far: np.ndarray
     misfit: np.ndarray
     p: np.ndarray
     best: int
@@ -36,7 +35,7 @@ class Explanation:
 
     @property
     def fits(self) -> bool:
-        """Whether the best kind explains what was published."""
+        """Whether any kind explains what was published."""
         return bool(self.p[self.best] > IMPOSSIBLE)
 
 
@@ -86,13 +85,13 @@ def explain(runs: Sequence[np.ndarray], published: Published, aside: str | None 
     independent = len(middle) ** 2 / (known.correlation**2).sum()
     p = fdtrc(independent, known.df.mean(1), (far**2).mean(1))
     misfit = (far**2 + width).mean(1)
-    best = int(np.argmin(misfit))
+    best = int(np.lexsort((misfit, p <= IMPOSSIBLE))[0])
     together = np.array([kind == best or p[kind] > IMPOSSIBLE for kind in range(len(runs))])
     for kind in np.flatnonzero(together):
         if kind != best:
             looks = _looks_like_the_best(known, middle, published.rounding, best, int(kind), independent)
             together[kind] = looks > APART
-    return Explanation(known, np.abs(middle - known.mean) <= reach, far, misfit, p, best, together)
+    return Explanation(known, np.abs(middle - known.mean) <= reach, misfit, p, best, together)
 
 
 def _levelled(values: np.ndarray, columns: np.ndarray) -> np.ndarray:

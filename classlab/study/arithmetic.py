@@ -73,7 +73,7 @@ def _counted(variant: Variant, prepared: "Prepared") -> Counted:
     plan, images = variant.experiment.training, prepared.epoch_images
     floor, foreseen = attainable.before_training(prepared) or (None, None)
     steps, classes = -(-images // plan.batch_size), len(prepared.dataset.class_names)
-    return Counted(prepared.parameters, steps, classes, plan.epochs, images, floor or None, foreseen)
+    return Counted(prepared.parameters, steps, classes, plan.epochs, images, floor, foreseen)
 
 
 def write(folder: Path, known: Mapping[str, Counted]) -> None:
@@ -99,7 +99,9 @@ def decide(curve: PublishedCurve, known: Mapping[str, Counted]) -> tuple[list[st
         opening = f"{_count(published, fact)}{each} {'is' if published == 1 else 'are'} published"
         sentences.append(f"{opening}: {_listed(list(other.values())) or 'every variant has as many'}")
         ruled_out = {**other, **ruled_out}
-    floors = {name: part.floor for name, part in known.items() if part.floor is not None}
+    floors = {
+        name: part.floor for name, part in known.items() if part.floor is not None and (part.floor or part.foreseen)
+    }
     losses = [curve.ends(figure)[1] for figure in curve.trained if figure.base == "train_loss"]
     if floors and losses:
         under = {name: f"{name} cannot get under {floor:.4f}" for name, floor in floors.items() if min(losses) < floor}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from classlab.study import conduct, forecast, plan, results
+from classlab.study import arithmetic, conduct, forecast, plan, results
 from classlab.study import declaration as studies
 from classlab.study.declaration import Study
 from classlab.study.plan import Entry, Planned
@@ -39,6 +39,7 @@ class DryRun:
     """The variants, and the whole of what is still to do.
 
     seconds: by the clock, with `jobs` processes where runs are trained so. disk: bytes that are still to be written.
+    decided: what arithmetic says of a published curve, where the study asks about one.
     """
 
     study: str
@@ -50,6 +51,7 @@ class DryRun:
     done: int
     seconds: float
     disk: int
+    decided: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as a program reads it."""
@@ -70,7 +72,7 @@ def dry_run(
     variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
     folder, jobs = Path(out) / asked.name, jobs or cores()
     whole = conduct.merged(asked, folder)
-    made = variants(whole)
+    made, curve = variants(whole), whole.compare.published
     works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
     by_variant = {variant.name: [run for run in planned.runs if run.variant == variant.name] for variant in made}
@@ -107,6 +109,7 @@ def dry_run(
         done=len(done),
         seconds=sum(_entry_seconds(entry, waiting, times, jobs) for entry in planned.entries),
         disk=sum(works[run.variant].disk for run in waiting),
+        decided=arithmetic.decide(curve, arithmetic.counted(made, fetch=False))[0] if curve else [],
     )
 
 

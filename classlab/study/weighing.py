@@ -101,10 +101,20 @@ class Weighing:
     @property
     def none_explains(self) -> bool:
         """Whether no variant explains all that was published."""
-        return not self.names or (self.plain is not None and not self.plain.fits)
+        if not self.names:
+            return self._begun
+        return self.plain is not None and not self.plain.fits
+
+    @property
+    def _begun(self) -> bool:
+        """Whether any run has come to its end."""
+        return any(len(values) for values in self.values.values())
 
     def ranked(self) -> list[dict[str, Any]]:
-        """Return a row for each variant, the best first: name, inside (of `figures`), misfit; None where not judged."""
+        """Return a row for each variant: name, inside (of `figures`), misfit, both None where it is not judged.
+
+        The best comes first, then the others by their misfit.
+        """
         rows: list[dict[str, Any]] = []
         for name in self.values:
             row: dict[str, Any] = {"name": name, "inside": None, "figures": len(self.figures), "misfit": None}
@@ -113,7 +123,9 @@ class Weighing:
                 row["inside"] = int(self.plain.inside[place].sum())
                 row["misfit"] = round(float(self.explained.misfit[place]), 4)
             rows.append(row)
-        return sorted(rows, key=lambda row: math.inf if row["misfit"] is None else row["misfit"])
+        return sorted(
+            rows, key=lambda row: (row["name"] != self.best, math.inf if row["misfit"] is None else row["misfit"])
+        )
 
     def verdict(self, name: str) -> str:
         """Say in a few words how a variant stands."""
@@ -146,6 +158,8 @@ class Weighing:
 
     def answer(self) -> list[str]:
         """Return which variant explains the curve best, what cannot be told apart from it, and what none explains."""
+        if not self._begun:
+            return ["No run of this study has come to its end, so nothing is known of the published curve yet"]
         if not self.names:
             return ["None of the variants explains what was published: none of them can have given these figures"]
         if self.explained is None or self.best is None:

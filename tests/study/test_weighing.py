@@ -1,4 +1,4 @@
-"""A study against a published curve: curves made by plain PyTorch, whose settings are known, by the study's answer."""
+"""A study against a published curve: made-up ones from plain PyTorch, whose settings are known."""
 
 import json
 
@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from typer.testing import CliRunner
 
 import classlab as cl
+from classlab.cli.main import app
 from classlab.data.sources import digits
 from classlab.drawing.blocks import Figures, Table, Verdict
 from classlab.report import document
 from classlab.study import arithmetic, conduct
 from classlab.study.published_curve import PublishedCurve
 from classlab.study.weighing import weigh
+from classlab.yaml_text import to_yaml
 
 EPOCHS, HELD_OUT, SEEDS = 4, 200, 5
 SETTINGS = {
@@ -152,6 +155,17 @@ def test_one_document_holds_exactly_what_is_promised(out):
     assert misfits == sorted(misfits) and published["none_explains"] is False
 
 
+def test_the_command_line_says_the_same(out, tmp_path):
+    (tmp_path / "curve.yaml").write_text(to_yaml(curve(1001, **SETTINGS["adam"])), encoding="utf-8")
+    (tmp_path / "study.yaml").write_text(to_yaml(asked("curve.yaml")), encoding="utf-8")
+    words = ["study", str(tmp_path / "study.yaml"), "--out", str(out)]
+    printed = CliRunner().invoke(app, words)
+    assert printed.exit_code == 0
+    assert "adam explains what was published best, with " in " ".join(printed.stdout.split())
+    document = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert document["published"]["best"] == "adam" and document["published"]["none_explains"] is False
+
+
 def test_a_level_that_none_explains_is_said_with_its_factor(weighed):
     found = weighed(curve(1003, factor=4.0, **SETTINGS["no momentum"]))
     assert found.none_explains and found.best == "no momentum"
@@ -199,6 +213,13 @@ def test_a_single_seed_judges_nothing(tmp_path):
     found = cl.study(study, out=tmp_path, jobs=1, verbose=False).weighing
     assert found.best is None and not found.none_explains and found.not_told_apart == ["as it is", "rate 0.02"]
     assert "cannot be judged with n = 1" in found.answer()[0]
+
+
+def test_before_any_run_has_ended_nothing_is_said_of_the_curve(weighed, out):
+    runs = {name: {} for name in SETTINGS}
+    found = weigh(PublishedCurve(**curve(1000)), runs, arithmetic.read(out / "which"))
+    assert found.best is None and not found.none_explains and found.to_json()["not_told_apart"] == []
+    assert found.answer()[0].startswith("No run of this study has come to its end")
 
 
 def test_each_seed_holds_out_other_images_as_another_author_does(out):
