@@ -23,7 +23,7 @@ function draw() {
   progress.max = Math.max(1, state.epochs);
   progress.value = state.done;
   progress.hidden = !["running", "waiting", "silent"].includes(state.status);
-  problem(state.problem ? capital(state.problem) : "");
+  problem(state.problem ? `${capital(state.problem)}.` : "", "folder");
   document.title = `${state.status === "running" ? `${state.done}/${state.epochs} ` : ""}${state.experiment}, seed ${state.seed} · classlab`;
 }
 
@@ -115,7 +115,7 @@ follow(`/events/rows?run=${key}`, {
   rows: told,
   state: changed,
   gone: () => {
-    problem("The run's folder is gone. What stands here is what was read before.");
+    problem("The run's folder is gone. What stands here is what was read before.", "folder");
     say("The run's folder is gone.", true);
     byId("word").textContent = "Gone";
     byId("verdict").className = "verdict bad";
