@@ -5,7 +5,6 @@ error of ours ends neither this process nor the page.
 """
 
 import base64
-import importlib
 import json
 import os
 import sys
@@ -16,15 +15,18 @@ from typing import Any
 from classlab.errors import Refused, UserError
 from classlab.json_text import finite
 from classlab.plain_text import on_a_line, printable
+from classlab.ui import command_answers, data_answers, picture_answers, run_answers
 
-# question -> the file that has the function of that name
 QUESTIONS = {
-    "ready": "run_answers", "vega": "run_answers", "run_curves": "run_answers", "variant_curves": "run_answers",
-    "run_sections": "run_answers", "study_sections": "run_answers", "study_answer": "run_answers",
-    "comparison": "run_answers", "report": "run_answers", "report_file": "run_answers", "settings": "run_answers",
-    "predict": "picture_answers", "inside": "picture_answers", "test_images": "picture_answers",
-    "dataset": "data_answers", "augmentations": "data_answers", "augmented": "data_answers", "lesson": "data_answers",
-    "form": "command_answers", "command": "command_answers",
+    function.__name__: function
+    for function in (
+        run_answers.ready, run_answers.vega, run_answers.run_curves, run_answers.variant_curves,
+        run_answers.run_sections, run_answers.study_sections, run_answers.study_answer, run_answers.comparison,
+        run_answers.report, run_answers.report_file, run_answers.settings,
+        picture_answers.predict, picture_answers.inside, picture_answers.test_images,
+        data_answers.dataset, data_answers.augmentations, data_answers.augmented, data_answers.lesson,
+        command_answers.form, command_answers.command,
+    )
 }  # fmt: skip
 
 
@@ -32,10 +34,9 @@ def answer(question: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to a question, or the sentence that says why there is none."""
     from classlab.data.fetch import offline
 
-    function = getattr(importlib.import_module(f"classlab.ui.{QUESTIONS[question]}"), question)
     try:
         with offline():  # looking at something asks no network
-            return {"answer": finite(function(**given))}
+            return {"answer": finite(QUESTIONS[question](**given))}
     except (UserError, Refused) as error:
         return {"sentence": on_a_line(str(error))}
     except MemoryError:

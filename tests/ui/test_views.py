@@ -198,7 +198,7 @@ def test_runs_are_filtered_sorted_and_chosen_by_keyboard_alone(browser, page):
         tab.keyboard.press("Control+a")
         tab.keyboard.press("Delete")
         until(tab, "document.querySelectorAll('tr.group').length == 4")
-        tab.keyboard.type("studies rates")
+        tab.keyboard.type("rates/")
         until(tab, "document.querySelectorAll('tr.group').length == 2")
         tab.keyboard.press("Escape")
         tab.keyboard.press("j")
