@@ -24,8 +24,9 @@ def classlab(*arguments: str) -> None:
 
 
 def train(home: Path) -> None:
-    """Train what is shown: two settings with several seeds, one that diverges, and a small study."""
+    """Train what is shown: MNIST, two settings with several seeds, one that diverges, and a small study."""
     runs = str(home / "runs")
+    classlab("run", "mnist-20k", "--out", runs)
     for seed in range(3):
         classlab("run", "digits-quick", "--seed", str(seed), "--out", runs)
     for seed in range(2):
@@ -56,6 +57,7 @@ def draw_seven(tab: Any) -> None:
         tab.mouse.move(*point, steps=8)
     tab.mouse.up()
     tab.wait_for_selector("#bars li", timeout=120_000)
+    tab.wait_for_selector(".answer[aria-busy=false]", timeout=120_000)
 
 
 def shoot(browser: Any, address: str, path: str, name: str, scheme: str, use: Any) -> None:
@@ -75,9 +77,13 @@ def main() -> None:
     """Make every picture."""
     OUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="classlab-pictures-") as folder:
-        home = Path(folder).resolve()
-        train(home)
-        run = key_of(min((home / "runs").rglob("calibration.safetensors")).parent)
+        home = Path(sys.argv[1] if len(sys.argv) > 1 else folder).resolve()
+        if not (home / "studies").exists():
+            train(home)
+        run, mnist = (
+            key_of(min((home / "runs" / name).rglob("calibration.safetensors")).parent)
+            for name in ("digits-quick", "mnist-20k")
+        )
         study = key_of(home / "studies" / "which-rate")
         waits = {"timeout": 180_000}
         with page([home / "runs", home / "studies"]) as (address, _), chromium() as browser:
@@ -89,14 +95,14 @@ def main() -> None:
             shoot(
                 browser, address, f"study/{study}", "study", "light", lambda tab: tab.wait_for_selector(charts, **waits)
             )
-            shoot(browser, address, f"draw?run={run}", "draw", "light", draw_seven)
+            shoot(browser, address, f"draw?run={mnist}", "draw", "light", draw_seven)
 
             def look(tab: Any) -> None:
                 tab.wait_for_selector("#images button", **waits)
                 tab.click("#images button >> nth=0")
                 tab.wait_for_selector(".layer", **waits)
 
-            shoot(browser, address, f"inside?run={run}", "inside", "light", look)
+            shoot(browser, address, f"inside?run={mnist}", "inside", "light", look)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from classlab.cli.options import Trust
+
 DEFAULTS = ("runs", "studies")
 
 
@@ -17,13 +19,12 @@ def ui(
         int | None, typer.Option(min=0, max=65535, help="by default 8642, or a free one; 0 takes a free one")
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="print the address and open no browser")] = False,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="run the code, and read the files, that experiments in the folders name")
-    ] = False,
+    trust: Trust = False,
 ) -> None:
     """Open the lab in a browser: live curves, runs compared, a digit drawn by hand, the network seen from inside.
 
     Only this machine can open it, by the address that is printed. It reads the folders; it changes and starts nothing.
+    Files outside of the folders, such as images that an experiment names, are read with --trust alone.
 
     Example: classlab ui runs studies
 

@@ -17,9 +17,9 @@ from classlab.json_text import finite
 from classlab.plain_text import on_a_line, printable
 from classlab.ui import command_answers, data_answers, picture_answers, run_answers
 
-ANSWERS = {
-    answer.__name__: answer
-    for answer in (
+QUESTIONS = {
+    function.__name__: function
+    for function in (
         run_answers.ready, run_answers.vega, run_answers.run_curves, run_answers.variant_curves,
         run_answers.run_sections, run_answers.study_sections, run_answers.study_answer, run_answers.comparison,
         run_answers.report, run_answers.report_file, run_answers.settings,
@@ -36,7 +36,7 @@ def answer(question: str, given: dict[str, Any]) -> dict[str, Any]:
 
     try:
         with offline():  # looking at something asks no network
-            return {"answer": finite(ANSWERS[question](**given))}
+            return {"answer": finite(QUESTIONS[question](**given))}
     except (UserError, Refused) as error:
         return {"sentence": on_a_line(str(error))}
     except MemoryError:

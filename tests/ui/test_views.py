@@ -198,6 +198,8 @@ def test_runs_are_filtered_sorted_and_chosen_by_keyboard_alone(browser, page):
         tab.keyboard.press("Control+a")
         tab.keyboard.press("Delete")
         until(tab, "document.querySelectorAll('tr.group').length == 4")
+        tab.keyboard.type("rates/")
+        until(tab, "document.querySelectorAll('tr.group').length == 2")
         tab.keyboard.press("Escape")
         tab.keyboard.press("j")
         tab.keyboard.press("x")
@@ -230,6 +232,7 @@ def test_a_seven_is_drawn_and_answered(browser, page, keys):
             tab.mouse.move(*point, steps=4)
         tab.mouse.up()
         tab.wait_for_selector("#bars li")
+        tab.wait_for_selector(".answer[aria-busy=false]")
         assert tab.locator("#bars li").count() == 3 and tab.inner_text("#word") in "0123456789"
         assert "8 × 8" in tab.inner_text("#seen figcaption")
         tab.click("#look")
@@ -284,9 +287,9 @@ def test_a_curve_is_heard(browser, page, keys):
     with tab_of(browser, page, f"/run/{keys['run']}") as (tab, complaints):
         tab.wait_for_selector("#charts .vega-embed svg")
         tab.evaluate(
-            "window.tones = []; const set = AudioParam.prototype.setTargetAtTime;"
+            "() => { window.tones = []; const set = AudioParam.prototype.setTargetAtTime;"
             "AudioParam.prototype.setTargetAtTime = function (...given) {"
-            " tones.push(given[0]); return set.apply(this, given); }"
+            " tones.push(given[0]); return set.apply(this, given); }; }"
         )
         button = tab.get_by_role("button", name="Hear validation, accuracy, as a tone")
         button.click()

@@ -19,7 +19,14 @@ function vega() {
 
 export async function embed(holder, definition) {
   const draw = await vega();
-  return draw(holder, definition, OPTIONS);
+  const made = await draw(holder, definition, OPTIONS);
+  hideNameless(holder);
+  return made;
+}
+
+/** Marks of which there are none have a role and no name; a screen reader is not told of them. */
+function hideNameless(holder) {
+  for (const mark of holder.querySelectorAll("[role=graphics-symbol]:not([aria-label])")) mark.setAttribute("aria-hidden", "true");
 }
 
 /** Draw the charts of a part of a report that was put into the page. */
@@ -30,13 +37,16 @@ export async function drawAll(part) {
   }
 }
 
+const MOST_POINTS = 1000; // of a curve: more are closer than pixels
+
 /** Return the rows that a chart draws: each curve's mean at each epoch, and its lowest and highest seed. */
 export function bandRows(curves, rowsOf, factor) {
   const drawn = [];
   for (const curve of curves) {
     const runs = curve.runs.map((run) => rowsOf(run) ?? []);
     const last = Math.max(0, ...runs.map((rows) => rows.length));
-    for (let place = 0; place < last; place += 1) {
+    const every = Math.ceil(last / MOST_POINTS);
+    for (let place = (last - 1) % every; place < last; place += every) {
       const values = runs.map((rows) => rows[place]?.[curve.column]).filter((value) => Number.isFinite(value));
       const mean = values.length ? (factor * values.reduce((sum, value) => sum + value, 0)) / values.length : null;
       const row = {curve: curve.key, epoch: runs.find((rows) => rows[place])[place].epoch, mean};
@@ -83,6 +93,7 @@ export class LiveChart {
         const rows = bandRows(this.found.curves, this.rowsOf, this.found.factor);
         this.holder.setAttribute("aria-label", this.described(rows));
         await this.view.data(this.found.rows, rows).runAsync();
+        hideNameless(this.holder);
       } while (this.again);
     } finally {
       this.busy = false;

@@ -4,7 +4,7 @@ import {networks, showAnswer} from "/static/answer.js";
 
 const paper = byId("paper"), ink = paper.getContext("2d"), SIDE = paper.width, WIDTH = 22, STEP = 8;
 let strokes = [], current = null, pen = {x: SIDE / 2, y: SIDE / 2}, down = false;
-let busy = false, again = false, changes = 0;
+let busy = false, again = false, changes = 0, keyboard = false;
 
 // The paper. Dark ink on white in both schemes, as a pen has it.
 
@@ -24,7 +24,7 @@ function redraw() {
 
 function marked() {
   redraw();
-  if (document.activeElement !== paper || !paper.matches(":focus-visible")) return;
+  if (document.activeElement !== paper || !keyboard) return;
   ink.strokeStyle = down ? "#b0372b" : "#3567a8"; // where the pen of the keyboard is
   ink.lineWidth = 3;
   ink.beginPath();
@@ -42,12 +42,13 @@ function go(point) { current?.push(point); changed(); }
 
 function changed() { changes += 1; marked(); ask(); }
 
-paper.addEventListener("pointerdown", (event) => { event.preventDefault(); paper.focus({preventScroll: true}); paper.setPointerCapture(event.pointerId); begin(at(event)); });
+paper.addEventListener("pointerdown", (event) => { event.preventDefault(); keyboard = false; paper.focus({preventScroll: true}); paper.setPointerCapture(event.pointerId); begin(at(event)); });
 paper.addEventListener("pointermove", (event) => { if (current && !down && event.buttons) for (const part of event.getCoalescedEvents?.().length ? event.getCoalescedEvents() : [event]) go(at(part)); });
 for (const name of ["pointerup", "pointercancel"]) paper.addEventListener(name, () => { if (!down) current = null; });
 paper.addEventListener("focus", marked);
 paper.addEventListener("blur", marked);
 paper.addEventListener("keydown", (event) => {
+  keyboard = true;
   const far = event.shiftKey ? 4 * STEP : STEP;
   const moves = {ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far], ArrowDown: [0, far]};
   if (moves[event.key]) {
@@ -78,6 +79,7 @@ async function ask() {
   if (!byId("run").value) return;
   if (busy) { again = true; return; }
   busy = true;
+  byId("word").parentElement.setAttribute("aria-busy", "true");
   do {
     again = false;
     const asked = changes;
@@ -88,6 +90,7 @@ async function ask() {
     }
   } while (again && strokes.length);
   busy = false;
+  byId("word").parentElement.setAttribute("aria-busy", "false");
 }
 
 byId("wipe").addEventListener("click", wipe);

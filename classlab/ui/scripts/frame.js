@@ -40,12 +40,14 @@ async function fetched(path, options) {
   }
 }
 
-/** Put a sentence where what went wrong is read; an empty one takes it away. */
-export function problem(sentence) {
-  const place = byId("problem");
-  if (!place || place.textContent === sentence) return;
-  place.textContent = sentence;
-  place.hidden = !sentence;
+const problems = new Map();
+/** Put a sentence where what went wrong is read; an empty one takes it away. about: each thing has its own sentence. */
+export function problem(sentence, about = "asked") {
+  problems.set(about, sentence);
+  const place = byId("problem"), text = [...problems.values()].filter(Boolean).join(" ");
+  if (!place || place.textContent === text) return;
+  place.textContent = text;
+  place.hidden = !text;
 }
 
 /** Run some work, and say in a sentence why it failed where it does. */

@@ -3,7 +3,7 @@ import {byId, capital, duration, gathered, get, make, percent, problem, say, tri
 import {LiveChart, drawAll} from "/static/chart.js";
 import {follow} from "/static/stream.js";
 
-const key = byId("main").dataset.key;
+const key = byId("main").dataset.key, MOST_ROWS = 400; // of the table, so that a page left open for days stays small
 let rows = [], state = null, born = null, ended = null;
 const charts = new Map(["loss", "accuracy"].map((metric) => [metric, {chart: new LiveChart(byId("charts"), () => rows), columns: ""}]));
 
@@ -23,7 +23,7 @@ function draw() {
   progress.max = Math.max(1, state.epochs);
   progress.value = state.done;
   progress.hidden = !["running", "waiting", "silent"].includes(state.status);
-  problem(state.problem ? capital(state.problem) : "");
+  problem(state.problem ? `${capital(state.problem)}.` : "", "folder");
   document.title = `${state.status === "running" ? `${state.done}/${state.epochs} ` : ""}${state.experiment}, seed ${state.seed} · classlab`;
 }
 
@@ -41,10 +41,12 @@ function table(from) {
     from = 0;
   }
   if (!from) body.replaceChildren();
-  for (const row of rows.slice(from)) {
+  for (const row of rows.slice(Math.max(from, rows.length - MOST_ROWS))) {
     const cells = names.map((name) => make(name === "epoch" ? "th" : "td", {class: "num whole", ...(name === "epoch" ? {scope: "row"} : {})}, row[name] === null ? "not finite" : valueText(name, row[name])));
     body.prepend(make("tr", {}, cells)); // the newest first
   }
+  while (body.rows.length > MOST_ROWS) body.lastChild.remove();
+  byId("older").hidden = rows.length <= MOST_ROWS;
 }
 
 // Curves. The chart of each metric is made once its columns are known, and again when the run ends, for its marks.
@@ -115,7 +117,7 @@ follow(`/events/rows?run=${key}`, {
   rows: told,
   state: changed,
   gone: () => {
-    problem("The run's folder is gone. What stands here is what was read before.");
+    problem("The run's folder is gone. What stands here is what was read before.", "folder");
     say("The run's folder is gone.", true);
     byId("word").textContent = "Gone";
     byId("verdict").className = "verdict bad";
