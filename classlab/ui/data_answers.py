@@ -95,8 +95,8 @@ def augmented(name: str, choices: Sequence[Any], seed: int) -> dict[str, Any]:
     from classlab.data.augment import augment, bind
     from classlab.drawing import page
     from classlab.drawing.blocks import Strip, Strips
-    from classlab.experiment import Data
     from classlab.drawing.thumbnails import as_pictures
+    from classlab.experiment import Data
     from classlab.validation import sentence
 
     try:

@@ -86,8 +86,8 @@ def _document(reader: "Reader", answer: "Prediction") -> dict[str, Any]:
 def test_images(path: str, kind: str, place: int) -> dict[str, Any]:
     """Return test images of a run with its answers: its surest mistakes, its surest right answers, or all in order."""
     from classlab.drawing.grids import data_uri
-    from classlab.report import outcome
     from classlab.drawing.thumbnails import as_pictures
+    from classlab.report import outcome
 
     if kind not in KINDS:
         raise UserError(f"images are mistakes, right or all; got {kind}")
