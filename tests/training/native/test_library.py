@@ -197,6 +197,21 @@ def test_the_sources_build_for_processors_without_long_vectors():
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*results, strict=True))
 
 
+@needs_compiler
+def test_libraries_that_were_not_used_for_long_go(monkeypatch, empty_cache):
+    monkeypatch.setattr(library, "MOST_KEPT", 2)
+    network, names = small_layout()[0], []
+    for batch in (3, 4, 5):
+        layout = Layout(network.stages, replace(network.form, batch=batch))
+        names.append(library.build(step_source.text(layout)).digest)
+        for file in library.folder().glob("*"):
+            os.utime(file, (1000 * batch, 1000 * batch))
+        if batch == 4:  # the first is used again, so that the second is the oldest
+            library.build(step_source.text(Layout(network.stages, replace(network.form, batch=3))))
+    left = {file.name.partition("-")[0] for file in library.folder().glob("*.so")}
+    assert left == {names[0], names[2]} and not (library.folder() / f"{names[1]}.c").exists()
+
+
 DRIVER = """
 #include "step.c"
 #include <stdio.h>

@@ -27,6 +27,7 @@ SECONDS = 120  # for a compiler to answer in
 # gcc would carry an input from one pixel's sum to the next, in scalars, and have no registers left for the sums.
 FLAGS_OF_GCC = ("-fno-predictive-commoning",)
 LETTERS = 16  # of a digest
+MOST_KEPT = 200  # libraries, some 60 kB each; those that were not used for longest go
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def build(source: str, machine: str = "native") -> Library:
                 files.make_folder(place)
                 files.write(place / _file_name(name, content), content)
                 files.write(place / f"{name}.c", source)  # for whoever wants to read the step
+                _tidy(place)
         return Library(_load(built, name), name, found.version)
 
 
@@ -136,8 +138,23 @@ def _kept(name: str) -> ctypes.CDLL | None:
         for file in sorted(place.glob(f"{name}-*.so")):
             if file.name == _file_name(name, files.read(file, limits.LIBRARY_BYTES)):
                 with suppress(NotNativeError):
-                    return _load(file, name)
+                    found = _load(file, name)
+                    with suppress(OSError):  # a cache may be for reading alone
+                        os.utime(file)
+                    return found
     return None
+
+
+def _tidy(place: Path) -> None:
+    """Remove the libraries that were not used for longest, with what lies beside them, where there are many.
+
+    One that another process has loaded stays loaded there.
+    """
+    kept = sorted(place.glob("*-*.so"), key=lambda file: file.stat().st_mtime)
+    for library in kept[:-MOST_KEPT]:
+        for file in (library, *(place / f"{library.name.partition('-')[0]}{ending}" for ending in (".c", ".json"))):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
 
 def _compile(source: str, found: Compiler, machine: str, scratch: Path, name: str) -> Path:
