@@ -30,14 +30,13 @@ FEW_SEEDS = 5  # with fewer, more would make a spread better known
 class Weighing:
     """How the runs of a study stand to a published curve.
 
-    figures: those that are compared. left_out: how many others are of epochs that no variant trains. counted: what
-    is known of every variant without training. values: variant -> its seeds' figures, (seeds, figures), NaN for
-    what a run does not have. ruled_out: variants that cannot be it, and why. notes: what else must be known.
+    figures: those that are compared, which the runs reach. counted: what is known of every variant without training.
+    values: variant -> its seeds' figures, (seeds, figures), NaN for what a run does not have. images: see
+    statistics.prediction. ruled_out: variants that cannot be it, and why. notes: what else must be known.
     """
 
     curve: PublishedCurve
     figures: list[PublishedFigure]
-    left_out: int
     counted: Mapping[str, Counted]
     values: dict[str, np.ndarray]
     images: list[int | None]
@@ -61,7 +60,8 @@ class Weighing:
     def plain(self) -> Explanation | None:
         """How the variants stand to the figures as they were published; None where no spread is known."""
         runs = [self.values[name] for name in self.names]
-        if not any((np.isfinite(values).sum(0) > 1).any() for values in runs):
+        several = [np.isfinite(values).sum(axis=0) > 1 for values in runs]
+        if not runs or not np.any(several, axis=0).all():
             return None
         return explanation.explain(runs, self.published)
 
@@ -282,7 +282,7 @@ def weigh(curve: PublishedCurve, runs: Runs, counted: Mapping[str, Counted]) -> 
     ruled_out = arithmetic.decide(curve, counted)[1]
     left_out = len(curve.trained) - len(figures)
     notes = _notes(ended, runs, values, ruled_out, left_out)
-    return Weighing(curve, figures, left_out, counted, values, images, ruled_out, notes, ended)
+    return Weighing(curve, figures, counted, values, images, ruled_out, notes, ended)
 
 
 def _values(runs: Any, figures: Sequence[PublishedFigure]) -> np.ndarray:
