@@ -29,6 +29,12 @@ def report(
         Path | None,
         typer.Option(metavar="FOLDER", help="also write each figure as SVG, PNG and PDF, each table as CSV and LaTeX"),
     ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="NOTES.md", help="your own words: # Introduction, # Conclusions, or # and the title of a section"
+        ),
+    ] = None,
     author: Author = None,
     roll: Roll = None,
     course: Course = None,
@@ -45,7 +51,8 @@ def report(
     from classlab.cli.output import console, print_json
     from classlab.report.document import write
 
-    path = write(_subject(run, trust), out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course)
+    subject = _subject(run, trust)
+    path = write(subject, out=out, pdf=pdf, figures=figures, author=author, roll=roll, course=course, text=text)
     printed = path.with_suffix(".pdf") if pdf or path.suffix.lower() == ".pdf" else None
     if json:
         written = {"report": str(path), "pdf": str(printed) if printed else None}

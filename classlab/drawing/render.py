@@ -66,9 +66,8 @@ def offline(chart: T) -> T:
     def drawing(self: Any, *_: Any, **__: Any) -> dict[str, str]:
         return {"image/svg+xml": svg(self), "text/plain": repr(self)}
 
-    chart.__class__ = type(
-        kind.__name__, (kind,), {"_repr_mimebundle_": drawing}
-    )  # others of its kind stay as they are
+    # Others of its kind stay as they are. A chart takes what is set on it for a part of its specification.
+    object.__setattr__(chart, "__class__", type(kind.__name__, (kind,), {"_repr_mimebundle_": drawing}))
     return chart
 
 

@@ -8,6 +8,7 @@ from classlab.drawing.blocks import Document, Fact
 from classlab.report import document_files, spec
 from classlab.report.blocks.question import title
 from classlab.report.material import Material, Runs
+from classlab.report.notes import with_notes
 from classlab.report.sections import section
 from classlab.report.spec import Part
 from classlab.runs.finished import FinishedRun
@@ -16,9 +17,15 @@ from classlab.version import __version__
 
 
 def build(
-    subject: FinishedRun | StudyResult, author: str | None = None, roll: str | None = None, course: str | None = None
+    subject: FinishedRun | StudyResult,
+    author: str | None = None,
+    roll: str | None = None,
+    course: str | None = None,
+    text: str | Path | None = None,
 ) -> Document:
     """Return the report of a run or a study as a document, plain data that any shell can draw.
+
+    text: a Markdown file with the author's own words, see report.notes.
 
     A run's figures are counted again from its files, whatever its summary says.
     """
@@ -32,10 +39,11 @@ def build(
         heading, subtitle, whole = title(run), f"Experiment {name}, seed {run.seed}", "run"
         parts = _parts(spec.HOME / "run.yaml", runs)
     every = [run for seeds in runs.values() for run in seeds]
+    sections = tuple(made for made in map(section, parts) if made.blocks)
     return Document(
         title=heading,
         subtitle=subtitle,
-        sections=tuple(made for made in map(section, parts) if made.blocks),
+        sections=sections if text is None else with_notes(sections, text),
         byline=byline(every[0] if every else None, author, roll, course),
         footer=footer(whole),
     )
@@ -54,14 +62,16 @@ def write(
     course: str | None = None,
     pdf: bool = False,
     figures: str | Path | None = None,
+    text: str | Path | None = None,
 ) -> Path:
     """Write the report of a run or a study and return its path: `out`, or report.html in its folder.
 
     out: .html, or .pdf for the PDF alone. pdf: also the PDF, beside it. figures: a folder for every figure and table.
+    text: a Markdown file with the author's own words, see report.notes.
     Raises UserError where a file cannot be written.
     """
     path = Path(out) if out is not None else subject.path / "report.html"
-    return document_files.write(build(subject, author, roll, course), path, pdf=pdf, figures=figures)
+    return document_files.write(build(subject, author, roll, course, text), path, pdf=pdf, figures=figures)
 
 
 def byline(run: FinishedRun | None, author: str | None, roll: str | None, course: str | None) -> tuple[Fact, ...]:
