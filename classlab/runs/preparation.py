@@ -78,7 +78,7 @@ def prepare(
     from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
     from classlab.runs.start import take_over
     from classlab.training.random import number
-    from classlab.training.task import reconstructs
+    from classlab.training.task import reconstructs, softmax_twice
 
     plan = experiment.data
     if "data" in given:
@@ -88,7 +88,7 @@ def prepare(
     else:
         dataset = dataset or prepare_data(plan)
     tell_of_shared(dataset, plan, "data" in given)
-    train, val = split(dataset.labels, plan.val_size, plan.split_seed, plan.stratified)
+    train, val = split(dataset.labels, plan.val_size, plan.split_seed_of(seed), plan.stratified)
     mean, std = _normalise(plan, dataset)
 
     classes, initialise = len(dataset.class_names), experiment.training.initialise
@@ -101,6 +101,8 @@ def prepare(
     images = len(train) * plan.copies
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
+    if mistake := softmax_twice(table, experiment.training.loss):
+        say(mistake)
     more = _given_digests(given, model, dataset)
     return Prepared(
         experiment=experiment,
@@ -245,7 +247,7 @@ def choose_settings(
     from classlab.training.settings import choose
 
     experiment, images = plan or prepared.experiment, prepared.epoch_images
-    settings = choose(device, experiment.training, prepared.model, images, prepared.multiply_adds, threads)
+    settings = choose(device, experiment.training, prepared.model, prepared.multiply_adds, threads)
     shape = prepared.dataset.input_shape
     return decide(settings, experiment, prepared.model, shape, images, prepared.multiply_adds)
 
