@@ -114,7 +114,12 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
         )
     console.print()
     wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]
-    for mark, sentences in (("!", wrong), ("•", answer.tested()), ("!", answer.notes), ("!", differences)):
+    for mark, sentences in (
+        ("!", wrong),
+        ("•", [*answer.tested(), *filter(None, [answer.best])]),
+        ("!", answer.notes),
+        ("!", differences),
+    ):
         for sentence in sentences:
             point = f"[yellow]{mark}[/yellow]" if mark == "!" else mark
             grid = Table.grid(padding=(0, 1))

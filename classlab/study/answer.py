@@ -6,9 +6,11 @@ Every figure comes from classlab.statistics; here it is only decided which of it
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from classlab import metrics, statistics
+from classlab.formats import listed
 from classlab.statistics import Comparison, Equivalence, Estimate, Scale
 from classlab.study.results import Row
 
@@ -51,6 +53,7 @@ class Answer:
     """What a study, or any runs side by side, have to say.
 
     equivalences: whether variants differ from the baseline by less than what matters, where the study says how much.
+    best: of three variants or more a sentence that names the best one, and what is not told apart from it.
     """
 
     metric: str
@@ -59,6 +62,7 @@ class Answer:
     comparisons: list[Comparison]
     equivalences: list[Equivalence]
     notes: list[str]
+    best: str = ""
 
     @property
     def scale(self) -> Scale:
@@ -67,7 +71,12 @@ class Answer:
 
     def sentences(self) -> list[str]:
         """Return one sentence for each variant, one for each test, and what else must be known."""
-        return [*(variant.sentence for variant in self.variants), *self.tested(), *self.notes]
+        return [
+            *(variant.sentence for variant in self.variants),
+            *self.tested(),
+            *self.notes,
+            *filter(None, [self.best]),
+        ]
 
     def tested(self) -> list[str]:
         """Return one sentence for each comparison, and for each test of equivalence."""
@@ -120,7 +129,29 @@ def answer(
             notes.append(
                 f"{variant.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})"
             )
-    return Answer(metric, baseline, answers, comparisons, equivalences, notes)
+    best = _best([variant for variant in gathered.values() if variant.values], metric, right, images)
+    return Answer(metric, baseline, answers, comparisons, equivalences, notes, best)
+
+
+def _best(variants: Sequence[statistics.Variant], metric: str, right: Right, images: int) -> str:
+    """Return a sentence for the variant of the best mean, held against each other one, corrected for their number.
+
+    The best was chosen by the same runs, so that it is told apart from the others says less than a test against a
+    baseline does; that others are not told apart from it says as much.
+    """
+    if len(variants) < 3:
+        return ""
+    scale = metrics.scale(metric)
+    means = {variant.name: fmean(variant.values.values()) for variant in variants}
+    first = (max if scale.higher_is_better else min)(variants, key=lambda variant: means[variant.name])
+    others = [variant for variant in variants if variant is not first]
+    if _one_seed_each(others, first) and metric == "test_accuracy":
+        held = _over_images(others, first, right, images)
+    else:
+        held = statistics.compare(others, first, scale, images)
+    alike = [comparison.variant for comparison in held if not comparison.different]
+    rest = f"not told apart from it: {listed(alike)}" if alike else "each of the others is told apart from it"
+    return f"best is {first.name}, {scale.value(means[first.name])} in the mean; {rest}"
 
 
 def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:

@@ -41,7 +41,10 @@ def _of_study(result: StudyResult) -> list[Block]:
 def _answer_blocks(found: Answer, rows: Rows, split: str | None, note: str) -> list[Block]:
     tables = [_means(found, split, note), *([_comparisons(found)] if found.comparisons else [])]
     alone = _alone(found, rows)
-    sentences = [*(f"{sentence}." for sentence in (*found.tested(), *found.notes)), *([alone] if alone else [])]
+    sentences = [
+        *(f"{sentence}." for sentence in (*found.tested(), *found.notes, *filter(None, [found.best]))),
+        *([alone] if alone else []),
+    ]
     return [*tables, *map(Words, sentences)]
 
 
