@@ -6,11 +6,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from classlab import lookup
 from classlab.cli.options import Json
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.plain_text import on_a_line
-from classlab.yaml_text import read_yaml
 
 # What a heading lists, and how it is used.
 KINDS = {
@@ -71,10 +69,15 @@ def _table(lines: Mapping[str, str], width: int) -> Any:
 
 def _lines(kind: str) -> dict[str, str]:
     """Return a line for each name of a kind."""
+    from classlab import lookup  # with the commands it would make each of them slower
+
     return {name: _line(kind, name) for name in lookup.names(kind)}
 
 
 def _line(kind: str, name: str) -> str:
+    from classlab import lookup
+    from classlab.yaml_text import read_yaml
+
     if kind in lookup.FILES:
         file = lookup.path(kind, name)
         fields = read_yaml(file)

@@ -123,7 +123,7 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
     for mark, sentences in (
         ("!", wrong),
         ("•", answer.background),
-        ("•", answer.tested()),
+        ("•", [*answer.tested(), *filter(None, [answer.best])]),
         ("!", answer.notes),
         ("!", differences),
     ):

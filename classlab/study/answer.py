@@ -6,9 +6,11 @@ Every figure comes from classlab.statistics; here it is only decided which of it
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from classlab import metrics, statistics
+from classlab.formats import listed
 from classlab.statistics import Comparison, Equivalence, Estimate, Scale
 from classlab.study.results import Row
 
@@ -52,6 +54,7 @@ class Answer:
 
     equivalences: whether variants differ from the baseline by less than what matters, where the study says how much.
     background: what the baseline's accuracy is worth, and whether equal seeds go together at all.
+    best: of three variants or more a sentence that names the best one, and what is not told apart from it.
     """
 
     metric: str
@@ -61,6 +64,7 @@ class Answer:
     equivalences: list[Equivalence]
     notes: list[str]
     background: list[str] = field(default_factory=list)
+    best: str = ""
 
     @property
     def scale(self) -> Scale:
@@ -69,7 +73,13 @@ class Answer:
 
     def sentences(self) -> list[str]:
         """Return one sentence for each variant, one for each test, and what else must be known."""
-        return [*(variant.sentence for variant in self.variants), *self.background, *self.tested(), *self.notes]
+        return [
+            *(variant.sentence for variant in self.variants),
+            *self.background,
+            *self.tested(),
+            *self.notes,
+            *filter(None, [self.best]),
+        ]
 
     def tested(self) -> list[str]:
         """Return one sentence for each comparison, and for each test of equivalence."""
@@ -123,7 +133,8 @@ def answer(
                 f"{variant.name} and {baseline} cannot be compared: {silent.name} has no value ({silent.note})"
             )
     background = [*_worth(gathered[baseline], metric, right), *_going_together(comparisons)]
-    return Answer(metric, baseline, answers, comparisons, equivalences, notes, background)
+    best = _best([variant for variant in gathered.values() if variant.values], metric, right, images)
+    return Answer(metric, baseline, answers, comparisons, equivalences, notes, background, best)
 
 
 def _worth(variant: statistics.Variant, metric: str, right: Right) -> list[str]:
@@ -166,6 +177,27 @@ def _going_together(comparisons: Sequence[Comparison]) -> list[str]:
         f"Equal seeds have not been shown to go together{which} ({r}): pairing by seed makes the test no sharper, nor "
         "less right"
     ]
+
+
+def _best(variants: Sequence[statistics.Variant], metric: str, right: Right, images: int) -> str:
+    """Return a sentence for the variant of the best mean, held against each other one, corrected for their number.
+
+    The best was chosen by the same runs, so that it is told apart from the others says less than a test against a
+    baseline does; that others are not told apart from it says as much.
+    """
+    if len(variants) < 3:
+        return ""
+    scale = metrics.scale(metric)
+    means = {variant.name: fmean(variant.values.values()) for variant in variants}
+    first = (max if scale.higher_is_better else min)(variants, key=lambda variant: means[variant.name])
+    others = [variant for variant in variants if variant is not first]
+    if _one_seed_each(others, first) and metric == "test_accuracy":
+        held = _over_images(others, first, right, images)
+    else:
+        held = statistics.compare(others, first, scale, images)
+    alike = [comparison.variant for comparison in held if not comparison.different]
+    rest = f"not told apart from it: {listed(alike)}" if alike else "each of the others is told apart from it"
+    return f"best is {first.name}, {scale.value(means[first.name])} in the mean; {rest}"
 
 
 def _gather(name: str, rows: Sequence[Row], metric: str, chance: float | None, scale: Scale) -> statistics.Variant:

@@ -41,7 +41,7 @@ def _of_study(result: StudyResult) -> list[Block]:
 def _answer_blocks(found: Answer, rows: Rows, split: str | None, note: str) -> list[Block]:
     tables = [_means(found, split, note), *([_comparisons(found)] if found.comparisons else [])]
     alone = _alone(found, rows)
-    texts = (*found.background, *found.tested(), *found.notes)
+    texts = (*found.background, *found.tested(), *found.notes, *filter(None, [found.best]))
     sentences = [*(f"{text}." for text in texts), *([alone] if alone else [])]
     return [*tables, *map(Words, sentences)]
 

@@ -1,8 +1,10 @@
 """Method: the settings of a run, or those that all variants of a study share, the ones that a reader asks for first."""
 
+import functools
 from typing import Any
 
 from classlab.drawing.blocks import Block, Fact, Facts
+from classlab.errors import UserError
 from classlab.experiment import Choice, Experiment
 from classlab.report import words
 from classlab.report.material import Material
@@ -88,11 +90,45 @@ def _shared(result: StudyResult) -> list[Fact]:
         }
         for experiment in experiments
     )
-    return [
-        fact
+    same = {
+        key: fact
         for key, fact in rows.items()
         if fact.value and _is_same(documents, key) and all(other[key] == fact for other in others)
-    ]
+    }
+    in_part = {
+        key: fact for key in rows if key not in same and (fact := _shared_choice(experiments, key, rows[key].label))
+    }
+    return [(same | in_part)[key] for key in rows if key in same | in_part] + _sizes(result)
+
+
+def _shared_choice(experiments: list[Experiment], key: str, label: str) -> Fact | None:
+    """Return what choices of one name have in common, and which options differ; None where the names differ."""
+    if key not in ("model", "training.loss", "training.optimizer", "training.schedule"):
+        return None
+    choices: list[Any] = [functools.reduce(getattr, key.split("."), experiment) for experiment in experiments]
+    if len({choice.name for choice in choices}) > 1:
+        return None
+    names = list(dict.fromkeys(name for choice in choices for name in choice.options))
+    differing = [name for name in names if len({str(choice.options.get(name)) for choice in choices}) > 1]
+    if not differing:
+        return None
+    common = {name: value for name, value in choices[0].options.items() if name not in differing}
+    shared = words.spelled(Choice(name=choices[0].name, **common))
+    return Fact(label, f"{shared}; {words.listed([name.replace('_', ' ') for name in differing])} as each variant says")
+
+
+def _sizes(result: StudyResult) -> list[Fact]:
+    """Return how many images each split has, where the runs agree; nothing before a run was begun."""
+    run = next((run for seeds in result.runs.values() for run in seeds.values()), None)
+    documents = [flat(variant.experiment.model_dump(mode="json")) for variant in result.variants]
+    if run is None or not _is_same(documents, "data"):
+        return []
+    try:
+        split = run.split()
+    except UserError:
+        return []
+    sizes = {"training": len(split["train"]), "validation": len(split["val"]), "test": split["test"]}
+    return [Fact("Images", ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size))]
 
 
 def _is_same(documents: list[dict[str, Any]], key: str) -> bool:
