@@ -51,10 +51,10 @@ def page(folders: list[Path], port: int = PORT) -> Iterator[tuple[str, subproces
         str(port),
         "--no-browser",
     ]
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stderr
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout
     try:
-        line = server.stderr.readline()
+        line = server.stdout.readline()
         assert "the page is at " in line, line
         yield line.split("the page is at ")[1].strip(), server
     finally:

@@ -144,17 +144,25 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     count upwards from 1. That one may be missing is for `epochs_missing` to say.
     """
     try:
-        header, *lines = files.read_text(path, limits.METRICS_BYTES).splitlines() or [""]
+        return metrics_in(files.read_text(path, limits.METRICS_BYTES), path)
     except files.MissingFile:
         return []
+
+
+def metrics_in(text: str, path: Path, known: Sequence[dict[str, float]] = ()) -> list[dict[str, float]]:
+    """Return the rows of a text of metrics.csv. known: those of its first lines, read before. path: named in errors.
+
+    Raises UserError as `read_metrics` does.
+    """
+    header, *lines = text.splitlines() or [""]
     names = header.split(",")
     strange = [name for name in names if name not in COLUMNS]
     if lines and (strange or "epoch" not in names or len(set(names)) < len(names) or not _go_together(names)):
         raise UserError(
             f"{path} must have the columns epoch, train_loss and so on, each once; got {value_text(header)}"
         )
-    rows: list[dict[str, float]] = []
-    for number, line in enumerate(lines, start=1):
+    rows = list(known)
+    for number, line in enumerate(lines[len(rows) :], start=len(rows) + 1):
         try:
             rows.append(_row(names, line.split(",")))
             if len(rows) > 1 and rows[-1]["epoch"] <= rows[-2]["epoch"]:

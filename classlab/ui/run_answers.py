@@ -147,7 +147,7 @@ def _labels(definition: dict[str, Any], names: Sequence[str]) -> list[dict[str, 
     where = [
         {"filter": "isValid(datum.mean)"},
         {"joinaggregate": [{"op": "max", "field": "epoch", "as": "last"}], "groupby": ["curve"]},
-        {"filter": f"datum.epoch == max(1, round(datum.last * ({share})[datum.curve]))"},
+        {"filter": f"datum.epoch == max(min(2, datum.last), round(datum.last * ({share})[datum.curve]))"},
         {"calculate": f"({text})[datum.curve]", "as": "name"},
     ]
     mark = {"type": "text", "dy": -9, "fontSize": 11, "aria": False}  # a screen reader is told each point's curve

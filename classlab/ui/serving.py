@@ -16,7 +16,7 @@ from typing import Any
 from classlab import files
 from classlab.data.cache import user_folder
 from classlab.errors import UserError
-from classlab.terminal import say
+from classlab.terminal import console, say
 
 HOST = "127.0.0.1"
 PORT = 8642
@@ -51,7 +51,7 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     number = listening.getsockname()[1]
     token = kept_token()
     address = f"http://{HOST}:{number}/?token={token}"
-    say(f"the page is at {address}")
+    console.print(f"the page is at {address}", soft_wrap=True, markup=False)
     say("Ctrl-C ends it; it changes and starts nothing")
     if browser and _has_display():
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -131,8 +131,8 @@ def beside(folder: Path, wanted: bool) -> Iterator[None]:
     check()
     files.make_folder(folder)
     command = [sys.executable, "-P", "-m", "classlab.cli.main", "ui", str(folder)]
-    # Ctrl-C while training must not end the page before what was kept is said.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt")
+    # Standard output is the run's. Ctrl-C while training must not end the page before what was kept is said.
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2, start_new_session=os.name != "nt")
     try:
         yield
         if sys.stderr.isatty() and child.poll() is None:

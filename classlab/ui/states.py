@@ -37,6 +37,7 @@ class State:
     signature: changes whenever a file of the folder does. born: changes when the run is another one at the same place.
     epochs: how many it trains in all. done: how many are done. problem: why the folder cannot be read, "" where it can.
     spark: a few values of its curve, for a small drawing. changed_at: when its files last changed, in seconds.
+    text, rows: metrics.csv and what it says, kept while the run is open: then only its new lines are read.
     """
 
     place: Place
@@ -62,6 +63,8 @@ class State:
     problem: str = ""
     version: int = 0
     read_at: float = field(default_factory=time.time)
+    text: str = ""
+    rows: Rows = field(default_factory=list)
 
     @property
     def open(self) -> bool:
@@ -119,14 +122,19 @@ def signature(path: Path) -> tuple[int, ...]:
     return folder.st_mtime_ns, folder.st_ino, metrics.st_ino, metrics.st_size, metrics.st_mtime_ns
 
 
-def rows_of(place: Place) -> Rows:
+def rows_of(state: State) -> Rows:
     """Return the epochs that are done. Raises UserError for a damaged file, and for a link."""
-    refuse_links(place.path)
-    return store.read_metrics(place.path / store.METRICS)
+    if state.rows:
+        return state.rows
+    refuse_links(state.place.path)
+    return store.read_metrics(state.place.path / store.METRICS)
 
 
-def read(place: Place) -> State:
-    """Return the run as its folder is now; what is damaged or half written is said in `problem`."""
+def read(place: Place, before: State | None = None) -> State:
+    """Return the run as its folder is now; what is damaged or half written is said in `problem`.
+
+    before: what was known of it, from which is taken what cannot have changed.
+    """
     state = State(place, signature(place.path))
     if not state.signature:
         state.status, state.problem = "gone", f"the folder of {place.name} is gone"
@@ -134,7 +142,7 @@ def read(place: Place) -> State:
     state.group = key_of(place.path.parent / _digest(place.path))
     state.experiment = place.path.parent.name
     try:
-        _fill(state, place.path)
+        _fill(state, place.path, before)
     except UserError as error:
         state.status, state.problem = "broken", str(error)
     except Exception as error:  # it went away while it was read; and nothing that a folder holds may end the watch
@@ -143,12 +151,15 @@ def read(place: Place) -> State:
     return state
 
 
-def _fill(state: State, path: Path) -> None:
+def _fill(state: State, path: Path, before: State | None) -> None:
     refuse_links(path)
     ended = (path / store.SUMMARY).exists()  # asked first: what is written before it is then complete
     state.born = _born(path)
+    same = before if before and before.born == state.born and before.epochs and not before.problem else None
     if ended:
         _end(state, records.read_summary(path / store.SUMMARY))
+    elif same:
+        state.seed, state.epochs = same.seed, same.epochs
     else:
         try:
             state.seed = records.read_environment(path / store.ENVIRONMENT)["seed"]
@@ -156,13 +167,28 @@ def _fill(state: State, path: Path) -> None:
             state.sentence, state.changed_at = "it is being prepared", path.stat().st_mtime
             return
         state.epochs = planned_epochs(files.read_text(path / store.EXPERIMENT, limits.YAML_BYTES))
+    if not ended:
         state.changed_at = max((path / name).stat().st_mtime for name in _present(path))
-    rows = store.read_metrics(path / store.METRICS)
+    rows = _rows(state, path / store.METRICS, same)
+    if not ended:
+        state.rows = rows
     state.done = int(rows[-1]["epoch"]) if rows else 0
     state.last = {name: value for name, value in rows[-1].items() if math.isfinite(value)} if rows else {}
     state.epoch_seconds = median([row["seconds"] for row in rows[-LAST_ROWS:]]) if rows else 0.0
     state.seconds = sum(row["seconds"] for row in rows)
     state.spark_of, state.spark = _spark(rows)
+    if ended:
+        state.text = ""  # five hundred of them are not kept
+
+
+def _rows(state: State, file: Path, same: State | None) -> Rows:
+    """Return the rows of metrics.csv; of one that only grew since, only the new lines are read."""
+    try:
+        state.text = files.read_text(file, limits.METRICS_BYTES)
+    except files.MissingFile:
+        return []
+    grew = same and same.rows and same.text.endswith("\n") and state.text.startswith(same.text)
+    return store.metrics_in(state.text, file, same.rows if same and grew else ())
 
 
 def _end(state: State, summary: records.Summary) -> None:

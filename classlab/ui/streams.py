@@ -89,7 +89,7 @@ async def of_rows(watch: Watch, keys: Sequence[str], had: list[int]) -> AsyncIte
 async def _news(state: states.State, born: str | None, had: int) -> dict[str, Any]:
     """Return the rows after the first `had`; all of them where the run is another one than it was."""
     try:
-        rows = await anyio.to_thread.run_sync(states.rows_of, state.place)
+        rows = await anyio.to_thread.run_sync(states.rows_of, state)
     except (UserError, OSError):  # the run's state says what is wrong with it
         rows = []
         return {"run": state.place.key, "born": state.born, "from": had, "rows": rows, "anew": False}

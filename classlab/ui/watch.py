@@ -59,7 +59,7 @@ class Watch:
             if state is not None and not state.open and not ended_too:
                 continue
             if state is None or state.signature != states.signature(place.path) or state.is_fresh:
-                self._keep(key, states.read(place), state)
+                self._keep(key, states.read(place, state), state)
             elif state.open:
                 self._grow_old(state)
 

@@ -99,7 +99,7 @@ def folders(tmp_path_factory):
     wild = {**QUICK, "training": {**QUICK["training"], "optimizer": {"name": "sgd", "learning_rate": 1e9}}}
     cl.train(wild, seed=0, out=home / "runs", verbose=False)
     study = {
-        "name": "rates", "question": "Which rate?", "experiment": QUICK, "seeds": 2,
+        "name": "rates", "question": "Which rate?", "experiment": QUICK, "seeds": 2, "place": "one by one",
         "sweep": {"grid": {"training.optimizer.learning_rate": [0.1, 0.03]}},
     }  # fmt: skip
     cl.study(study, out=home / "studies", jobs=1, verbose=False)
