@@ -18,6 +18,7 @@ from classlab.study.published_curve import PublishedCurve
 from classlab.study.weighing import weigh
 from classlab.yaml_text import to_yaml
 
+pytestmark = pytest.mark.timeout(900)  # of the study that all tests ask, also on a busy machine
 EPOCHS, HELD_OUT, SEEDS = 4, 200, 5
 SETTINGS = {
     "as it is": {},
