@@ -29,11 +29,14 @@ class Desk:
         self._child: asyncio.subprocess.Process | None = None
         self._ending: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def ask(self, question: str, seconds: float = SECONDS, **given: Any) -> Any:
         """Return the answer to a question, see ui/answers.py. Raises UserError with its sentence, and Failed."""
         line = json.dumps({"question": question, "given": given}).encode() + b"\n"
         async with self._turn:
+            if self._closed:
+                raise Failed("the page's server is ending")
             child = await self._started()
             try:
                 async with asyncio.timeout(seconds):
@@ -74,7 +77,8 @@ class Desk:
             self._ending = asyncio.create_task(_ended(child))
 
     async def close(self) -> None:
-        """End the child and wait for it."""
+        """End the child and wait for it; what is asked then has no answer."""
+        self._closed = True
         self._end()
         if self._ending is not None:
             await self._ending

@@ -45,6 +45,11 @@ class Lab:
     vega: "asyncio.Task[str] | None" = None
     warm: "asyncio.Task[str] | None" = None
 
+    async def end(self) -> None:
+        """End the streams of open pages and the children, so that nothing is waited for."""
+        self.watch.ending = True
+        await asyncio.gather(self.desk.close(), self.drawings.close())
+
     def warm_up(self) -> None:
         """Let the child load what charts need once a page is open: then it is ready before a chart is asked for."""
         if self.warm is None:
@@ -60,8 +65,7 @@ def application(folders: Sequence[Path], token: str, port: int, trust: bool = Fa
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await lab.desk.close()
-        await lab.drawings.close()
+        await lab.end()
 
     app = Starlette(
         routes=ROUTES,

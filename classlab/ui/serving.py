@@ -11,7 +11,6 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from classlab import files
 from classlab.data.cache import user_folder
@@ -41,11 +40,11 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     from classlab.ui.server import application
 
     class Server(uvicorn.Server):
-        """Ends the streams of open pages first: they would be waited for."""
+        """Ends the streams of open pages and the questions first: they would be waited for."""
 
-        def handle_exit(self, sig: int, frame: Any) -> None:
-            app.state.lab.watch.ending = True
-            super().handle_exit(sig, frame)
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await app.state.lab.end()
+            await super().shutdown(sockets)
 
     listening = _listening(port)
     number = listening.getsockname()[1]
