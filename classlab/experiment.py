@@ -373,7 +373,8 @@ KINDS = {
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
 ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
-    "training.start_from", "training.native", "protocol.train_loss_steps", "contract.not_judged",
+    "training.start_from", "training.native", "training.initialise.biases", "protocol.train_loss_steps",
+    "contract.not_judged",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints, is_typeddict
 import pydantic
 
 from classlab.errors import did_you_mean, listing
-from classlab.wishes import way_on
+from classlab.wishes import setting, way_on
 from classlab.yaml_text import value_text
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -51,7 +51,8 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
         allowed = _settings(model, place[:-1])
         meant = did_you_mean(place[-1], allowed)
         meant = meant.replace("did you mean ", f"did you mean {parent}." if parent else "did you mean ")
-        meant = way_on(place[-1], meant)
+        # Of an option `whole` says no more than "it": a model's width is asked for where it has none.
+        meant = meant if whole == "it" and setting(place[-1]).startswith("model.") else way_on(place[-1], meant)
         return f"{where} is not a setting{meant or ';'} {parent or whole} has: {listing(allowed) or 'none'}"
     if kind == "missing":
         return f"{where} is required and was not given"

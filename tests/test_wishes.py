@@ -12,7 +12,7 @@ from classlab.errors import UserError
 from classlab.experiment import Contract, Data, Protocol, Training, load
 from classlab.lookup import names
 
-ANOTHER_MEANING = {"augment"}  # of a setting by this name it is less likely
+ANOTHER_MEANING = {"augment", "compile"}  # of a setting by this name it is less likely
 
 
 @pytest.mark.parametrize("setting", wishes._WISHES)

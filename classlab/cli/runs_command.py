@@ -1,5 +1,6 @@
 """`classlab runs`: what was trained, with the settings in which runs of an experiment differ."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -91,11 +92,22 @@ def _row(path: Path) -> dict[str, Any]:
 
 def _settings(path: Path) -> dict[str, Any]:
     """Return what a run's experiment states, by dotted key. It is read and not resolved, as it may name code."""
-    from classlab.experiment import read_yaml, stated
+    from classlab import files, limits
     from classlab.runs import store
 
     try:
-        document = read_yaml(path / store.EXPERIMENT)
+        return _settings_in(files.read_text(path / store.EXPERIMENT, limits.YAML_BYTES))
+    except UserError:
+        return {}
+
+
+@functools.cache  # the seeds of an experiment have the same text
+def _settings_in(text: str) -> dict[str, Any]:
+    from classlab.experiment import stated
+    from classlab.yaml_text import parse_yaml
+
+    try:
+        document = parse_yaml(text, "")
         return _flat(stated(document)) if isinstance(document, dict) else {}
     except (UserError, AttributeError, TypeError):
         return {}

@@ -116,7 +116,7 @@ def say_answer(answer: "Answer", watched: str | None, differences: Sequence[str]
     console.print(table)
     if watched:
         console.print(
-            f"[dim]best, last: the mean over seeds of the best and of the last epoch on the {watched} split[/dim]"
+            f"[dim]best, last: the mean over seeds of the best and the last epoch on the {watched} split[/dim]"
         )
     console.print()
     wrong = [f"{variant.name}: {variant.note}" for variant in answer.variants if variant.note]

@@ -115,9 +115,8 @@ def test_report_4_s_data():
         assert torch.equal(kinds[0], pixels[image] / 255)
         assert torch.equal(kinds[1], kinds[0].flip(2))
         for clean, noisy in ((kinds[0], kinds[2]), (kinds[1], kinds[3])):
-            assert 0.2 < (noisy - clean).mean() < 0.3
-            assert (noisy - clean).min() > -1e-6
-            assert (noisy - clean).max() < 0.5 + 1e-6
+            noise = noisy - clean  # N(0, 1), of 784 pixels, and nothing cut off
+            assert abs(noise.mean()) < 0.2 and abs(noise.std() - 1) < 0.1 and noisy.min() < -1 < 2 < noisy.max()
         assert labels[places].tolist() == [dataset.labels[image]] * 4
 
 

@@ -347,7 +347,7 @@ def test_own_drawings_are_dark_on_light_and_the_published_way_neither_inverts_no
     assert [one.name for one in drawings] == [str(digit) for digit in range(10)]
     for one in drawings:
         assert one.pixels.min() >= own_image.INK and np.median(one.pixels) == own_image.PAPER
-    rows, model = table(blocks, "own-image").rows, run.model().float()
+    rows, model = table(blocks, "own-image").rows, run.built().float()
     answers = run.predict([one.pixels for one in drawings[:2]])
     assert [(row[1], row[2]) for row in rows[:2]] == [(one.name, one.probability) for one in answers]
     for one, row in zip(drawings, rows, strict=True):

@@ -65,7 +65,7 @@ def test_a_run_folder_holds_everything(tmp_path):
     assert sorted(file.name for file in run.path.iterdir()) == sorted(
         [
             "experiment.yaml", "metrics.csv", "summary.json", "environment.json", "split.json", "best.safetensors",
-            "last.safetensors", "predictions.npz", "calibration.safetensors", "log.txt",
+            "last.safetensors", "weights.safetensors", "predictions.npz", "calibration.safetensors", "log.txt",
         ]
     )  # fmt: skip
     summary = run.summary

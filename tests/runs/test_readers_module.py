@@ -1,5 +1,6 @@
 """A module of the reader's own, with a branch and a shared layer: it trains, inspects, saves, and loads elsewhere."""
 
+import shutil
 import subprocess
 import sys
 
@@ -99,6 +100,7 @@ def test_the_weights_of_another_width_are_told_by_name_and_both_shapes(run, tmp_
     other.mkdir()
     for name in ("environment.json", "last.safetensors", "summary.json"):
         (other / name).write_bytes((run.path / name).read_bytes())
+    shutil.copytree(run.path / "code", other / "code")
     (other / "experiment.yaml").write_text((run.path / "experiment.yaml").read_text().replace("width: 8", "width: 9"))
     with pytest.raises(UserError) as told:
         cl.load_run(other).model()

@@ -26,16 +26,6 @@ def run(tmp_path_factory):
     return cl.train(QUICK, out=tmp_path_factory.mktemp("runs"), verbose=False)
 
 
-def test_mistakes_show_their_images_in_a_notebook(run):
-    found = run.mistakes(5)
-    shown = found._repr_html_()
-    assert shown.count('<img src="data:image/png;base64,') == len(found) == 5 and "http" not in shown
-    assert list(found.columns) == ["index", "true", "predicted", "confidence"]
-    assert type(found.head(2)).__name__ == "DataFrame"
-    found.images = None
-    assert "<img" not in found._repr_html_()
-
-
 def test_charts_show_themselves_without_a_network(run):
     chart = run.curves()
     drawn = chart._repr_mimebundle_()
@@ -65,7 +55,7 @@ def test_depthwise_networks_have_a_measurement_of_their_own(monkeypatch):
     plain, depthwise = nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3, groups=8)
 
     def precision(layer):
-        return settings.choose("cpu", plan, nn.Sequential(layer), 1000, 10**9, threads=1).precision
+        return settings.choose("cpu", plan, nn.Sequential(layer), 10**9, threads=1).precision
 
     assert (precision(plain), precision(depthwise)) == ("bf16", "fp32")
     measured = replace(measured, depthwise_bf16_ratio=1.2)

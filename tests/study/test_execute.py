@@ -50,7 +50,9 @@ def test_a_study_answers_with_the_statistics_of_its_runs(rates, one_by_one, tmp_
     best = [run.history["val_accuracy"].max() for run in result.runs["learning_rate=0.1"].values()]
     last = [run.history["val_accuracy"].iloc[-1] for run in result.runs["learning_rate=0.1"].values()]
     assert table["best"] == pytest.approx(sum(best) / 3) and table["last"] == pytest.approx(sum(last) / 3)
-    assert result.sentences() == [one.sentence for one in result.answer.variants] + [expected.sentence]
+    (worth,) = result.answer.background
+    assert "learning_rate=0.1: " in worth and "by the 360 test images" in worth
+    assert result.sentences() == [*(one.sentence for one in result.answer.variants), worth, expected.sentence]
     assert list(result.results.columns) == list(rows(result)[0]) and len(result.results) == 6
     assert [float(row["test_accuracy"]) for row in rows(result)[:3]] == list(first.values.values())
     assert "Which rate?" in result._repr_html_() and "2 variants, 6 of 6 runs done" in repr(result)

@@ -195,7 +195,7 @@ def test_every_metric_named_in_help_is_one():
 
 def test_the_study_in_the_documentation_is_one():
     text = (Path(__file__).parents[2] / "docs" / "studies.md").read_text(encoding="utf-8")
-    whole, part = (block.partition("```")[0] for block in text.split("```yaml\n")[1:])
+    whole, part = (block.partition("```")[0] for block in text.split("```yaml\n")[1:3])
     fields = parse_yaml(whole, "docs")
     assert "learning_rate=0.1, width=16" in names(fields) and len(names(fields)) == 4
     fields = {**fields, **parse_yaml(part.replace("my-deeper-network.yaml", "mnist-20k"), "docs"), "compare": {}}
