@@ -26,8 +26,11 @@ def one_thread():
 
 
 def inspect(*arguments, width=80):
-    console.width = width  # rich reads COLUMNS once, when the console is made
-    return CliRunner().invoke(app, ["inspect", *arguments], catch_exceptions=False)
+    before, console.width = console._width, width
+    try:
+        return CliRunner().invoke(app, ["inspect", *arguments], catch_exceptions=False)
+    finally:
+        console._width = before  # the next command is piped, and wraps no table
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -100,8 +100,11 @@ def nets(tmp_path, monkeypatch):
 
 
 def inspect(*words, width=80):
-    console.width = width
-    return CliRunner().invoke(app, ["inspect", *words])
+    before, console.width = console._width, width
+    try:
+        return CliRunner().invoke(app, ["inspect", *words])
+    finally:
+        console._width = before  # the next command is piped, and wraps no table
 
 
 def shell(*words, cwd):
