@@ -11,11 +11,16 @@ import webbrowser
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from classlab import files
 from classlab.data.cache import user_folder
 from classlab.errors import UserError
 from classlab.terminal import console, say
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.applications import Starlette
 
 HOST = "127.0.0.1"
 PORT = 8642
@@ -35,16 +40,7 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     Raises UserError where the port is taken, and where a package is missing.
     """
     check()
-    import uvicorn
-
     from classlab.ui.server import application
-
-    class Server(uvicorn.Server):
-        """Ends the streams of open pages and the questions first: they would be waited for."""
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            await app.state.lab.end()
-            await super().shutdown(sockets)
 
     listening = _listening(port)
     number = listening.getsockname()[1]
@@ -55,12 +51,27 @@ def serve(folders: Sequence[Path], port: int | None = None, trust: bool = False,
     if browser and _has_display():
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     app = application(folders, token, number, trust)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, date_header=False, ws="none", loop="asyncio",
-        http="h11", proxy_headers=False, timeout_graceful_shutdown=3, lifespan="on",
-    )  # fmt: skip
     with contextlib.suppress(KeyboardInterrupt):
-        Server(config).run(sockets=[listening])
+        server(app).run(sockets=[listening])
+
+
+def server(app: "Starlette") -> "uvicorn.Server":
+    """Return the server of the page."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Ends the streams of open pages and the questions first: they would be waited for."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            await app.state.lab.end()
+            await super().shutdown(sockets)
+
+    return Server(
+        uvicorn.Config(
+            app, log_level="warning", access_log=False, server_header=False, date_header=False, ws="none",
+            loop="asyncio", http="h11", proxy_headers=False, timeout_graceful_shutdown=3, lifespan="on",
+        )
+    )  # fmt: skip
 
 
 def _listening(port: int | None) -> socket.socket:

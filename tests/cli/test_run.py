@@ -134,6 +134,6 @@ def test_a_shortened_run_does_not_end_in_red(tmp_path):
     why = "since training.epochs is 2 instead of 20 and data.max_test_per_class is 30 instead of null"
     assert f"at least 97 % test accuracy wanted: not judged, {why}" in done.stdout
     assert "CONTRACT KEPT SO FAR: digits-quick" in done.stdout and "✗" not in done.stdout
-    assert re.search(r"s of training, [0-9.]+ s in all$", done.stdout, re.MULTILINE)
+    assert re.search(r"s of training, ([0-9]+ min )?[0-9.]+ s in all$", done.stdout, re.MULTILINE)
     assert f"not judged, {why}" in next(tmp_path.glob("*/*/report.html")).read_text()
     assert "kept so far" in CliRunner().invoke(app, ["runs", str(tmp_path)]).stdout

@@ -80,7 +80,7 @@ def test_what_the_variants_share_leaves_out_what_they_change(result):
     (facts,) = blocks(result, "Question and method", Facts)
     told = {fact.label: fact.value for fact in facts.facts}
     assert told["Dataset"] == "digits" and told["Epochs planned"] == "3"
-    assert "Optimizer" not in told
+    assert told["Optimizer"] == "sgd; learning rate as each variant says"
 
 
 def test_the_printed_study_loads_to_the_same_one(result, tmp_path):

@@ -66,8 +66,7 @@ class Page:
 @contextmanager
 def served(folders, port=0, token="t" * 43, **options):
     """Serve the page of some folders from a thread while the block lasts."""
-    import uvicorn
-
+    from classlab.ui import serving
     from classlab.ui.server import application
 
     listening = socket.socket()
@@ -76,8 +75,7 @@ def served(folders, port=0, token="t" * 43, **options):
     listening.listen(128)
     number = listening.getsockname()[1]
     app = application(folders, token, number, **options)
-    config = uvicorn.Config(app, log_level="error", ws="none", http="h11", timeout_graceful_shutdown=10)
-    server = uvicorn.Server(config)
+    server = serving.server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not server.started:

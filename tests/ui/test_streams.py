@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import threading
 import time
 
@@ -53,6 +54,7 @@ class Stream:
         self.connection = http.client.HTTPConnection("127.0.0.1", page.port, timeout=60)
         headers = {"Cookie": page.cookie, "Host": page.host, **({"Last-Event-ID": last} if last else {})}
         self.connection.request("GET", path, headers=headers)
+        self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         assert self.response.status == 200 and self.response.getheader("Content-Type").startswith("text/event-stream")
         threading.Thread(target=self.read, daemon=True).start()
@@ -92,6 +94,8 @@ class Stream:
         return epochs
 
     def close(self):
+        with suppress(OSError):  # the reader waits for a line, and would be waited for
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.connection.close()
 
 
