@@ -258,6 +258,24 @@ def test_an_import_within_a_function_finds_the_copy_too(work):
     assert not any(isinstance(getattr(module, "__loader__", None), lookup._Served) for module in sys.modules.values())
 
 
+def test_neighbours_with_a_dot_are_copied_and_used_too(work, tmp_path, monkeypatch):
+    relative = NET.replace("import helpers", "from . import helpers").replace("from blocks", "from .blocks")
+    (work / "net.py").write_text(relative)
+    run = cl.train(QUICK, out="runs", verbose=False)
+    kept = sorted(file.relative_to(run.path / "code").as_posix() for file in (run.path / "code").rglob("*.py"))
+    assert kept == ["blocks/dense.py", "helpers.py", "net.py"]
+    answers = run.model()(run.normalised(run.dataset().test_images[:5]))
+    (work / "helpers.py").write_text("raise RuntimeError('edited')\n")
+    away = shutil.copytree(run.path, tmp_path / "away" / run.path.name)
+    shutil.rmtree(work / "blocks")
+    monkeypatch.chdir(tmp_path)
+    lookup._trusted.clear()
+    with pytest.raises(UserError, match="takes code from"):
+        cl.load_run(away).model()
+    given = cl.load_run(away, trust=True)
+    assert given.model()(given.normalised(given.dataset().test_images[:5])).equal(answers)
+
+
 def test_data_beside_the_code_is_found_where_it_still_lies(work):
     (work / "net.py").write_text(
         NET + "\n\nfrom pathlib import Path\n\nassert Path(__file__).with_name('w.txt').is_file()\n"
