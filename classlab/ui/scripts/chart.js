@@ -37,7 +37,7 @@ export async function drawAll(part) {
   }
 }
 
-const MOST_POINTS = 1000; // of a curve: more are closer than pixels
+const MOST_POINTS = 250; // of a curve: more are closer than pixels, and each takes some 25 kB of the page
 
 /** Return the rows that a chart draws: each curve's mean at each epoch, and its lowest and highest seed. */
 export function bandRows(curves, rowsOf, factor) {
