@@ -213,7 +213,9 @@ def generated(seed):
 def test_generated_networks(seed):
     network, shape = generated(seed)
     batch, threads = random.Random(seed).choice([(5, 1), (9, 2), (18, 1)])
-    optimizer = random.Random(seed).choice([SGD, ADAM, ADAMW])
+    # A bias before a norm has a gradient of zero, which differs by its rounding alone; Adam divides it by itself.
+    normed = any(isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) for layer in network)
+    optimizer = SGD if normed else random.Random(seed).choice([SGD, ADAM, ADAMW])
     assert train_both(*pair(network, shape, batch=batch, threads=threads, optimizer=optimizer), steps=10) < 1e-9
 
 
