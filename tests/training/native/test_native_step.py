@@ -209,6 +209,15 @@ def generated(seed):
     return nn.Sequential(*layers), shape
 
 
+@pytest.mark.parametrize("level", ["-O1", "-O2"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_it_does_not_rest_on_how_the_compiler_optimises(level, threads, monkeypatch):
+    """With -O1 and -O2 gcc left out the packing of weights that the second thread alone does."""
+    monkeypatch.setattr(library, "FLAGS", (level, *library.FLAGS[1:]))
+    network, shape = generated(9)
+    assert train_both(*pair(network, shape, batch=9, threads=threads), steps=3) < 1e-9
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_generated_networks(seed):
     network, shape = generated(seed)

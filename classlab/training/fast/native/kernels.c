@@ -38,6 +38,13 @@ enum { PAIR = 1 };
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+/* A function of one stage. It is not inlined, for one function of a whole network would take long to compile. Nor does
+ * gcc look into it from outside: gcc 12 was seen to leave out a call whose stores it took for unread. */
+#ifdef __clang__
+#define APART static __attribute__((noinline))
+#else
+#define APART static __attribute__((noipa))
+#endif
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

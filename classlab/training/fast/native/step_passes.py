@@ -30,8 +30,8 @@ def backward(layout: Layout, s: Stage) -> str:
 
 
 def function(name: str, parameters: str, body: str) -> str:
-    """Return a C function. It is not inlined: one function of a whole network would take long to compile."""
-    return f"static __attribute__((noinline)) void {name}({parameters})\n{{\n{body}}}\n\n"
+    """Return a C function of its own."""
+    return f"APART void {name}({parameters})\n{{\n{body}}}\n\n"
 
 
 # ---- Convolutions, an image at a time ----
