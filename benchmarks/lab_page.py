@@ -259,7 +259,7 @@ def growth(home: Path, minutes: float = 10) -> dict[str, Any]:
         tab = context.new_page()
         session = context.new_cdp_session(tab)
         tab.goto(address)
-        trained = train(out, 2, 100_000)
+        trained = train(out, 2, 20_000)
         try:
             while not (found := [*out.glob("*/*/environment.json")]):
                 time.sleep(0.05)

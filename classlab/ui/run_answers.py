@@ -125,7 +125,7 @@ def _live(
     title = f"{metrics.words(metric)} over {epochs} epochs"
     chart = line_chart(curves, metric, PAGE, "container", height=280, not_finite=broken)
     definition: dict[str, Any] = finite(render.specification(chart, title))
-    definition["data"]["name"] = ROWS
+    definition["data"] = {"name": ROWS, "values": []}  # the page has the rows, and gives them
     if 1 < len(curves) <= MOST_LABELS:
         definition["layer"] += _labels(definition, [curve.name for curve in curves])
     keyed = [

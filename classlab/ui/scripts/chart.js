@@ -3,7 +3,8 @@
 import {capital, make, words} from "/static/frame.js";
 import {tones} from "/static/tone.js";
 
-const OPTIONS = {renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: {theme: "page", disableDefaultStyle: true}};
+// A live chart has no rows at first, of whose axes Vega would warn: errors alone are said.
+const OPTIONS = {renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: {theme: "page", disableDefaultStyle: true}, logLevel: 1};
 let loading = null;
 
 /** Return vegaEmbed, loaded when the first chart needs it. */
@@ -37,25 +38,35 @@ export async function drawAll(part) {
   }
 }
 
-const MOST_POINTS = 250; // of a curve: more are closer than pixels, and each takes some 25 kB of the page
+const MOST_POINTS = 250; // of a curve: more are closer than pixels
 
-/** Return the rows that a chart draws: each curve's mean at each epoch, and its lowest and highest seed. */
+/** Return the rows that a chart draws: each curve's mean at each epoch, and its lowest and highest seed.
+ *
+ * Of a long training every second epoch, or every fourth and so on, and the last: rows that were drawn stay, and new ones
+ * are added. */
 export function bandRows(curves, rowsOf, factor) {
   const drawn = [];
   for (const curve of curves) {
     const runs = curve.runs.map((run) => rowsOf(run) ?? []);
     const last = Math.max(0, ...runs.map((rows) => rows.length));
-    const every = Math.ceil(last / MOST_POINTS);
-    for (let place = (last - 1) % every; place < last; place += every) {
-      const values = runs.map((rows) => rows[place]?.[curve.column]).filter((value) => Number.isFinite(value));
-      const mean = values.length ? (factor * values.reduce((sum, value) => sum + value, 0)) / values.length : null;
-      const row = {curve: curve.key, epoch: runs.find((rows) => rows[place])[place].epoch, mean};
-      if (values.length > 1) Object.assign(row, {low: factor * Math.min(...values), high: factor * Math.max(...values)});
-      drawn.push(row);
-    }
+    let every = 1;
+    while (last > every * MOST_POINTS) every *= 2;
+    for (let place = 0; place < last; place += every) drawn.push(bandRow(curve, runs, place, factor));
+    if (last && (last - 1) % every) drawn.push(bandRow(curve, runs, last - 1, factor));
   }
   return drawn;
 }
+
+function bandRow(curve, runs, place, factor) {
+  const values = runs.map((rows) => rows[place]?.[curve.column]).filter((value) => Number.isFinite(value));
+  const mean = values.length ? (factor * values.reduce((sum, value) => sum + value, 0)) / values.length : null;
+  const row = {curve: curve.key, epoch: runs.find((rows) => rows[place])[place].epoch, mean};
+  if (values.length > 1) Object.assign(row, {low: factor * Math.min(...values), high: factor * Math.max(...values)});
+  return row;
+}
+
+const named = (row) => `${row.curve} ${row.epoch}`;
+const same = (row, other) => other && ["mean", "low", "high"].every((key) => row[key] === other[key]);
 
 /** A chart that grows. found: what the server says of it. rowsOf: a run's rows by its key. */
 export class LiveChart {
@@ -67,6 +78,7 @@ export class LiveChart {
     this.figure = make("figure", {}, this.holder, this.caption, this.buttons);
     place.append(this.figure);
     this.view = null;
+    this.drawn = new Map();
     this.busy = false;
     this.again = false;
   }
@@ -91,8 +103,8 @@ export class LiveChart {
       do {
         this.again = false;
         const rows = bandRows(this.found.curves, this.rowsOf, this.found.factor);
-        this.holder.setAttribute("aria-label", this.described(rows));
-        await this.view.data(this.found.rows, rows).runAsync();
+        this.holder.setAttribute("aria-label", this.described());
+        await this.draw(rows);
         hideNameless(this.holder);
       } while (this.again);
     } finally {
@@ -100,18 +112,34 @@ export class LiveChart {
     }
   }
 
-  described(rows) {
-    const ends = this.found.curves.map((curve) => {
-      const values = rows.filter((row) => row.curve === curve.key && row.mean !== null);
+  /** Change the rows of the view that are others than before. Vega keeps something of every row that it was ever given:
+   * all of them anew at each epoch took a page of some thousand epochs half a gigabyte. */
+  async draw(rows) {
+    const wanted = new Map(rows.map((row) => [named(row), row]));
+    const gone = [...this.drawn].filter(([name, row]) => !same(row, wanted.get(name))).map(([, row]) => row);
+    const fresh = rows.filter((row) => !same(row, this.drawn.get(named(row))));
+    if (gone.length) await this.view.remove(this.found.rows, gone).runAsync();
+    if (fresh.length) await this.view.insert(this.found.rows, fresh).runAsync();
+    for (const row of gone) this.drawn.delete(named(row));
+    for (const row of fresh) this.drawn.set(named(row), row);
+  }
+
+  described() {
+    const {curves, factor, unit, metric} = this.found;
+    const ends = curves.map((curve) => {
+      const runs = curve.runs.map((run) => this.rowsOf(run) ?? []);
+      const last = Math.max(0, ...runs.map((rows) => rows.length));
+      const values = Array.from({length: last}, (_, place) => bandRow(curve, runs, place, factor)).filter((row) => row.mean !== null);
       if (!values.length) return `${curve.name}: no value yet`;
-      const [first, last] = [values[0], values[values.length - 1]].map((row) => `${row.mean.toPrecision(4)}${this.found.unit}`);
-      return `${curve.name} from ${first} to ${last} at epoch ${values[values.length - 1].epoch}`;
+      const [start, end] = [values[0], values[values.length - 1]].map((row) => `${row.mean.toPrecision(4)}${unit}`);
+      return `${curve.name} from ${start} to ${end} at epoch ${values[values.length - 1].epoch}`;
     });
-    return `${words(this.found.metric)}: ${ends.join("; ")}`;
+    return `${words(metric)}: ${ends.join("; ")}`;
   }
 
   finish() {
     this.result?.finalize();
     this.view = null;
+    this.drawn = new Map();
   }
 }
