@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from classlab import lookup, statistics
+from classlab import lookup, own_code, statistics
 from classlab.experiment import Contract, Data, Experiment
 
 # An accuracy given only as a float may be off by as much as float32 rounds a number near 1.
@@ -320,7 +320,7 @@ def _dataset(name: str, classes: Sequence[int | str] | None, max_test_per_class:
 def _labels(dataset: str, classes: Sequence[int | str] | None) -> set[str] | None:
     """Return classes by number where the dataset's own file names them, so that 1 and its name are the same class."""
     names: Sequence[str] = ()
-    if not lookup.is_own_code(dataset):
+    if not own_code.is_own_code(dataset):
         names = getattr(sys.modules[lookup.find("dataset", dataset).__module__], "CLASS_NAMES", ())
     if classes is None:
         return {str(number) for number in range(len(names))} or None

@@ -10,7 +10,7 @@ import pydantic
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from classlab import limits, lookup
+from classlab import limits, lookup, own_code
 from classlab.errors import UserError, did_you_mean
 from classlab.validation import NAME, Section, sentence
 from classlab.yaml_text import echoed, read_yaml, set_all, set_value, to_yaml, value_text
@@ -74,7 +74,7 @@ class _ChoiceOf:
         return {"anyOf": forms}
 
     def resolve(self, choice: Choice) -> Choice:
-        name = lookup.placed(choice.name)
+        name = own_code.placed(choice.name)
         try:
             options = lookup.check_options(self.kind, name, choice.options)
         except pydantic.ValidationError as error:
@@ -275,12 +275,12 @@ def load_contract(source: str | Path, folder: Path | None = None, trust: bool = 
     if not isinstance(fields, dict):
         raise UserError(f"{file} must hold a contract (max_parameters, max_epochs, …), got {value_text(fields)}")
     try:
-        with lookup.trusting(trust):
+        with own_code.trusting(trust):
             return Contract(**{str(key): value for key, value in fields.items()})
     except pydantic.ValidationError as error:
         raise UserError(f"{file}: {sentence(error, Contract, 'a contract')}") from None
-    except lookup.Untrusted as error:
-        raise lookup.named(error, str(file)) from None
+    except own_code.Untrusted as error:
+        raise own_code.named(error, str(file)) from None
 
 
 def _contract(value: Any) -> Any:
@@ -521,7 +521,7 @@ def load(
     """Return the experiment that a shipped name, a YAML file, a mapping or an experiment means.
 
     overrides: `key=value` with a dotted key, as for `--set`: "training.epochs=3". changes: dotted key -> value, set
-    after them. trust: whether code of the reader's own that the experiment names may run, see lookup.trusting.
+    after them. trust: whether code of the reader's own that the experiment names may run, see own_code.trusting.
     Raises UserError, and Untrusted for code that is not trusted.
     """
     folder, file = None, None
@@ -537,7 +537,7 @@ def load(
     if not isinstance(fields, dict):
         raise UserError(f"{file} must hold an experiment (name, data, model, training), got {value_text(fields)}")
     try:
-        with lookup.trusting(trust):
+        with own_code.trusting(trust):
             fields = dict(with_start(fields))  # first, so that a change of start_from is one
             training = fields.get("training")
             if isinstance(training, Mapping) and isinstance(training.get("start_from"), str):
@@ -549,8 +549,8 @@ def load(
             set_all(fields, _copied(changes or {}))
             _read_contract(fields, folder)
             return Experiment(**{str(key): value for key, value in fields.items()})
-    except lookup.Untrusted as error:
-        raise lookup.named(error, str(file or "")) from None
+    except own_code.Untrusted as error:
+        raise own_code.named(error, str(file or "")) from None
 
 
 def _copied(fields: Mapping[str, Any]) -> dict[str, Any]:

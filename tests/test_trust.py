@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import classlab as cl
-from classlab import lookup
+from classlab import own_code
 from classlab.errors import UserError
 from classlab.experiment import load, load_contract
 from classlab.runs import store
@@ -89,7 +89,7 @@ def test_a_run_folder_runs_no_code_that_it_names(run, evil, place):
     named(run, lambda fields: place(fields, f"{source}:build"))
     opened = cl.load_run(run.path)
     for work in (lambda: opened.experiment, opened.model, opened.report, lambda: opened.predict("nothing.png")):
-        with pytest.raises(lookup.Untrusted, match=r"experiment.yaml takes code from .* unless --trust is given"):
+        with pytest.raises(own_code.Untrusted, match=r"experiment.yaml takes code from .* unless --trust is given"):
             work()
     assert not trace.exists()
 
@@ -99,7 +99,7 @@ def test_a_run_folder_runs_no_code_that_it_names(run, evil, place):
 )
 def test_a_module_that_is_imported_already_is_no_more_trusted_than_another(run, name):
     named(run, lambda fields: fields["data"]["dataset"].update(name=name, command="true"))
-    with pytest.raises(lookup.Untrusted, match=f"takes code from {name}"):
+    with pytest.raises(own_code.Untrusted, match=f"takes code from {name}"):
         _ = cl.load_run(run.path).experiment
 
 
@@ -117,7 +117,7 @@ def test_a_shipped_name_means_what_is_shipped_whatever_lies_beside(run, evil, tm
 
     assert load_rules("dl-minor-1")[1].title != "mine"
     named(run, lambda fields: fields.update(contract="under-20k.yaml"))
-    with pytest.raises(lookup.Untrusted, match=r"under-20k.yaml takes code from"):
+    with pytest.raises(own_code.Untrusted, match=r"under-20k.yaml takes code from"):
         _ = cl.load_run(run.path).experiment
     assert not trace.exists()
 
@@ -250,9 +250,12 @@ def test_one_place_imports_a_reader_s_code():
         lines = [line for line in file.read_text().splitlines() if importing.search(line) and not _is_prose(line)]
         if lines:
             found[file.relative_to(PACKAGE).as_posix()] = lines
-    assert set(found) == {"__init__.py", "lookup.py"}, found
+    assert set(found) == {"__init__.py", "lookup.py", "own_code.py"}, found
     # The package's own names: constants, never a reader's.
     assert all("_PLACES" in line or "importlib.import_module(module)" in line for line in found["__init__.py"])
+    assert all("importlib.import_module(_module_name(file.relative_to(HOME)" in line for line in found["lookup.py"]), (
+        found["lookup.py"]
+    )
 
 
 def _is_prose(line):

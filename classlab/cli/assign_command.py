@@ -47,7 +47,7 @@ def assign(
     from classlab.course.assign import assign as write
     from classlab.course.derive import explained
     from classlab.course.details import details
-    from classlab.lookup import trusting
+    from classlab.own_code import trusting
 
     if class_list is not None:
         if born is not None or roll is not None:

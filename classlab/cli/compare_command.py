@@ -60,7 +60,7 @@ def _refuse_code(folders: list[Path]) -> None:
     Putting runs side by side runs none of it; whoever compares what they cannot open should know. Each distinct file is
     read once: two hundred runs are mostly seeds of a few.
     """
-    from classlab import limits, lookup
+    from classlab import limits, own_code
     from classlab.runs.preparation import names_in
     from classlab.yaml_text import parse_yaml
 
@@ -70,8 +70,8 @@ def _refuse_code(folders: list[Path]) -> None:
         text = files.read_text(file, limits.YAML_BYTES)
         if text not in seen:
             seen.add(text)
-            for name in filter(lookup.is_own_code, names_in(parse_yaml(text, str(file)))):
-                raise lookup.untrusted(str(file), f"takes code from {name}")
+            for name in filter(own_code.is_own_code, names_in(parse_yaml(text, str(file)))):
+                raise own_code.untrusted(str(file), f"takes code from {name}")
 
 
 def _say(compared: "Compared", images: Path | None) -> None:

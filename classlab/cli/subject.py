@@ -9,7 +9,7 @@ from math import isqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classlab import files, limits, lookup
+from classlab import files, limits, lookup, own_code
 from classlab.errors import UserError, listing
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def of_code(name: str, settings: Sequence[str], size: str | None) -> Subject:
 
     _check_named(name)
     shape = None if size is None else _shape(size)
-    with lookup.trusting():  # what is named on the command line is the reader's own
+    with own_code.trusting():  # what is named on the command line is the reader's own
         options, filled_in = _options(name, settings, shape is not None)
 
         def build(shape: Shape) -> "nn.Module":

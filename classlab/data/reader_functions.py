@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from classlab import lookup
+from classlab import own_code
 from classlab.errors import UserError
 from classlab.experiment import Choice
 
@@ -15,7 +15,7 @@ def bind(kind: str, choice: Choice, right: Callable[[Any, Mapping[str, Any]], bo
     own raises UserError where it does not; shipped ones are tested, and called as they are.
     """
     function = choice.bind(kind)
-    if not lookup.is_own_code(choice.name):
+    if not own_code.is_own_code(choice.name):
         return function
 
     def checked(**handed_over: Any) -> Any:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from classlab import limits, lookup
+from classlab import limits, lookup, own_code
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Choice
 from classlab.models.parts import own_reset
@@ -35,7 +35,7 @@ def make(
     it alone. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
     that do not fit the images.
     """
-    if isinstance(model, Choice) and lookup.is_own_code(model.name):
+    if isinstance(model, Choice) and own_code.is_own_code(model.name):
         found = lookup.find("model", model.name)
         model = found if isinstance(found, nn.Module) else model  # a network that stands ready in the file
     if isinstance(model, Choice):
@@ -95,7 +95,7 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
     A line of a file can ask for more weights, or for larger outputs of layers, than any machine holds. On torch's meta
     device a network has shapes and no numbers. The reader's own code knows what it builds.
     """
-    if lookup.is_own_code(choice.name):
+    if own_code.is_own_code(choice.name):
         return
     with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
         network = choice.call("model", input_shape=input_shape, classes=classes)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from classlab import lookup
+from classlab import lookup, own_code
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.validation import Section, sentence
 from classlab.yaml_text import read_yaml, value_text
@@ -189,7 +189,7 @@ def read(file: Path, kind: type[Spec] = Spec, **more: Any) -> Any:
     except pydantic.ValidationError as error:
         raise UserError(f"{file}: {sentence(error, kind, 'a report')}") from None
     for name in dict.fromkeys(name for part in spec.parts for name in part.blocks):
-        if not lookup.is_own_code(name) and name not in lookup.names("block"):
+        if not own_code.is_own_code(name) and name not in lookup.names("block"):
             known = lookup.names("block")
             hint = did_you_mean(name, known) or ";"
             raise UserError(

@@ -10,7 +10,7 @@ import pydantic
 from pydantic import Field
 
 from classlab import experiment as experiments
-from classlab import lookup
+from classlab import lookup, own_code
 from classlab.course import rules
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import NAME, Experiment
@@ -160,6 +160,6 @@ def _check(report: Published) -> None:
             rules.load(part.assignment.name)
         for value in part.values:
             measures.check(value, part)
-    with lookup.trusting(report.trusted):
-        for name in {name for part in report.parts for name in part.blocks if lookup.is_own_code(name)}:
+    with own_code.trusting(report.trusted):
+        for name in {name for part in report.parts for name in part.blocks if own_code.is_own_code(name)}:
             lookup.find("block", name)

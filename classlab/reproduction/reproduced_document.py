@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from classlab import lookup
+from classlab import own_code
 from classlab.drawing.blocks import (
     Block,
     Code,
@@ -133,7 +133,7 @@ def _part(reproduced: Reproduced, part: Part, judged: Sequence[Judged]) -> Secti
     apart = [figure for figure in judged if figure.value.claim == "similar" and figure.word != NOT_JUDGED]
     head += [Words(f"{words.capital(figure.because)}.") for figure in apart]
     how, rest = _before_results(part)
-    with lookup.trusting(reproduced.report.trusted):
+    with own_code.trusting(reproduced.report.trusted):
         runs = {name: reproduced.runs[name] for name in part.runs}
         trained = section(Material(how, runs)).blocks if how.blocks else ()
         return section(Material(rest, runs), [*trained, *head])

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from classlab import experiment as experiments
-from classlab import files, limits, lookup
+from classlab import files, limits, own_code
 from classlab.errors import listing
 from classlab.experiment import Experiment
-from classlab.lookup import CopiedCode
+from classlab.own_code import CopiedCode
 from classlab.runs import records, store
 from classlab.runs.preparation import changed_code, names_in
 from classlab.terminal import say
@@ -28,9 +28,9 @@ def keep(experiment: Experiment, path: Path) -> dict[str, Any]:
     """
     record: dict[str, Any] = {}
     roots: dict[Path, str] = {}
-    for name in sorted(set(filter(lookup.is_own_code, names_in(experiment.model_dump(mode="json"))))):
+    for name in sorted(set(filter(own_code.is_own_code, names_in(experiment.model_dump(mode="json"))))):
         source = name.rpartition(":")[0]
-        contents = lookup.contents(name)
+        contents = own_code.contents(name)
         if not contents:  # a module, which is installed somewhere
             continue
         root = roots.setdefault(Path(source).resolve().parent, f"{len(roots) + 1}" if roots else "")
@@ -38,7 +38,7 @@ def keep(experiment: Experiment, path: Path) -> dict[str, Any]:
             file = path / store.CODE / root / below
             files.make_folder(file.parent)
             store.write(file, content)
-        record[source] = {"folder": root, "file": next(iter(contents)), "digests": lookup.digests_of(contents)}
+        record[source] = {"folder": root, "file": next(iter(contents)), "digests": own_code.digests_of(contents)}
     return record
 
 
@@ -49,9 +49,9 @@ def load_experiment(path: Path, trust: bool = False) -> Experiment:
     Raises UserError, and Untrusted for code that is not trusted.
     """
     copies = of_runs([path], path / store.EXPERIMENT)
-    with lookup.copied(copies):
+    with own_code.copied(copies):
         experiment = experiments.load(path / store.EXPERIMENT, trust=trust)
-    if not copies and any(map(lookup.is_own_code, names_in(experiment.model_dump(mode="json")))):
+    if not copies and any(map(own_code.is_own_code, names_in(experiment.model_dump(mode="json")))):
         changed = _changed(path, experiment)
         if changed:
             say(f"classlab: {listing(changed)} was changed since {path} was made, and no copy is kept there: what is "
@@ -84,7 +84,9 @@ def edited(folders: Iterable[Path], document: Path) -> list[str]:
     The files as they are now were imported already, by whoever asked for the runs.
     """
     held = of_runs(folders, document)
-    return [source for source, copy in held.items() if lookup.digests_of(lookup.contents(f"{source}:")) != copy.digests]
+    return [
+        source for source, copy in held.items() if own_code.digests_of(own_code.contents(f"{source}:")) != copy.digests
+    ]
 
 
 def _record(folder: Path) -> Mapping[str, records.CopyRecord]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from classlab import experiment as experiments
-from classlab import files, limits, lookup
+from classlab import files, limits, own_code
 from classlab.data.splits import split_digest
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
@@ -23,7 +23,7 @@ from classlab.runs.preparation import (
     Prepared,
     changed_code,
     choose_settings,
-    own_code,
+    digests_of_own_code,
     place_model,
     place_splits,
     prepare,
@@ -267,7 +267,7 @@ def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> No
             "dataset": {"name": dataset.name, "digest": dataset.digest, "source": dataset.source},
             "normalise": {"mean": prepared.mean, "std": prepared.std},
             "epoch_images": prepared.epoch_images,
-            "code": own_code(experiment),
+            "code": digests_of_own_code(experiment),
             **({"copies": copies} if copies else {}),
             **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),
@@ -301,7 +301,7 @@ def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) 
             f"{echoed(str(named[1]))}; --again makes a new run"
         )
     load_weights(prepared.model, state, str(file))
-    if lookup.is_own_code(prepared.experiment.training.optimizer.name):
+    if own_code.is_own_code(prepared.experiment.training.optimizer.name):
         return  # it may order the parameters in groups, and keep tensors of any shape
     shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
     for name, value in state.items():

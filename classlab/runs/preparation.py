@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab import contract as contracts
-from classlab import files, limits, lookup
+from classlab import files, limits, lookup, own_code
 from classlab.data.splits import split
 from classlab.errors import Refused, UserError
 from classlab.experiment import Data, Experiment
@@ -133,7 +133,7 @@ def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> No
     name = plan.dataset.name
     if (
         not is_given
-        and not lookup.is_own_code(name)
+        and not own_code.is_own_code(name)
         and hasattr(sys.modules[lookup.find("dataset", name).__module__], "DIGEST")
     ):
         return
@@ -148,13 +148,19 @@ def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> No
         )
 
 
-def own_code(experiment: Experiment) -> dict[str, str]:
-    """Return the SHA-256 of every file of the reader's own that the experiment takes code from, by its path."""
+def digests_of_own_code(experiment: Experiment) -> dict[str, str]:
+    """Return the SHA-256 of every file of the reader's own that the experiment takes code from.
+
+    By its path, or by the module's name where it is named as package.module: what else the package has is not counted.
+    """
     found = {}
-    for name in sorted(names_in(experiment.model_dump(mode="json"))):
-        file = Path(name.rpartition(":")[0])
+    for name in sorted(filter(own_code.is_own_code, names_in(experiment.model_dump(mode="json")))):
+        source = name.rpartition(":")[0]
+        module = getattr(sys.modules.get(source), "__file__", None)  # it was found before, and so imported
+        file = Path(source if source.endswith(".py") else module or "")
         if file.suffix == ".py" and file.is_file():
-            found[str(file)] = hashlib.sha256(files.read(file, limits.CODE_BYTES)).hexdigest()
+            key = str(file) if source.endswith(".py") else source
+            found[key] = hashlib.sha256(files.read(file, limits.CODE_BYTES)).hexdigest()
     return found
 
 
@@ -163,13 +169,13 @@ def changed_code(environment: Mapping[str, Any], experiment: Experiment) -> list
 
     experiment: with the reader's files as they are now, which were found. Neighbours that they import count too.
     """
-    now = own_code(experiment)
+    now = digests_of_own_code(experiment)
     changed = [file for file, digest in environment.get("code", {}).items() if now.get(file, digest) != digest]
-    for name in sorted(set(filter(lookup.is_own_code, names_in(experiment.model_dump(mode="json"))))):
+    for name in sorted(set(filter(own_code.is_own_code, names_in(experiment.model_dump(mode="json"))))):
         source = name.rpartition(":")[0]
         known = environment.get("copies", {}).get(source)
         if known is not None and source not in changed:
-            digests = lookup.digests_of(lookup.contents(name))
+            digests = own_code.digests_of(own_code.contents(name))
             both = {**known["digests"], **digests}
             others = [below for below in both if known["digests"].get(below) != digests.get(below)]
             changed += [str(Path(source).parent / below) for below in others]

@@ -9,7 +9,7 @@ from typing import Any
 from classlab import lookup
 from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
-from classlab.lookup import Untrusted
+from classlab.own_code import Untrusted
 from classlab.runs import copied_code, store
 from classlab.runs.events import Ended, Event, Failed
 from classlab.study import arithmetic, forecast, live_table, plan, results

@@ -10,7 +10,7 @@ import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from classlab import experiment as experiments
-from classlab import limits, lookup, metrics
+from classlab import limits, lookup, metrics, own_code
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.study import published_curve
@@ -168,7 +168,7 @@ def load(
 
     overrides: `key=value` with a dotted key; one that begins with a setting of a study (compare.metric) changes the
     study, one that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
-    the study's own. trust: whether code of the reader's own that it names may run, see lookup.trusting. Files that
+    the study's own. trust: whether code of the reader's own that it names may run, see own_code.trusting. Files that
     a study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
     """
     folder, file = Path(), None
@@ -189,10 +189,10 @@ def load(
         fields["seeds"] = seeds
     _look_beside(fields, folder)
     try:
-        with lookup.trusting(trust):
+        with own_code.trusting(trust):
             study = Study(**{str(key): value for key, value in fields.items()})
-    except lookup.Untrusted as error:
-        raise lookup.named(error, str(file or "")) from None
+    except own_code.Untrusted as error:
+        raise own_code.named(error, str(file or "")) from None
     for override in overrides:
         _check_heard(study, override.partition("=")[0].strip())
     return study

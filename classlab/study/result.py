@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classlab import lookup
+from classlab import own_code
 from classlab.errors import UserError
 from classlab.runs import copied_code, records, store
 from classlab.study import arithmetic, plan, results
@@ -38,17 +38,17 @@ class StudyResult:
     @cached_property
     def study(self) -> Study:
         """The study, its experiments spelled out."""
-        with lookup.copied(self._copies):
+        with own_code.copied(self._copies):
             return studies.load(self.path / STUDY, trust=self.trust)
 
     @cached_property
     def variants(self) -> list[Variant]:
         """The variants, in the order of the study."""
-        with lookup.copied(self._copies):
+        with own_code.copied(self._copies):
             return variants(self.study, self.trust)
 
     @cached_property
-    def _copies(self) -> "Mapping[str, lookup.CopiedCode]":
+    def _copies(self) -> "Mapping[str, own_code.CopiedCode]":
         """The reader's own code that the runs keep, in whose place it is when the study is read."""
         return copied_code.of_runs(store.runs_in(self.path / plan.RUNS), self.path / STUDY)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classlab import experiment as experiments
-from classlab import limits, lookup
+from classlab import limits, own_code
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
 from classlab.formats import count
@@ -18,6 +18,7 @@ from classlab.study.results import TAKEN
 
 SPLIT_SEED = "data.split_seed"
 MOST_LETTERS = 28  # of a value in a name
+COLUMNS_SHOWN = 5  # settings in a report's table of variants
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Variant:
 def variants(study: Study, trust: bool = False) -> list[Variant]:
     """Return the variants in the order of the file. Raises UserError where one cannot be, naming it.
 
-    trust: whether code of the reader's own that they name may run, see lookup.trusting.
+    trust: whether code of the reader's own that they name may run, see own_code.trusting.
     """
-    with lookup.trusting(trust):
+    with own_code.trusting(trust):
         return _variants(study)
 
 
@@ -76,8 +77,8 @@ def _variants(study: Study) -> list[Variant]:
 def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Experiment:
     try:
         return experiments.load(base, changes=changes)
-    except lookup.Untrusted as error:
-        raise lookup.named(error, f"variant {name}") from None
+    except own_code.Untrusted as error:
+        raise own_code.named(error, f"variant {name}") from None
     except UserError as error:
         raise UserError(f"variant {name}: {error}") from None
 

@@ -267,7 +267,7 @@ def test_an_error_of_the_reader_s_fits_a_screen_and_shows_the_reader_s_lines(net
     told = done.stderr[done.stderr.index("Traceback") :]
     assert done.returncode == 1 and told.splitlines()[-1] == last
     assert len(told.splitlines()) < 10 and any(file in told for file in ("nets.py", "broken.py", "raising.py"))
-    for name in ("typer", "click", "pydantic", "lookup.py", "trace.py"):
+    for name in ("typer", "click", "pydantic", "lookup.py", "own_code.py", "trace.py"):
         assert name not in told
 
 

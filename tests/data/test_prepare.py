@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import pytest
 
-from classlab import lookup
+from classlab import lookup, own_code
 from classlab.data import cache, fetch
 from classlab.data.dataset import Dataset
 from classlab.data.loading import NOT_FETCHED, prepare
@@ -69,7 +69,7 @@ def test_a_folder_that_holds_nothing_is_told_and_stood_in_for(tmp_path, capsys):
 def test_a_reader_s_own_function_that_asks_for_a_published_dataset_is_told(tmp_path):
     (tmp_path / "own.py").write_text("from classlab.data.sources.mnist import load\n\ndef make():\n    return load()\n")
     with (
-        lookup.trusting(),
+        own_code.trusting(),
         pytest.raises(UserError, match=r"make asks for one that is not in the cache; `classlab data"),
     ):
         prepare(plan(f"{tmp_path}/own.py:make"), fetch=False)
@@ -99,7 +99,7 @@ def test_datasets_made_by_hand_that_hold_nothing_are_told(changes, sentence, tmp
     import own_data  # pyrefly: ignore[missing-import]
 
     own_data.make = lambda: made(**changes)
-    with lookup.trusting(), pytest.raises(UserError, match=sentence):
+    with own_code.trusting(), pytest.raises(UserError, match=sentence):
         prepare(plan("own_data:make"))
 
 

@@ -81,6 +81,21 @@ def test_what_the_variants_share_leaves_out_what_they_change(result):
     told = {fact.label: fact.value for fact in facts.facts}
     assert told["Dataset"] == "digits" and told["Epochs planned"] == "3"
     assert told["Optimizer"] == "sgd; learning rate as each variant says"
+    assert told["Images"] == "1,237 training, 200 validation, 360 test; of 8 × 8 pixels, 1 channel"
+
+
+def test_variants_that_train_several_experiments_say_how_each_was_trained(tmp_path):
+    other = {**STUDY["experiment"], "name": "adam", "model": {"name": "perceptron", "widths": [8]}}
+    other["training"] = {**other["training"], "optimizer": {"name": "adam", "learning_rate": 0.01}}
+    variants = [{"name": "sgd"}, {"name": "adam", "experiment": other}]
+    study = {**STUDY, "seeds": 1, "sweep": {"variants": variants}}
+    shared, *apart = blocks(cl.study(study, out=tmp_path, jobs=1), "Question and method", Facts)
+    assert "Dataset" in {fact.label for fact in shared.facts} and [facts.caption for facts in apart] == ["sgd", "adam"]
+    trained = {fact.label: fact.value for fact in apart[1].facts}
+    assert trained == {
+        "Model": "perceptron (widths 8, activation relu)",
+        "Optimizer": "adam (learning rate 0.01, beta1 0.9, beta2 0.999)",
+    }
 
 
 def test_the_printed_study_loads_to_the_same_one(result, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import classlab as cl
-from classlab import lookup
+from classlab import own_code
 from classlab.course.check import check
 from classlab.errors import UserError
 from classlab.experiment import Contract
@@ -67,7 +67,7 @@ def away(run, folder, monkeypatch):
     folder.mkdir()
     path = shutil.copytree(run.path, folder / "given")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(lookup, "_trusted", set())
+    monkeypatch.setattr(own_code, "_trusted", set())
     return path
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_given_away_opens_with_trust_alone(work, tmp_path, monkeyp
     path = away(run, tmp_path / "elsewhere", monkeypatch)
     shutil.rmtree(work)
     for opened in (lambda: cl.load_run(path).model(), lambda: cl.load_run(path).experiment):
-        with pytest.raises(lookup.Untrusted, match=r"experiment.yaml takes code from net.py:Net; .* unless --trust"):
+        with pytest.raises(own_code.Untrusted, match=r"experiment.yaml takes code from net.py:Net; .* unless --trust"):
             opened()
     given = cl.load_run(path, trust=True)
     assert np.array_equal(outputs(given), expected)
@@ -145,7 +145,7 @@ def test_code_of_the_same_names_elsewhere_is_not_taken_for_it(work, tmp_path, mo
     monkeypatch.setitem(sys.modules, "helpers", mine)
     assert np.array_equal(outputs(cl.load_run(path, trust=True)), expected)
     assert sys.modules["helpers"] is mine
-    assert not any(isinstance(finder, lookup._Served) for finder in sys.meta_path)
+    assert not any(isinstance(finder, own_code._Served) for finder in sys.meta_path)
 
 
 def test_what_the_session_imported_itself_is_copied_too(work, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_copy_takes_the_place_of_nothing_of_python(work, tmp_path, monkeypatch
     (path / "code" / "json.py").write_text("")
 
     def list_it(document):
-        document["copies"]["net.py"]["digests"]["json.py"] = lookup.digests_of({"": b""})[""]
+        document["copies"]["net.py"]["digests"]["json.py"] = own_code.digests_of({"": b""})[""]
 
     change(path, list_it)
     with pytest.raises(UserError, match="has a copy of json, which is not the reader's own"):
@@ -255,7 +255,7 @@ def test_an_import_within_a_function_finds_the_copy_too(work):
         (work / name).unlink()
     opened = cl.load_run(run.path)
     assert opened.model() is not None and opened.model() is not None
-    assert not any(isinstance(getattr(module, "__loader__", None), lookup._Served) for module in sys.modules.values())
+    assert not any(isinstance(getattr(module, "__loader__", None), own_code._Served) for module in sys.modules.values())
 
 
 def test_neighbours_with_a_dot_are_copied_and_used_too(work, tmp_path, monkeypatch):
@@ -269,7 +269,7 @@ def test_neighbours_with_a_dot_are_copied_and_used_too(work, tmp_path, monkeypat
     away = shutil.copytree(run.path, tmp_path / "away" / run.path.name)
     shutil.rmtree(work / "blocks")
     monkeypatch.chdir(tmp_path)
-    lookup._trusted.clear()
+    own_code._trusted.clear()
     with pytest.raises(UserError, match="takes code from"):
         cl.load_run(away).model()
     given = cl.load_run(away, trust=True)
@@ -312,8 +312,8 @@ def test_a_study_is_given_away_and_does_not_mix_two_codes(work, tmp_path, monkey
     shutil.copytree(done.path, given / "two")
     shutil.rmtree(work)
     monkeypatch.chdir(given)
-    monkeypatch.setattr(lookup, "_trusted", set())
-    with pytest.raises(lookup.Untrusted):
+    monkeypatch.setattr(own_code, "_trusted", set())
+    with pytest.raises(own_code.Untrusted):
         cl.load_study(given / "two").sentences()
     study = cl.load_study(given / "two", trust=True)
     assert study.sentences() and all(run.model() is not None for run in study.runs["quick"].values())
@@ -340,3 +340,24 @@ def test_the_command_line_asks_for_trust_and_another_process_runs_the_copy(work,
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, cwd=tmp_path)
     assert done.stdout.strip() == "7", done.stderr
+
+
+def test_a_module_that_was_edited_since_is_said(tmp_path, capsys, monkeypatch):
+    alone = NET.replace("import helpers\nfrom blocks.dense import dense\n", "dense = nn.Linear\n").replace(
+        "helpers.WIDTH", "7"
+    )
+    for number, activation in enumerate(("relu", "tanh")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "installed_net.py").write_text(alone.replace("F.relu", f"F.{activation}"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "0")
+    run = train(model="installed_net:Net")
+    assert "installed_net" in cl.load_run(run.path, trust=True).environment["code"]
+    capsys.readouterr()
+    cl.load_run(run.path, trust=True).experiment  # noqa: B018
+    assert "was changed" not in capsys.readouterr().err
+    del sys.modules["installed_net"]
+    monkeypatch.syspath_prepend(tmp_path / "1")
+    cl.load_run(run.path, trust=True).experiment  # noqa: B018
+    assert f"installed_net was changed since {run.path} was made" in capsys.readouterr().err
+    del sys.modules["installed_net"]

@@ -10,7 +10,7 @@ from classlab.report import words
 from classlab.report.material import Material
 from classlab.runs.finished import FinishedRun
 from classlab.study.result import StudyResult
-from classlab.study.sweep import flat
+from classlab.study.sweep import COLUMNS_SHOWN, flat, settings
 
 RESULTS = {
     ("last", "val"): "the last epoch; validation images were watched and chose nothing",
@@ -25,7 +25,10 @@ def blocks(material: Material) -> list[Block]:
     """Return the settings of the study's variants, or else of the first run of each name."""
     if material.study is None:
         return material.first_of_each(_of_run)
-    return [Facts(tuple(_shared(material.study)), "What all variants share")]
+    rows = [_rows(variant.experiment) for variant in material.study.variants]
+    same = _same(material.study, rows)
+    shared = Facts(tuple(_shared(material.study, rows, same)), "What all variants share")
+    return [shared, *_apart(material, rows, same)]
 
 
 def _of_run(run: FinishedRun) -> list[Block]:
@@ -78,27 +81,49 @@ def _augmentations(experiment: Experiment) -> str:
     return f"{', '.join(map(words.spelled, choices))}; {where}"
 
 
-def _shared(result: StudyResult) -> list[Fact]:
+def _rows(experiment: Experiment) -> dict[str, Fact]:
+    """Return dotted key -> what a variant's experiment has there."""
+    return {
+        "data.dataset": Fact("Dataset", experiment.data.dataset.name),
+        **_settings(experiment),
+        "protocol": Fact("Result", _result(experiment)),
+    }
+
+
+def _same(result: StudyResult, rows: list[dict[str, Fact]]) -> dict[str, Fact]:
     """Return the settings on which the variants agree."""
-    experiments = [variant.experiment for variant in result.variants]
-    documents = [flat(experiment.model_dump(mode="json")) for experiment in experiments]
-    rows, *others = (
-        {
-            "data.dataset": Fact("Dataset", experiment.data.dataset.name),
-            **_settings(experiment),
-            "protocol": Fact("Result", _result(experiment)),
-        }
-        for experiment in experiments
-    )
-    same = {
+    documents = [flat(variant.experiment.model_dump(mode="json")) for variant in result.variants]
+    return {
         key: fact
-        for key, fact in rows.items()
-        if fact.value and _is_same(documents, key) and all(other[key] == fact for other in others)
+        for key, fact in rows[0].items()
+        if _is_same(documents, key) and all(other[key] == fact for other in rows)
     }
+
+
+def _shared(result: StudyResult, rows: list[dict[str, Fact]], same: dict[str, Fact]) -> list[Fact]:
+    """Return what all variants share, and of a network or an optimizer the part that they share."""
+    experiments = [variant.experiment for variant in result.variants]
     in_part = {
-        key: fact for key in rows if key not in same and (fact := _shared_choice(experiments, key, rows[key].label))
+        key: shared
+        for key, fact in rows[0].items()
+        if key not in same and (shared := _shared_choice(experiments, key, fact.label))
     }
-    return [(same | in_part)[key] for key in rows if key in same | in_part] + _sizes(result)
+    found = [(same | in_part)[key] for key in rows[0] if key in same | in_part]
+    return [fact for fact in found if fact.value] + _sizes(result)
+
+
+def _apart(material: Material, rows: list[dict[str, Fact]], same: dict[str, Fact]) -> list[Block]:
+    """Return how each variant was trained where the table of variants does not say it.
+
+    So it is where they train several experiments, whose settings are no changes of the study, or change many.
+    """
+    assert material.study, "a study's variants"
+    variants = material.study.variants
+    columns, _ = settings(variants)
+    if "experiment" not in columns and len(columns) <= COLUMNS_SHOWN:
+        return []
+    apart = [tuple(fact for key, fact in row.items() if key not in same and fact.value) for row in rows]
+    return [Facts(facts, variant.name) for variant, facts in zip(variants, apart, strict=True) if facts]
 
 
 def _shared_choice(experiments: list[Experiment], key: str, label: str) -> Fact | None:
@@ -118,7 +143,7 @@ def _shared_choice(experiments: list[Experiment], key: str, label: str) -> Fact 
 
 
 def _sizes(result: StudyResult) -> list[Fact]:
-    """Return how many images each split has, where the runs agree; nothing before a run was begun."""
+    """Return how many images each split has and their size, where the runs agree; nothing before a run was begun."""
     run = next((run for seeds in result.runs.values() for run in seeds.values()), None)
     documents = [flat(variant.experiment.model_dump(mode="json")) for variant in result.variants]
     if run is None or not _is_same(documents, "data"):
@@ -128,7 +153,10 @@ def _sizes(result: StudyResult) -> list[Fact]:
     except UserError:
         return []
     sizes = {"training": len(split["train"]), "validation": len(split["val"]), "test": split["test"]}
-    return [Fact("Images", ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size))]
+    channels, height, width = run.environment["input_shape"]
+    counted = ", ".join(f"{size:,} {name}" for name, size in sizes.items() if size)
+    pixels = f"{height} × {width} pixels, {words.count(channels, 'channel')}"
+    return [Fact("Images", f"{counted}; of {pixels}")]
 
 
 def _is_same(documents: list[dict[str, Any]], key: str) -> bool:

@@ -3,9 +3,7 @@
 from classlab.drawing.blocks import Block, Column, Table
 from classlab.report import words
 from classlab.report.material import Material
-from classlab.study.sweep import settings
-
-COLUMNS_SHOWN = 5
+from classlab.study.sweep import COLUMNS_SHOWN, settings
 
 
 def blocks(material: Material) -> list[Block]:
@@ -22,5 +20,5 @@ def blocks(material: Material) -> list[Block]:
     rows = tuple((variant.name, *(changed[variant.name].get(column) for column in kept)) for variant in variants)
     caption = "The variants and what they change"
     if len(columns) > len(kept):
-        caption += f"; {words.count(len(columns) - len(kept), 'further setting')} in study.yaml"
+        caption += f"; {words.count(len(columns) - len(kept), 'further setting')} below"
     return [Table("settings", caption, (Column("variant"), *(Column(name) for name in kept)), rows)]
