@@ -25,6 +25,8 @@ OURS = {
     "rotate": {"degrees": 10.0},
     "shift": {"pixels": 2.0},
     "zoom": {"percent": 10.0},
+    "stretch": {"percent": 20.0},
+    "shear": {"degrees": 15.0},
     "horizontal_flip": {},
     "vertical_flip": {},
     "crop": {"size": 24},
@@ -52,6 +54,14 @@ def _shift(image: Image.Image) -> Image.Image:
 def _zoom(image: Image.Image) -> Image.Image:
     inverse = 1 / random.uniform(0.9, 1.1)
     return _affine(image, inverse, 0, 0, 0, inverse, 0)
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    return _affine(image, 1 / random.uniform(0.8, 1.2), 0, 0, 0, 1 / random.uniform(0.8, 1.2), 0)
+
+
+def _shear(image: Image.Image) -> Image.Image:
+    return _affine(image, 1, math.tan(math.radians(random.uniform(-15, 15))), 0, 0, 1, 0)
 
 
 def _crop(image: Image.Image) -> Image.Image:
@@ -94,6 +104,8 @@ PILLOW = {
     "rotate": lambda image: image.rotate(random.uniform(-10, 10), BILINEAR),
     "shift": _shift,
     "zoom": _zoom,
+    "stretch": _stretch,
+    "shear": _shear,
     "horizontal_flip": lambda image: ImageOps.mirror(image) if random.random() < 0.5 else image,
     "vertical_flip": lambda image: ImageOps.flip(image) if random.random() < 0.5 else image,
     "crop": _crop,

@@ -42,6 +42,8 @@ _WISHES = {
     "data.augmentations=[{name: vertical_flip}]": "vflip flipud randomverticalflip",
     "data.augmentations=[{name: shift, pixels: 2}]": "translate translation randomtranslation randomshift",
     "data.augmentations=[{name: zoom, percent: 10}]": "scale scaling rescale randomzoom randomscale",
+    "data.augmentations=[{name: shear, degrees: 15}]": "skew slant randomshear shearx italic",
+    "data.augmentations=[{name: stretch, percent: 20}]": "aspect aspectratio anisotropic",
     "data.augmentations=[{name: rotate, degrees: 10}, {name: shift, pixels: 2}, {name: zoom, percent: 10}]":
     "affine randomaffine",
     "data.augmentations=[{name: pad_and_crop, pixels: 4}]": "randomcrop padcrop",

@@ -57,6 +57,24 @@ def zoom(images: Tensor, generator: Draws, percent: Percent) -> AffineMaps | Non
     return AffineMaps(_matrices(inverse, zero, zero, zero, inverse, zero))
 
 
+def stretch(images: Tensor, generator: Draws, percent: Percent) -> AffineMaps | None:
+    """Enlarge or shrink about the centre by a factor drawn evenly from 1 ± percent/100, for each axis its own."""
+    if percent == 0:
+        return None
+    across, down = (1 / _between(images, generator, 1 - percent / 100, 1 + percent / 100) for _ in range(2))
+    zero = torch.zeros_like(across)
+    return AffineMaps(_matrices(across, zero, zero, zero, down, zero))
+
+
+def shear(images: Tensor, generator: Draws, degrees: Annotated[float, Field(ge=0, le=60)]) -> AffineMaps | None:
+    """Slant upright lines about the centre by an angle drawn evenly from ±degrees."""
+    if degrees == 0:
+        return None
+    slant = torch.tan(torch.deg2rad(_between(images, generator, -degrees, degrees)))
+    ones, zero = torch.ones_like(slant), torch.zeros_like(slant)
+    return AffineMaps(_matrices(ones, slant, zero, zero, ones, zero))
+
+
 def horizontal_flip(images: Tensor, generator: Draws, probability: Probability = 0.5) -> AffineMaps | None:
     """With `probability`, exchange left and right."""
     if probability == 0:

@@ -22,6 +22,8 @@ OPTIONS = {
     "rotate": ({"degrees": 15.0}, {"degrees": 0.0}),
     "shift": ({"pixels": 2.0}, {"pixels": 0.0}),
     "zoom": ({"percent": 10.0}, {"percent": 0.0}),
+    "stretch": ({"percent": 20.0}, {"percent": 0.0}),
+    "shear": ({"degrees": 15.0}, {"degrees": 0.0}),
     "horizontal_flip": ({}, {"probability": 0.0}),
     "vertical_flip": ({}, {"probability": 0.0}),
     "crop": ({"size": 24}, {"size": 28}),
@@ -199,6 +201,32 @@ def test_zoom_matches_scipy():
         offset = 13.5 * (1 - inverse)
         theirs = ndimage.affine_transform(images[index, 0].numpy(), [inverse, inverse], (offset, offset), order=1)
         assert np.abs(ours[index, 0].numpy() - theirs)[4:-4, 4:-4].max() < 1e-4
+
+
+def test_stretch_takes_a_factor_for_each_axis_as_scipy_does():
+    images = pictures(32)
+    maps = call("stretch", images, percent=20.0)
+    ours = resample(images, maps)
+    for index in range(len(images)):
+        across, down = (maps.matrices[index, axis, axis].item() for axis in range(2))
+        assert 0.8 <= 1 / across <= 1.2 and 0.8 <= 1 / down <= 1.2 and across != down
+        offset = (13.5 * (1 - down), 13.5 * (1 - across))
+        theirs = ndimage.affine_transform(images[index, 0].numpy(), [down, across], offset, order=1)
+        assert np.abs(ours[index, 0].numpy() - theirs)[4:-4, 4:-4].max() < 1e-4
+
+
+def test_shear_slants_upright_lines_by_its_angle_as_pillow_does():
+    images = pictures(64)
+    maps = call("shear", images, degrees=20.0)
+    ours, angles = resample(images, maps), []
+    for image, seen, matrix in zip(images[:, 0], ours[:, 0], maps.matrices, strict=True):
+        slope = matrix[0, 1].item()
+        angles.append(math.degrees(math.atan(slope)))
+        picture = Image.fromarray(image.numpy(), mode="F").transform(
+            (28, 28), Image.Transform.AFFINE, (1, slope, -14 * slope, 0, 1, 0), Image.Resampling.BILINEAR
+        )
+        assert np.abs(seen.numpy() - np.asarray(picture))[6:-6, 6:-6].max() < 1e-4
+    assert stats.kstest(angles, stats.uniform(-20, 40).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(
