@@ -1,6 +1,8 @@
 """A dot plot: every run a dot, with the mean and the interval of its variant."""
 
+import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ from classlab.drawing.theme import CROSS, Width, themed
 
 if TYPE_CHECKING:
     import altair as alt
+
+LABEL_LETTERS = 28  # in one line beside a chart
 
 
 def dots(
@@ -32,7 +36,16 @@ def dots(
     drawn = scaled([row for row in values if row["value"] is not None and math.isfinite(row["value"])], factor)
     low, high = _around([row["value"] for row in drawn], percent=factor == 100)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    labels = alt.Axis(labelLimit=260, ticks=False, domain=False, grid=False, labelColor=palette.ink)
+    lines = json.dumps({name: _wrapped(name) for name in names if len(name) > LABEL_LETTERS})
+    labels = alt.Axis(
+        labelLimit=200,
+        labelExpr=f"{lines}[datum.value] || datum.value",  # a long name in two lines, one above the middle
+        labelBaseline={"condition": {"test": f"{lines}[datum.value]", "value": "alphabetic"}, "value": "middle"},
+        ticks=False,
+        domain=False,
+        grid=False,
+        labelColor=palette.ink,
+    )
     y = alt.Y("variant:N", sort=names, title=None, axis=labels, scale=alt.Scale(domain=names))
 
     def x(field: str) -> "alt.X":
@@ -52,6 +65,10 @@ def dots(
         runs.transform_filter("datum.wrong").mark_point(**CROSS, color=palette.bad),
     ]
     return alt.LayerChart(layer=layers, width=width, height=alt.Step(30), **themed(palette))
+
+
+def _wrapped(name: str) -> list[str]:
+    return textwrap.wrap(name, LABEL_LETTERS, max_lines=2, placeholder=" …")
 
 
 def _cut(spans: Sequence[dict[str, Any]], low: float, high: float) -> list[dict[str, Any]]:

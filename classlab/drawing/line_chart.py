@@ -163,7 +163,7 @@ def _legend(keys: Mapping[str, Curve], width: Width) -> tuple[Any, Any]:
         aria=False,  # it would name the keys; every mark names its curve
         offset=NOTE_HEIGHT,
         labelExpr=label,
-        labelLimit=330,
+        labelLimit=280,
         symbolOpacity=1,
         symbolSize=500,
     )

@@ -40,7 +40,7 @@ def themed(palette: Palette) -> dict[str, Any]:
                 labelColor=palette.ink,
                 labelFontSize=12,
                 symbolSize=140,
-                labelLimit=330,
+                labelLimit=280,
                 rowPadding=3,
             ),
             text=alt.MarkConfig(font=FONT, fontSize=12),
