@@ -106,6 +106,19 @@ def test_words_give_every_rule_its_verdict_and_margin(runs, tmp_path):
     assert "CONTRACT NOT KEPT: " in done.stdout
 
 
+def test_words_say_how_many_runs_fail(runs, tmp_path):
+    accuracies, limits = sorted(100 * run.summary["test_accuracy"] for run in runs), tmp_path / "limits.yaml"
+    for limit, words in (
+        (accuracies[0] - 1, f"CONTRACT KEPT: {limits}, by 2 of 2 runs, measured again"),
+        (sum(accuracies) / 2, f"CONTRACT NOT KEPT: {limits}, by 1 of 2 runs; 1 fails, measured again"),
+        (accuracies[1] + 1, f"CONTRACT NOT KEPT: {limits}, by 0 of 2 runs; 2 fail, measured again"),
+    ):
+        limits.write_text(f"min_test_accuracy_percent: {limit}\n")
+        asked = ["check", *(str(run.path) for run in runs), "--contract", str(limits)]
+        done = CliRunner().invoke(shell.app, asked, catch_exceptions=False)
+        assert words in " ".join(done.stdout.split())
+
+
 def test_the_help_holds_an_example():
     done = CliRunner().invoke(shell.app, ["check", "--help"])
     assert "Example: classlab check runs/mnist-20k/s0-1a2b3c4d --contract under-20k" in done.stdout

@@ -48,6 +48,14 @@ def test_words_end_with_the_verdict_and_a_contract_not_kept_exits_1(tmp_path):
     assert again.returncode == 1 and "is finished; --again makes a new run of it" in again.stderr
 
 
+def test_a_report_and_its_pdf_are_written_at_the_end(tmp_path):
+    done = shell(*QUICK, "--out", tmp_path, "--report", "--pdf")
+    assert done.returncode == 0, done.stderr
+    (pdf,) = tmp_path.rglob("report.pdf")
+    assert pdf.read_bytes().startswith(b"%PDF") and (pdf.parent / "report.html").is_file()
+    assert str(pdf) in done.stdout
+
+
 def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
     done = shell(*QUICK, "--set", "contract={max_parameters: 10}", "--out", tmp_path, "--json")
     assert done.returncode == 1
