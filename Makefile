@@ -47,7 +47,7 @@ bench: benchmarks/.venv/.ready
 
 .venv/.ready: .venv/bin/python pyproject.toml constraints.txt
 	@echo "Installing classlab into .venv (once; torch is the large part) …"
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[ui]'
 	@touch $@
 
 .venv/.ready-dev: .venv/.ready

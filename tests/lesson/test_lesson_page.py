@@ -2,26 +2,11 @@
 
 import json
 import re
-import shutil
 
 import pytest
 
 from classlab.errors import UserError
 from classlab.lesson import quantities, small_network, walk_page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        try:
-            opened = started.chromium.launch(executable_path=CHROMIUM)
-        except playwright.Error:
-            pytest.skip("there is no browser to drive")
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

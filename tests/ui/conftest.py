@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import socket
 import threading
 import time
@@ -12,7 +11,6 @@ import pytest
 
 import classlab as cl
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUICK = {
     "name": "quick",
     "data": {"dataset": "digits", "val_size": 200, "augmentations": [{"name": "rotate", "degrees": 10}]},
@@ -120,15 +118,3 @@ def run(folders):
 def study(folders):
     """The folder of the study."""
     return folders / "studies" / "rates"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
