@@ -51,15 +51,18 @@ def _tensor(mean: float, std: float, channels: int = 1) -> list[Any]:
     return [transforms.ToTensor(), transforms.Normalize((mean,) * channels, (std,) * channels)]
 
 
+def _raw() -> list[Any]:
+    return [torchvision().transforms.ToTensor()]
+
+
+def _mnist() -> list[Any]:
+    return [torchvision().transforms.Compose(_tensor(0.1307, 0.3081))]
+
+
 def _era_s6() -> list[Any]:
     t = torchvision().transforms
     crop = t.RandomApply([t.CenterCrop(22)], p=0.1)
     return [t.Compose([crop, t.Resize((28, 28)), t.RandomRotation((-15.0, 15.0), fill=0), *_tensor(0.1307, 0.3081)])]
-
-
-def _prml_mlp() -> list[Any]:
-    t = torchvision().transforms
-    return [t.Compose([t.RandomRotation(10), t.RandomCrop(24), t.Resize((28, 28)), *_tensor(0.1307, 0.3081)])]
 
 
 def _cifar() -> list[Any]:
@@ -69,12 +72,12 @@ def _cifar() -> list[Any]:
 def _fashion() -> list[Any]:
     """Originals, flipped, noisy, flipped and noisy."""
     t = torchvision().transforms
-    plain, flip, noise = _tensor(0.5, 0.5), t.RandomHorizontalFlip(p=1.0), t.Lambda(_noisy)
+    plain, flip, noise = _raw(), t.RandomHorizontalFlip(p=1.0), t.Lambda(_noisy)
     return [t.Compose(each) for each in (plain, [flip, *plain], [*plain, noise], [flip, *plain, noise])]
 
 
 def _noisy(image: Tensor) -> Tensor:
-    return image + torch.rand_like(image)
+    return image + torch.randn_like(image)
 
 
 def _mnist_20k() -> list[Any]:
@@ -86,7 +89,8 @@ def _mnist_20k() -> list[Any]:
 
 TRANSFORMS = {
     "era-s6": _era_s6,
-    "prml-mlp": _prml_mlp,
+    "eva7-net8": _mnist,
+    "prml-mlp": _raw,
     "cifar-lenet": _cifar,
     "fashion-cnn": _fashion,
     "fashion-autoencoder": _fashion,
