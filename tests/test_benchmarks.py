@@ -15,3 +15,11 @@ def test_an_unknown_workload_is_told_the_known_ones():
 
     with pytest.raises(UserError, match="no workload 'lenet4'; did you mean lenet-4"):
         workloads.find("lenet4")
+
+
+def test_every_workload_has_the_reports_transforms_and_its_words_in_the_readme():
+    from benchmarks import readme, vision, workloads
+    from classlab.experiment import load
+
+    for workload in workloads.WORKLOADS:
+        assert load(workload.experiment).name in vision.TRANSFORMS and workload.name in readme.WORDS
