@@ -10,6 +10,7 @@ TALL = 0.55  # of the tallest: what is lower is a dot, a comma or the hat of a 5
 INK = 0.15  # of the inkiest
 SAME_LINE = 0.5  # of the lower one's height: how much of it lies beside the other
 OVER = 0.25  # of the narrower one's width: more of it above or below the other belongs to the same digit
+WHOLE = 0.35  # of a digit's height: the tallest of its pieces; a row of dots, as a spiral makes, is no digit
 MOST = 12  # digits in a row; more is a text
 
 
@@ -29,18 +30,21 @@ def digit_masks(strength: np.ndarray) -> list[np.ndarray]:
     ]
     groups: list[list[int]] = []
     spans: list[list[int]] = []  # top, bottom, left, right of each group
+    tallest: list[int] = []  # of each group's pieces, their height
     for label, (rows, columns) in sorted(pieces, key=lambda piece: piece[1][1].start):
         shared = min(spans[-1][3], columns.stop) - columns.start if groups else 0
         if groups and shared > OVER * min(columns.stop - columns.start, spans[-1][3] - spans[-1][2]):
             groups[-1].append(label)
             top, bottom, left, right = spans[-1]
             spans[-1] = [min(top, rows.start), max(bottom, rows.stop), left, max(right, columns.stop)]
+            tallest[-1] = max(tallest[-1], rows.stop - rows.start)
         else:
             groups.append([label])
             spans.append([rows.start, rows.stop, columns.start, columns.stop])
-    return [
-        np.isin(labels, groups[index]) for index in _row(spans, [float(ink[np.array(g) - 1].sum()) for g in groups])
-    ]
+            tallest.append(rows.stop - rows.start)
+    kept = [place for place, (top, bottom, *_) in enumerate(spans) if tallest[place] >= WHOLE * (bottom - top)]
+    inks = [float(ink[np.array(groups[place]) - 1].sum()) for place in kept]
+    return [np.isin(labels, groups[kept[index]]) for index in _row([spans[place] for place in kept], inks)]
 
 
 def _row(spans: list[list[int]], ink: list[float]) -> list[int]:

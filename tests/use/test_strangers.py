@@ -18,6 +18,7 @@ def drawn(lines, size=(300, 200), paper=(238, 236, 228), ink=(30, 30, 50), width
     return picture
 
 
+SPIRAL = [(slice(at, at + 5), slice(10, 15)) for at in range(10, 90, 10)]
 SEVEN = [(30, 40), (100, 40), (55, 160)]
 ONE = [(190, 40), (190, 160)]
 
@@ -58,6 +59,10 @@ def test_rows_of_digits_leave_it_unsure(mnist_run):
         ([(slice(20, 80), slice(20, 40)), (slice(70, 80), slice(60, 70))], 1),  # a dot
         ([(slice(20, 50), slice(20, 60)), (slice(60, 90), slice(30, 50))], 1),  # one above the other
         ([(slice(20, 80), slice(20, 40)), (slice(0, 100), slice(90, 100))], 1),  # along the edge
+        (
+            [(slice(20, 80), slice(60, 80)), *((slice(at, at + 5), slice(10, 15)) for at in range(10, 90, 10))],
+            1,
+        ),  # a spiral
         ([], 0),
     ],
 )
