@@ -97,5 +97,7 @@ def test_a_drawing_is_answered_as_predict_answers_it(run, tmp_path):
 
 def test_without_its_package_a_paper_says_what_it_needs(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    with pytest.raises(UserError, match=r"needs the package anywidget: pip install anywidget; `classlab ui` draws"):
+    with pytest.raises(
+        UserError, match=r"needs the package anywidget: pip install 'classlab\[notebook\]'; `classlab ui` draws"
+    ):
         cl.load_run(run).draw()
