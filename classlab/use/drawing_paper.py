@@ -26,7 +26,8 @@ def paper(run: "FinishedRun") -> Any:
         import traitlets
     except ImportError:
         raise UserError(
-            "drawing in a notebook needs the package anywidget: pip install 'classlab[notebook]'; `classlab ui` draws without it"
+            "drawing in a notebook needs the package anywidget: pip install 'classlab[notebook]'; "
+            "`classlab ui` draws without it"
         ) from None
     reader = Reader(run)
 
