@@ -6,7 +6,7 @@ line, with every size a number; `classlab doctor` says where the sources lie, to
 library.py has a compiler build the source, some 3 seconds, once for a network, a batch size and a processor, and keeps
 the result. native_step.py puts the weights in place, calls it, and writes the weights back after each epoch.
 decision.py chooses: where the training is long enough and the step was measured to be faster on this machine.
-native_evaluation.py does the same for the answers after each epoch, with the forward kernels alone; trial.py tries both.
+native_evaluation.py does the same for the answers after each epoch, by the forward kernels; trial.py tries both.
 
 Why it is faster. A library's convolution is made for many channels; of a network's 16 it fills a register or two, and
 between its calls every map is written to memory and read again, once for the norm's mean, once for the norm, the ReLU,
