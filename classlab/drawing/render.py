@@ -1,8 +1,9 @@
 """One chart definition, four ways out: into a page (interactive, offline), SVG, PNG, PDF. No browser is needed."""
 
+import base64
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from classlab import files
 from classlab.errors import UserError, listing
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
     Chart = altair.Chart | altair.LayerChart | altair.FacetChart | altair.HConcatChart
 
-T = TypeVar("T")
 FORMATS = (".svg", ".png", ".pdf")
 LONGEST = 300  # characters of a text in a chart: one of 100,000 takes minutes to be measured
 # The keys under which a chart holds formulas, which are ours and are not cut, and the words read to who cannot see it.
@@ -59,18 +59,6 @@ def svg(chart: "Chart", description: str = "") -> str:
     return vl_convert.vegalite_to_svg(specification(chart, description), vl_version=_version(), allowed_base_urls=[])
 
 
-def offline(chart: T) -> T:
-    """Return the chart so that it shows itself in a notebook as a drawing, which asks no network for scripts."""
-    kind: Any = type(chart)
-
-    def drawing(self: Any, *_: Any, **__: Any) -> dict[str, str]:
-        return {"image/svg+xml": svg(self), "text/plain": repr(self)}
-
-    # Others of its kind stay as they are. A chart takes what is set on it for a part of its specification.
-    object.__setattr__(chart, "__class__", type(kind.__name__, (kind,), {"_repr_mimebundle_": drawing}))
-    return chart
-
-
 def png(chart: "Chart", scale: float = 2.0) -> bytes:
     """Return the chart as a PNG file, `scale` pixels to each of the chart's units."""
     import vl_convert
@@ -83,6 +71,12 @@ def pdf(chart: "Chart") -> bytes:
     import vl_convert
 
     return vl_convert.vegalite_to_pdf(specification(chart), vl_version=_version(), allowed_base_urls=[])
+
+
+def notebook_html(chart: "Chart") -> str:
+    """Return the chart for a notebook: a drawing that shrinks to its cell, as SVG by itself does not; on white."""
+    held = base64.b64encode(svg(chart).encode()).decode()
+    return f'<img alt="The curves" style="max-width:100%;background:white" src="data:image/svg+xml;base64,{held}">'
 
 
 def svg_to_png(text: str, scale: float = 2.0) -> bytes:
@@ -116,10 +110,10 @@ def _version() -> str:
 
 
 def shows_itself(chart: Any) -> Any:
-    """Return the chart, which from now on shows itself in a notebook as SVG made here: Altair's way asks a network."""
+    """Return the chart, which from now on shows itself in a notebook as a drawing: Altair's way asks a network."""
 
     def bundle(include: Any = None, exclude: Any = None) -> dict[str, str]:
-        return {"image/svg+xml": svg(chart), "text/plain": f"{type(chart).__name__}; a notebook shows it"}
+        return {"text/html": notebook_html(chart), "text/plain": f"{type(chart).__name__}; a notebook shows it"}
 
     # Around Altair's own setting of attributes, which would take it for a part of the chart.
     object.__setattr__(chart, "_repr_mimebundle_", bundle)

@@ -31,7 +31,9 @@ class Mistakes(pandas.DataFrame):
         except UserError:  # the images are gone
             return table
         held = base64.b64encode(picture).decode()
-        return f'<img alt="The images" style="max-width:100%" src="data:image/png;base64,{held}">{table}'
+        return (
+            f'<img alt="The images" style="max-width:100%;background:white" src="data:image/png;base64,{held}">{table}'
+        )
 
     def pictures(self) -> Pictures:
         """Return the images with what they are and what they were taken for. Raises UserError where they are gone."""

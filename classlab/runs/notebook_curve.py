@@ -70,7 +70,7 @@ class _Output:
         if not self.rows:
             return
         before = time.monotonic()
-        self.curve.update({"image/svg+xml": _svg(self.rows), "text/plain": "the curves so far"}, raw=True)
+        self.curve.update({"text/html": _picture(self.rows), "text/plain": "the curves so far"}, raw=True)
         spent = time.monotonic() - before
         self.next_curve = before + spent / SHARE_OF_TIME
 
@@ -88,7 +88,7 @@ class _Output:
         return {"text/html": html, "text/plain": f"{name}: {text}"}
 
 
-def _svg(rows: list[dict[str, float]]) -> str:
+def _picture(rows: list[dict[str, float]]) -> str:
     """Return loss and accuracy so far, by the function that draws them in `run.curves()` and in reports."""
     import pandas
 
@@ -98,4 +98,4 @@ def _svg(rows: list[dict[str, float]]) -> str:
     history = pandas.DataFrame(rows, columns=[name for name in store.COLUMNS if any(name in row for row in rows)])
     classifies = any(name.endswith("_accuracy") for row in rows for name in row)
     chart: Any = charts.curves(history) if classifies else charts.loss(history)
-    return render.svg(chart)
+    return render.notebook_html(chart)

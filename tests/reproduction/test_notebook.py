@@ -58,7 +58,7 @@ def test_it_runs_from_top_to_bottom_and_holds_its_pictures(small, tmp_path):
     kinds = [kind for output in shown['report.show("Network")'] for kind in output.data]
     assert kinds.count("image/png") >= 2 and "text/html" in kinds
     assert "holds" in str(shown['report.show("Network")'])
-    assert "image/svg+xml" in shown["run.curves()"][0].data
+    assert "data:image/svg+xml;base64," in shown["run.curves()"][0].data["text/html"]
     assert not any(output.output_type == "error" for outputs in shown.values() for output in outputs)
     assert "\x1b" not in path.read_text() and "Warning" not in path.read_text()
 
