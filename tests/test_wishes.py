@@ -64,6 +64,27 @@ def test_an_option_that_is_a_setting_says_so(words, sentence, monkeypatch, capsy
 
 
 @pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["run", "mnist-20k", "--seed", "abc"], "--seed must be a whole number; got 'abc' (see "),
+        (
+            ["study", "cifar-depth", "--jobs=many"],
+            "--jobs must be a whole number; got 'many' (see ",
+        ),
+        (["predict", "x", "y", "--prepare", "quick"], "--prepare must be one of 'digits', 'plain'; got 'quick' (see "),
+        (["runs", "--sort", "best"], "--sort must be one of 'path', 'date', "),
+        (["ui", "--port", "99999"], "--port must be at most 65535; got '99999' (see "),
+    ],
+)
+def test_an_option_s_wrong_value_is_answered_by_its_rule(words, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["classlab", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.startswith(f"classlab: {sentence}") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("setting", "sentence"),
     [
         ("data.augmentations=[cutout]", "here that is data.augmentations=[{name: erase}]; known: "),

@@ -116,7 +116,7 @@ def _of_the_line(error: Any) -> str:
     """Return a sentence for a command line that cannot be read, with what the reader may have wanted."""
     from classlab import wishes
 
-    sentence = error.format_message().rstrip(".")
+    sentence = _plain(error.format_message().rstrip("."))
     name = getattr(error, "option_name", None)
     if name is not None:
         setting = wishes.setting(name, _value_of(name))
@@ -127,6 +127,30 @@ def _of_the_line(error: Any) -> str:
     unknown = re.match(r"No such command '([\w-]{1,40})'", sentence)
     command = wishes.command(unknown[1]) if unknown else ""
     return f"{sentence}; here that is classlab {command}" if command else sentence
+
+
+# What pydantic, by which typer reads values, says of a wrong value, and how classlab says it.
+_RULES = {
+    r"Input should be a valid integer.*": "must be a whole number",
+    r"Input should be a valid number.*": "must be a number",
+    r"Input should be greater than or equal to (.*)": r"must be at least \1",
+    r"Input should be less than or equal to (.*)": r"must be at most \1",
+    r"Value error, .* is not one of (.*)": r"must be one of \1",
+}
+
+
+def _plain(sentence: str) -> str:
+    """Return what typer says of an option's value in the words of every other refusal: the rule, and what was given."""
+    wrong = re.fullmatch(r"Invalid value for '(--?[\w-]+)[^']*': (.*)", sentence, re.DOTALL)
+    if wrong is None:
+        return sentence
+    option, words = wrong.groups()
+    given = _value_of(option)
+    got = f"; got {given!r}" if given else ""
+    found = (
+        found.expand(rule) for pattern, rule in _RULES.items() if (found := re.fullmatch(pattern, words, re.DOTALL))
+    )
+    return next((f"{option} {rule}{got}" for rule in found), sentence)
 
 
 def _value_of(option: str) -> str:
