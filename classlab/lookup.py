@@ -251,6 +251,8 @@ def _readers_own(kind: str, name: str) -> Callable[..., Any]:
     thing = getattr(module, attribute, None)
     if not callable(thing):
         public = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        written = [key for key in public if getattr(vars(module)[key], "__module__", "") == module.__name__]
+        public = written or public  # what the file only imports is no help
         raise UserError(
             f"{source} defines no function or class {attribute!r} to use as {kind}"
             f"{did_you_mean(attribute, public) or ';'} it has: {listing(public) or 'none'}"
