@@ -27,6 +27,7 @@ TOP = 3
 # What is asked of a digit cut out of a picture: times the least lead of logits, and probability.
 MORE, LIKELY = 1.35, 0.8
 RIM = 4  # the margin's colour is a median over such a part of the rim
+UNLIKE = 40  # of 255: a rim's colour that is so far from most of the rims' is of something else
 FULL = 220  # of 255: the brightest pixel of every image of MNIST is 254 at least; a fainter picture is none of it
 NOTHING_FOUND = "no drawing stands out from its ground"
 
@@ -372,6 +373,7 @@ def _with_margin(pixels: np.ndarray) -> np.ndarray:
 
     The margin goes on with the colours along the rim, each a median of its surroundings there: a rim that is uneven, as
     of a page in uneven light or a screenshot with bars, makes no seam, and a stroke that ends at the rim ends there.
+    So does a wide one, of a digit that fills its picture: it is unlike most of the rims and ends before the corners.
     """
     from scipy.ndimage import median_filter
 
@@ -380,9 +382,21 @@ def _with_margin(pixels: np.ndarray) -> np.ndarray:
     calm = pixels.copy()
     for rim in (calm[0], calm[-1], calm[:, 0], calm[:, -1]):
         rim[:] = median_filter(rim, (max(3, len(rim) // RIM) | 1, 1), mode="nearest")
+    ground = np.median(np.concatenate([calm[0], calm[-1], calm[:, 0], calm[:, -1]]), axis=0)
+    for rim in (calm[0], calm[-1], calm[:, 0], calm[:, -1]):
+        _without_ink(rim, ground)
     wide = np.pad(calm, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     wide[margin : margin + height, margin : margin + width] = pixels
     return wide
+
+
+def _without_ink(rim: np.ndarray, ground: np.ndarray) -> None:
+    """Change a rim's colours, (length, 3), where a stroke reaches it: to those on either side of the stroke."""
+    unlike = np.abs(rim - ground).max(axis=1) > UNLIKE
+    ends = np.flatnonzero(np.diff(unlike.astype(np.int8)))[int(unlike[0]) :]
+    # Pairs of ends: of a run that reaches a corner one is missing, and it goes on as it is.
+    for before, last in zip(ends[::2], ends[1::2], strict=False):
+        rim[before + 1 : last + 1] = np.linspace(rim[before], rim[last + 1], last - before + 2)[1:-1]
 
 
 def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:
