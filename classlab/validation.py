@@ -51,8 +51,8 @@ def sentence(error: pydantic.ValidationError, model: type, whole: str) -> str:
         allowed = _settings(model, place[:-1])
         meant = did_you_mean(place[-1], allowed)
         meant = meant.replace("did you mean ", f"did you mean {parent}." if parent else "did you mean ")
-        # Of an option `whole` says no more than "it": a model's width, sgd's momentum for adam, are asked for where they
-        # are none, and where they are some is no way on.
+        # Of an option `whole` says no more than "it": a width or a momentum is asked for where there is none, and where
+        # there is one is no way on.
         wish = setting(place[-1]).partition("=")[0]
         elsewhere = wish.startswith("model.") or wish.endswith(f".{place[-1]}")
         meant = meant if whole == "it" and elsewhere else way_on(place[-1], meant)
