@@ -373,7 +373,8 @@ def _with_margin(pixels: np.ndarray) -> np.ndarray:
 
     The margin goes on with the colours along the rim, each a median of its surroundings there: a rim that is uneven, as
     of a page in uneven light or a screenshot with bars, makes no seam, and a stroke that ends at the rim ends there.
-    So does a wide one, of a digit that fills its picture: it is unlike most of the rims and ends before the corners.
+    So does a wide one, of a digit that fills its picture: it is unlike most of the rims, ends before the corners, and
+    stands on two rims that lie opposite. A shadow or a finger stands on one, and goes on.
     """
     from scipy.ndimage import median_filter
 
@@ -383,20 +384,24 @@ def _with_margin(pixels: np.ndarray) -> np.ndarray:
     for rim in (calm[0], calm[-1], calm[:, 0], calm[:, -1]):
         rim[:] = median_filter(rim, (max(3, len(rim) // RIM) | 1, 1), mode="nearest")
     ground = np.median(np.concatenate([calm[0], calm[-1], calm[:, 0], calm[:, -1]]), axis=0)
-    for rim in (calm[0], calm[-1], calm[:, 0], calm[:, -1]):
-        _without_ink(rim, ground)
+    for opposite in ((calm[0], calm[-1]), (calm[:, 0], calm[:, -1])):
+        strokes = [_strokes(rim, ground) for rim in opposite]
+        for rim, found in zip(opposite, strokes, strict=True):
+            for before, last in found if all(strokes) else ():
+                rim[before + 1 : last + 1] = np.linspace(rim[before], rim[last + 1], last - before + 2)[1:-1]
     wide = np.pad(calm, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
     wide[margin : margin + height, margin : margin + width] = pixels
     return wide
 
 
-def _without_ink(rim: np.ndarray, ground: np.ndarray) -> None:
-    """Change a rim's colours, (length, 3), where a stroke reaches it: to those on either side of the stroke."""
+def _strokes(rim: np.ndarray, ground: np.ndarray) -> list[tuple[int, int]]:
+    """Return (the last place before, the last place of) each part of a rim, (length, 3), that is unlike the ground.
+
+    A part that reaches a corner is none: a bar, a table.
+    """
     unlike = np.abs(rim - ground).max(axis=1) > UNLIKE
-    ends = np.flatnonzero(np.diff(unlike.astype(np.int8)))[int(unlike[0]) :]
-    # Pairs of ends: of a run that reaches a corner one is missing, and it goes on as it is.
-    for before, last in zip(ends[::2], ends[1::2], strict=False):
-        rim[before + 1 : last + 1] = np.linspace(rim[before], rim[last + 1], last - before + 2)[1:-1]
+    ends = np.flatnonzero(np.diff(unlike.astype(np.int8)))[int(unlike[0]) :].tolist()
+    return list(zip(ends[::2], ends[1::2], strict=False))
 
 
 def _is_prepared(pixels: np.ndarray, shape: tuple[int, int, int]) -> bool:

@@ -85,6 +85,20 @@ def test_the_margin_goes_on_with_the_colours_along_the_rim():
     assert (_with_margin(flat) == 77).all()
 
 
+def test_a_digit_that_fills_its_picture_is_not_taken_for_its_paper(mnist_run):
+    ring = np.full((160, 110, 3), 235, np.float32)
+    y, x = np.mgrid[:160, :110]
+    away = ((x - 55) / 50) ** 2 + ((y - 80) / 90) ** 2  # cut off by the rims above and below
+    ring[(away < 1) & (away > 0.45)] = 25
+    wide = _with_margin(ring)
+    assert (wide[:20] > 200).all() and (wide[-20:] > 200).all()
+    (answer,) = mnist_run.predict(Image.fromarray(ring.astype(np.uint8)))
+    assert answer.name == "0"
+    shadow = np.full((160, 110, 3), 235, np.float32)
+    shadow[130:, 30:80] = 90  # on one rim alone
+    assert (_with_margin(shadow)[-1, 60:100] == 90).all()
+
+
 def test_a_faint_picture_of_the_network_s_size_is_not_taken_as_prepared(mnist_run):
     image = mnist_run.dataset().test_images[0][0]
     for strength, prepared in ((1.0, True), (0.8, False), (0.55, False)):
