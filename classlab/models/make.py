@@ -1,6 +1,7 @@
 """Make a network: build it, or take the reader's own, and draw its initial weights from the seed."""
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -14,10 +15,6 @@ from classlab.experiment import Choice
 from classlab.models.parts import own_reset
 from classlab.network.layer_table import follow
 from classlab.terminal import say
-
-# Shipped networks keep or shrink an image. So a filter, which has a parameter or more, has at most as many outputs as
-# the image has pixels, and so have the few layers behind it: norm, activation, pooling, dropout.
-LAYERS_OF_A_FILTER = 8
 
 
 def make(
@@ -93,30 +90,29 @@ def _check_size(choice: Choice, input_shape: tuple[int, int, int], classes: int)
     """Raise UserError for a shipped network that is too large, before it takes any memory.
 
     A line of a file can ask for more weights, or for larger outputs of layers, than any machine holds. On torch's meta
-    device a network has shapes and no numbers. The reader's own code knows what it builds.
+    device a network has shapes and no numbers; its outputs are those for no image at all, which take no memory either.
+    (The meta device computes outputs too, but imports for seconds what that needs.) The reader's own code knows what it
+    builds.
     """
     if own_code.is_own_code(choice.name):
         return
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), torch.no_grad():
-        network = choice.call("model", input_shape=input_shape, classes=classes)
-        numbers = count_parameters(network)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.device("meta"):
+            numbers = count_parameters(choice.call("model", input_shape=input_shape, classes=classes))
         if numbers > limits.PARAMETERS:
             raise UserError(
                 f"the network {choice} would have {numbers:,} parameters; at most {limits.PARAMETERS:,} are built"
             )
-        pixels = input_shape[1] * input_shape[2]
-        if numbers * pixels * LAYERS_OF_A_FILTER <= limits.OUTPUTS:
-            return  # torch would import for seconds what the meta device needs
-        outputs = [0]
+        network, outputs = choice.call("model", input_shape=input_shape, classes=classes), [0]
 
         def count(module: nn.Module, inputs: object, output: object) -> None:
-            outputs[0] += output.numel() if isinstance(output, Tensor) else 0
+            outputs[0] += math.prod(output.shape[1:]) if isinstance(output, Tensor) else 0
 
         for module in network.modules():
             if not list(module.children()):
                 module.register_forward_hook(count)
         with suppress(RuntimeError, ValueError):  # shapes that do not fit are reported later, with the layer's name
-            network.eval()(torch.zeros(1, *input_shape))
+            network.eval()(torch.zeros(0, *input_shape))
         if outputs[0] > limits.OUTPUTS:
             most = f"at most {limits.OUTPUTS:,} are computed"
             raise UserError(f"the layers of {choice} would have {outputs[0]:,} outputs for one image; {most}")
