@@ -71,3 +71,9 @@ def test_era_s6_averages_the_whole_of_what_is_left(side):
 @pytest.mark.parametrize("side", [28, 30, 32, 40])
 def test_eva7_fits_other_images(net, side):
     check_shapes(built("eva7", (3, side, side), net=net), (3, side, side), 10)
+
+
+@pytest.mark.parametrize(("name", "options"), [("squeeze", {"width": 256}), ("era_s6", {"width": 64})])
+def test_outputs_that_no_memory_holds_are_counted_without_computing_them(name, options):
+    with pytest.raises(UserError, match=r"would have [\d,]+ outputs for one image; at most 50,000,000 are computed"):
+        built(name, (1, 1000, 1000), **options)
