@@ -60,7 +60,7 @@ def _naive(run, grey):
     import torch
 
     with torch.no_grad():
-        best = run.model()(torch.from_numpy(grey.astype(np.float32) / 255)).argmax(1)
+        best = run.built()(torch.from_numpy(grey.astype(np.float32) / 255)).argmax(1)
     return [run.environment["class_names"][index] for index in best]
 
 
