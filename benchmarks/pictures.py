@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from classlab.runs.finished import load
+from classlab import load_run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "use"))
 from photographs import pictures
@@ -23,7 +23,7 @@ from strangers import letters, several, strangers
 
 def main(run: str, count: int = 400, seed: int = 99) -> None:
     """Print a line for each set: the share each way reads rightly."""
-    opened = load(run)
+    opened = load_run(run)
     made = pictures(count, seed)
     sets = {"made up": ([picture for picture, _, _ in made], [digit for _, digit, _ in made])}
     others = strangers(count, seed)

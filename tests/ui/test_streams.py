@@ -3,8 +3,11 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -247,6 +250,27 @@ def test_a_silent_run_says_so(growing):
     growing.grow(2)
     (state,) = [states.read(place) for place in listed(growing)]
     assert state.status == "running" and state.sentence == "running: 2 of 3 epochs are done, about 0.5 s left"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of a file's size")
+def test_a_run_whose_disk_is_full_stops_with_a_sentence_and_is_silent_on_the_page(tmp_path):
+    import resource
+
+    def no_room():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))  # the weights are larger
+
+    words = ["run", "digits-quick", "--set", "training.epochs=3", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "classlab.cli.main", *words]
+    done = subprocess.run(command, preexec_fn=no_room, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.search(r"^classlab: .*best.safetensors cannot be written: File too large\n\Z", done.stderr, re.MULTILINE)
+    (path,) = tmp_path.glob("*/*")
+    for file in path.iterdir():
+        os.utime(file, (time.time() - 90, time.time() - 90))
+    listing = Listing([tmp_path])
+    listing.look()
+    (state,) = map(states.read, listing.runs.values())
+    assert state.status == "silent" and state.sentence.endswith("its process may have ended, and --resume goes on")
 
 
 def listed(growing):
