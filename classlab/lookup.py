@@ -117,11 +117,25 @@ def _place(kind: str, name: str) -> tuple[Path, str]:
 def path(kind: str, name: str) -> Path:
     """Return the shipped YAML file that `name` means. Raises UserError with a suggestion."""
     if name not in names(kind):
-        raise UserError(
-            f"there is no {kind} named {echoed(name)!r}, and no such file{did_you_mean(name, names(kind)) or ';'} "
-            f"shipped: {listing(names(kind))}"
-        )
+        raise UserError(_no_file(kind, name))
     return HOME / FILES[kind] / f"{name}.yaml"
+
+
+def _no_file(kind: str, name: str) -> str:
+    """Return a sentence for a name that is neither shipped nor a file of YAML, by what it is instead."""
+    source, _, attribute = name.rpartition(":") if own_code.is_own_code(name) else (name, "", "Net")
+    if source.endswith(".py"):
+        return f"{echoed(name)} is code and no {kind}; an experiment names it: model: {{name: {source}:{attribute}}}"
+    if Path(name).is_dir():
+        return f"{echoed(name)} is a folder and no {kind}; name a YAML file, or what is shipped: {listing(names(kind))}"
+    other = next((kind_of for kind_of in FILES if kind_of != kind and name in names(kind_of)), None)
+    if other:
+        article = "an" if other[0] in "aeiou" else "a"
+        return f"{name} is {article} {other} and no {kind}; shipped: {listing(names(kind))}"
+    return (
+        f"there is no {kind} named {echoed(name)!r}, and no such file{did_you_mean(name, names(kind)) or ';'} "
+        f"shipped: {listing(names(kind))}"
+    )
 
 
 def docstring(kind: str, name: str) -> str:

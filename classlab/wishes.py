@@ -69,7 +69,8 @@ _SETTINGS = {word: setting for setting, words in _WISHES.items() for word in wor
 # What is an option of `classlab run` by another name.
 _OPTIONS = {"gpu": "--device cuda", "cuda": "--device cuda", "output": "--out", "outdir": "--out", "name": "--out",
             "force": "--again", "overwrite": "--again", "resumefrom": "--resume", "continue": "--resume",
-            "randomseed": "--seed", "manualseed": "--seed"}  # fmt: skip
+            "randomseed": "--seed", "manualseed": "--seed", "seeds": "a study, for several seeds (classlab study)",
+            "nseeds": "a study, for several seeds (classlab study)"}  # fmt: skip
 _COMMANDS = {"train": "run", "fit": "run", "evaluate": "check", "eval": "check", "test": "check", "ls": "runs",
              "summary": "inspect", "infer": "predict", "classify": "predict", "dataset": "data", "datasets": "data",
              "sweep": "study", "plot": "report", "models": "list", "experiments": "list", "version": "--version",

@@ -73,10 +73,24 @@ def test_an_option_that_is_a_setting_says_so(words, sentence, monkeypatch, capsy
         ),
         (["predict", "x", "y", "--prepare", "quick"], "--prepare must be one of 'digits', 'plain'; got 'quick' (see "),
         (["runs", "--sort", "best"], "--sort must be one of 'path', 'date', "),
+        (
+            ["run", "digits-quick", "--set", "training.epochs", "3"],
+            "Got unexpected extra argument(s) (3); a setting is ",
+        ),
+        (["run", "net.py"], "net.py is code and no experiment; an experiment names it: model: {name: net.py:Net}"),
+        (
+            ["run", "nets.py:Big"],
+            "nets.py:Big is code and no experiment; an experiment names it: model: {name: nets.py:Big}",
+        ),
+        (["run", "."], ". is a folder and no experiment; name a YAML file, or what is shipped: "),
+        (["run", "cifar-depth"], "cifar-depth is a study and no experiment; shipped: "),
+        (["study", "digits-quick"], "digits-quick is an experiment and no study; shipped: "),
+        (["report", "lastest"], "there is no folder lastest; did you mean latest?"),
+        (["predict", __file__, "latest"], f"{__file__} is a file, not a run folder"),
         (["ui", "--port", "99999"], "--port must be at most 65535; got '99999' (see "),
     ],
 )
-def test_an_option_s_wrong_value_is_answered_by_its_rule(words, sentence, monkeypatch, capsys):
+def test_what_a_command_cannot_take_is_answered_by_the_rule_and_the_way_on(words, sentence, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["classlab", *words])
     with pytest.raises(SystemExit) as ended:
         main.main()

@@ -84,6 +84,9 @@ def main() -> None:
         sys.stdout.flush()
         sys.exit(code)
     except CommandLineError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # `classlab lesson` asks what there is, as `classlab` does
+            print(error.format_message())
+            sys.exit(0)
         place = f"{error.ctx.command_path} --help" if getattr(error, "ctx", None) else "classlab --help"
         say(f"classlab: {_of_the_line(error)} (see {place})")
         sys.exit(2)
@@ -124,6 +127,11 @@ def _of_the_line(error: Any) -> str:
             return f"{name} is no option; it is a setting: --set {_quoted(setting)}"
         option = wishes.option(name)
         return f"{sentence}; here that is {option}" if option else sentence
+    words = re.match(r"Got unexpected extra argument(?:s|\(s\))? \((\S+)\)", sentence)
+    if words and "--set" in sys.argv and "=" not in sys.argv[sys.argv.index("--set") + 1]:
+        return (
+            f"{sentence}; a setting is written with =, as in --set {sys.argv[sys.argv.index('--set') + 1]}={words[1]}"
+        )
     unknown = re.match(r"No such command '([\w-]{1,40})'", sentence)
     command = wishes.command(unknown[1]) if unknown else ""
     return f"{sentence}; here that is classlab {command}" if command else sentence

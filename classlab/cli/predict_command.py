@@ -90,6 +90,8 @@ def _check_files(csv: Path | None, sheet: Path | None) -> None:
 
 
 def _total(answers: "Predictions", unread: int) -> str:
+    if unread == len(answers):
+        return f"none of {len(answers):,} pictures could be read"
     unsure = sum(answer.unsure for answer in answers) - unread
     read = f"{len(answers) - unread:,} of {len(answers):,} pictures have an answer, {unsure:,} of them unsure"
     prepared = {answer.prepared for answer in answers if answer.prepared}

@@ -75,4 +75,5 @@ def _subject(folder: Path, trust: bool) -> "FinishedRun | StudyResult":
     try:
         return load(folder, trust)
     except UserError as error:
-        raise UserError(f"{error}; a study's folder would have study.yaml") from None
+        hint = "; a study's folder would have study.yaml" if folder.is_dir() else ""
+        raise UserError(f"{error}{hint}") from None

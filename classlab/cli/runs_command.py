@@ -18,6 +18,7 @@ from classlab.formats import duration, loss, percent
 WIDE = 110  # characters of a terminal that has room for every column
 # Columns that a narrow terminal has no room for; --json and a pipe have them all.
 LEFT_OUT = {"val", "parameters", "time"}
+NARROW = 72  # characters of a terminal in which the date would break the names of the runs
 
 
 class By(StrEnum):
@@ -169,6 +170,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> None:
         del columns["settings"]
     if console.width < WIDE:
         columns = {name: cells for name, cells in columns.items() if name not in LEFT_OUT}
+    if console.width < NARROW:
+        del columns["date"]
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in columns:
         text = name in ("contract", "date", "settings", "run")

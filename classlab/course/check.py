@@ -82,8 +82,7 @@ def find_runs(path: Path) -> list[Path]:
         return [path]
     folders = sorted(file.parent for file in path.rglob(store.EXPERIMENT)) if path.is_dir() else []
     if not folders:
-        hint = "" if path.is_dir() else ", and no such folder"
-        raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
+        raise UserError(store.no_run(path, f" and holds none: there is no {store.EXPERIMENT}"))
     return folders
 
 

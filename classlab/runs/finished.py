@@ -403,8 +403,7 @@ def load(path: str | Path, trust: bool = False, model: Any = None) -> FinishedRu
     """
     path = store.named(path)
     if not (path / store.EXPERIMENT).is_file():
-        hint = "" if path.is_dir() else ", and no such folder"
-        raise UserError(f"{path} is not a run folder: it has no {store.EXPERIMENT}{hint}")
+        raise UserError(store.no_run(path, f": it has no {store.EXPERIMENT}"))
     run = FinishedRun(path, model, trust=trust)
     if model is not None and "model" not in run.environment["given_in_python"]:
         raise UserError(f"{path} was not made with a module given in Python: its own network is {run.experiment.model}")

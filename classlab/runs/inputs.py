@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
+from classlab.terminal import say
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FAINT = 63  # of 255: images of which none is brighter are on another scale, as scikit-learn's digits are, from 0 to 16
 
 
 def normalise(images: Any, shape: Sequence[int], normalise: Mapping[str, Any]) -> "Tensor":
@@ -20,6 +23,8 @@ def normalise(images: Any, shape: Sequence[int], normalise: Mapping[str, Any]) -
     if tuple(values.shape[1:]) != (channels, height, width):
         raise UserError(f"images must be (count, {channels}, {height}, {width}); got {tuple(values.shape)}")
     if values.dtype == torch.uint8:
+        if 0 < values.max() <= FAINT:
+            say(f"classlab: the brightest pixel of these images is {values.max()} of 255: are they on another scale?")
         values = values.float() / 255
     elif not values.is_floating_point() or not bool(((values >= 0) & (values <= 1)).all()):
         raise UserError("images must be uint8, or fractions from 0 to 1; what is normalised already is given as it is")
@@ -42,6 +47,11 @@ class WantsNormalised:
         import torch
 
         images = inputs[0] if inputs else None
+        if not isinstance(images, torch.Tensor) and hasattr(images, "__array__"):
+            raise UserError(
+                f"the network of {self.run} takes a tensor of normalised images, and got {type(images).__name__}; "
+                "give it run.normalised(images)"
+            )
         if self.is_identity or not isinstance(images, torch.Tensor) or torch.compiler.is_compiling():
             return
         if torch.jit.is_tracing() or not images.numel() or images.device.type == "meta":

@@ -12,7 +12,7 @@ import numpy as np
 
 from classlab import files, limits
 from classlab.data.tensors import read_metadata, read_tensors
-from classlab.errors import UserError
+from classlab.errors import UserError, did_you_mean
 from classlab.files import write
 from classlab.json_text import to_json
 from classlab.yaml_text import value_text
@@ -329,6 +329,15 @@ def named(given: str | Path, out: str | Path = "runs") -> Path:
         several = ", ".join(str(run) for run in found[:4]) + (" …" if len(found) > 4 else "")
         raise UserError(f"{value_text(text)} begins the names of {len(found)} runs: {several}; give more of one's name")
     return found[0] if found else path
+
+
+def no_run(path: Path, lacks: str, what: str = "a run folder") -> str:
+    """Return a sentence for a path that is not what it should be. lacks: what a folder then has not, in words."""
+    if path.is_dir():
+        return f"{path} is not {what}{lacks}"
+    if path.exists():
+        return f"{path} is a file, not {what}"
+    return f"there is no folder {path}{did_you_mean(str(path), ['latest'])}"
 
 
 def _names(run: Path, out: Path) -> list[str]:

@@ -182,8 +182,7 @@ def find(paths: Sequence[str | Path]) -> list[Path]:
                 folder for folder in inside if folder not in planned
             ]
         if not inside:
-            hint = "" if path.is_dir() else ", and no such folder"
-            raise UserError(f"{path} is not a run folder and holds none: there is no {store.EXPERIMENT}{hint}")
+            raise UserError(store.no_run(path, f" and holds none: there is no {store.EXPERIMENT}"))
         found.update({folder.resolve(): folder for folder in inside})
     if not found:
         raise UserError("compare needs runs: run folders, or a folder that holds some")

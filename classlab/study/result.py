@@ -279,6 +279,5 @@ def load(path: str | Path, trust: bool = False) -> StudyResult:
     """
     path = Path(path)
     if not (path / STUDY).is_file():
-        hint = "" if path.is_dir() else ", and no such folder"
-        raise UserError(f"{path} is not a study's folder: it has no {STUDY}{hint}")
+        raise UserError(store.no_run(path, f": it has no {STUDY}", "a study's folder"))
     return StudyResult(path, trust)

@@ -63,9 +63,7 @@ def test_the_help_holds_an_example():
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(
-        UserError, match=r"nowhere is not a run folder: it has no experiment.yaml, and no such folder; a study"
-    ):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         report(tmp_path / "nowhere")
 
 

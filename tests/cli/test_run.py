@@ -45,7 +45,7 @@ def test_words_end_with_the_verdict_and_a_contract_not_kept_exits_1(tmp_path):
     assert done.returncode == 1
     assert "CONTRACT NOT KEPT: digits-quick, seed 0: 14,426 parameters, 1 epoch, test accuracy" in done.stdout
     again = shell("run", "digits-quick", "--set", "training.epochs=1", "--set", limits, "--out", tmp_path)
-    assert again.returncode == 1 and "is finished; --again makes a new run of it" in again.stderr
+    assert again.returncode == 1 and "is finished; --again (in Python again=True) makes a new run of it" in again.stderr
 
 
 def test_a_report_and_its_pdf_are_written_at_the_end(tmp_path):

@@ -102,7 +102,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(file, tmp_path):
             "sweep.grid of cifar-learning-rate sets training.optimizer.learning_rate itself and would undo this",
         ),
         (("study", "cifar-depth", "--seeds", "0"), "seeds must be at least 1"),
-        (("compare", "/nowhere"), "/nowhere is not a run folder and holds none"),
+        (("compare", "/nowhere"), "there is no folder /nowhere"),
         (("compare", "."), "--images writes a file that ends in .png; got x.jpg"),
     ],
 )

@@ -81,7 +81,7 @@ def test_what_cannot_be_compared_gets_one_sentence(trained, tmp_path):
     store.write_json(moved / store.ENVIRONMENT, told)
     with pytest.raises(UserError, match=r"runs of one dataset can be compared; .* is of digits, .* of mnist"):
         compare(trained[0.1, 1], moved)
-    with pytest.raises(UserError, match="is not a run folder and holds none"):
+    with pytest.raises(UserError, match="there is no folder"):
         compare(tmp_path / "nowhere")
     with pytest.raises(UserError, match="metric must be one like test_accuracy"):
         compare(trained[0.1, 0], metric="tset")
