@@ -1,5 +1,7 @@
 """`classlab list`: what is shipped by name, with a line each. Nothing is imported for it."""
 
+import itertools
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -52,7 +54,10 @@ def list_(
     width = max(len(name) for lines in found.values() for name in lines)
     for heading, lines in found.items():
         console.print(f"[bold]{heading}[/bold]  [dim]{escape(KINDS[heading][1])}[/dim]")
-        console.print(_table(lines, width))
+        if console.is_terminal:
+            console.print(_table(lines, width))
+        for name, line in lines.items() if not console.is_terminal else ():
+            console.print(f"  {name:{width}}  {line}", markup=False, soft_wrap=True)
 
 
 def _table(lines: Mapping[str, str], width: int) -> Any:
@@ -81,8 +86,10 @@ def _line(kind: str, name: str) -> str:
     if kind in lookup.FILES:
         file = lookup.path(kind, name)
         fields = read_yaml(file)
-        comment = file.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        lines = itertools.takewhile(lambda line: line.startswith("#"), file.read_text(encoding="utf-8").splitlines())
+        comment = " ".join(line.removeprefix("#").strip() for line in lines)
         text = next((fields[key] for key in LINES if fields.get(key)), comment)
     else:
         text = lookup.docstring(kind, name).partition("\n")[0].removeprefix(f"{name}: ")
-    return on_a_line(text)
+    sentence = re.split(r"(?<=[.?]) (?=[A-Z])", text, maxsplit=1)[0]  # a line has room for one
+    return on_a_line(sentence[:1].upper() + sentence[1:])

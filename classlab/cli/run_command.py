@@ -69,6 +69,13 @@ def run(
         raise typer.Exit(1)
 
 
+# What may help a run that came to nothing.
+HINTS = {
+    "did_not_learn": "more epochs or another learning rate may help",
+    "diverged": "a smaller learning rate may help",
+}
+
+
 def _say(run: "FinishedRun", report: Path | None, waited: float, pdf: bool = False) -> None:
     summary = run.summary
     contract = summary["contract"]
@@ -81,6 +88,8 @@ def _say(run: "FinishedRun", report: Path | None, waited: float, pdf: bool = Fal
         console.print(f" [yellow]?[/yellow] {escape(rule)}: one run cannot say; see classlab check", soft_wrap=True)
     for sentence in contract.get("not_judged", []):
         console.print(f" [yellow]–[/yellow] {escape(sentence)}", soft_wrap=True)
+    if summary["status"] in HINTS:
+        console.print(f"{escape(summary['status_sentence'])}; {HINTS[summary['status']]}", soft_wrap=True)
     console.print(f"{verdict_line(summary)} of training, {duration(waited)} in all", soft_wrap=True)
     console.print(f"[dim]run:    [/dim] {escape(str(run.path))}", soft_wrap=True)
     if report:
