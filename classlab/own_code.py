@@ -131,7 +131,8 @@ def digests_of(contents: Mapping[str, bytes]) -> dict[str, str]:
 def untrusted(where: str, what: str) -> Untrusted:
     """Return what is raised of a document, `where`, that takes code from somewhere, `what`."""
     refusal = (
-        "opening it runs that code, which is refused unless --trust is given (in Python trust=True); your own you trust"
+        "opening it runs that code, which is refused unless --trust is given (in Python trust=True); "
+        "give it for code that is yours"
     )
     error = Untrusted(f"{where} {what}; {refusal}".strip())
     error.where, error.what = where, what

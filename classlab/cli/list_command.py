@@ -56,8 +56,9 @@ def list_(
         console.print(f"[bold]{heading}[/bold]  [dim]{escape(KINDS[heading][1])}[/dim]")
         if console.is_terminal:
             console.print(_table(lines, width))
-        for name, line in lines.items() if not console.is_terminal else ():
-            console.print(f"  {name:{width}}  {line}", markup=False, soft_wrap=True)
+        else:  # a table would fill its lines with spaces
+            for name, line in lines.items():
+                console.print(f"  {name:{width}}  {line}", markup=False, soft_wrap=True)
 
 
 def _table(lines: Mapping[str, str], width: int) -> Any:

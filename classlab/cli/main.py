@@ -128,10 +128,9 @@ def _of_the_line(error: Any) -> str:
         option = wishes.option(name)
         return f"{sentence}; here that is {option}" if option else sentence
     words = re.match(r"Got unexpected extra argument(?:s|\(s\))? \((\S+)\)", sentence)
-    if words and "--set" in sys.argv and "=" not in sys.argv[sys.argv.index("--set") + 1]:
-        return (
-            f"{sentence}; a setting is written with =, as in --set {sys.argv[sys.argv.index('--set') + 1]}={words[1]}"
-        )
+    key = _value_of("--set")
+    if words and key and "=" not in key:
+        return f"{sentence}; a setting is written with =, as in --set {key}={words[1]}"
     unknown = re.match(r"No such command '([\w-]{1,40})'", sentence)
     command = wishes.command(unknown[1]) if unknown else ""
     return f"{sentence}; here that is classlab {command}" if command else sentence
@@ -155,10 +154,11 @@ def _plain(sentence: str) -> str:
     option, words = wrong.groups()
     given = _value_of(option)
     got = f"; got {given!r}" if given else ""
-    found = (
-        found.expand(rule) for pattern, rule in _RULES.items() if (found := re.fullmatch(pattern, words, re.DOTALL))
-    )
-    return next((f"{option} {rule}{got}" for rule in found), sentence)
+    for pattern, rule in _RULES.items():
+        broken = re.fullmatch(pattern, words, re.DOTALL)
+        if broken:
+            return f"{option} {broken.expand(rule)}{got}"
+    return sentence
 
 
 def _value_of(option: str) -> str:

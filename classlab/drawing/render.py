@@ -76,7 +76,7 @@ def pdf(chart: "Chart") -> bytes:
 def notebook_html(chart: "Chart") -> str:
     """Return the chart for a notebook: a drawing that shrinks to its cell, as SVG by itself does not; on white."""
     held = base64.b64encode(svg(chart).encode()).decode()
-    return f'<img alt="The curves" style="max-width:100%;background:white" src="data:image/svg+xml;base64,{held}">'
+    return f'<img alt="The chart" style="max-width:100%;background:white" src="data:image/svg+xml;base64,{held}">'
 
 
 def svg_to_png(text: str, scale: float = 2.0) -> bytes:
