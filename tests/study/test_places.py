@@ -10,7 +10,7 @@ from classlab.errors import UserError
 from classlab.experiment import load
 from classlab.runs import store
 from classlab.runs.events import Begun, Ended, EpochDone, Failed
-from classlab.study import conduct
+from classlab.study import conduct, live_table
 from classlab.study.declaration import load as load_study
 from classlab.study.jobs import Job
 from classlab.study.places import processes
@@ -80,7 +80,7 @@ def test_ctrl_c_while_the_table_is_drawn_leaves_nothing_running(tmp_path, monkey
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(conduct.live_table, "screen", interrupted)
+        patch.setattr(live_table, "screen", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cl.study(STUDY, out=tmp_path)
     result = cl.study(STUDY, out=tmp_path, resume=True, verbose=False)
