@@ -106,7 +106,9 @@ def _is_key(step: int | str) -> bool:
 
     A key may be dotted, as that of a setting in a study.
     """
-    return isinstance(step, int) or (re.fullmatch(r"[A-Za-z_][\w.-]*", step) is not None and step not in _UNION_BRANCHES)
+    return isinstance(step, int) or (
+        re.fullmatch(r"[A-Za-z_][\w.-]*", step) is not None and step not in _UNION_BRANCHES
+    )
 
 
 _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}

@@ -209,7 +209,7 @@ def _say_expected(expected: "DryRun") -> None:
     for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):
         table.add_column(heading, justify="left" if heading == "trained" else "right", no_wrap=True)
     for variant in expected.variants:
-        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds)}"
+        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds) or ''}"
         table.add_row(
             escape(variant.variant),
             runs,

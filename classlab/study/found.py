@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from statistics import fmean
 from typing import Any
 
 from classlab import metrics, statistics
@@ -92,6 +91,10 @@ class Found:
         """Return what was searched, what was found and what of it was luck. verdict: see `verdict`."""
         return [text for text in (self._searched(), self._found(), self._confirmed(verdict), self._given_up()) if text]
 
+    def outcome(self, verdict: str) -> list[str]:
+        """Return what was found, and what of it was confirmed."""
+        return [text for text in (self._found(), self._confirmed(verdict)) if text] or [self._searched()]
+
     def _searched(self) -> str:
         now = self.standing
         runs = sum(row["seed"] not in self.fresh and row["status"] in ENDED for row in self.rows)
@@ -106,8 +109,8 @@ class Found:
         ground = metrics.words(self.metric)
         if name == self.baseline:
             return f"found nothing better than {name} by {ground}: {self.scale.value(means[name])} in the mean"
-        of_baseline = f", {self.baseline} {self.scale.value(means[self.baseline])}" if self.baseline in means else ""
-        return f"found {name} ({self.texts[name]}) by {ground}: {self.scale.value(means[name])} in the mean{of_baseline}"
+        text = f"found {name} ({self.texts[name]}) by {ground}: {self.scale.value(means[name])} in the mean"
+        return f"{text}, {self.baseline} {self.scale.value(means[self.baseline])}" if self.baseline in means else text
 
     def _confirmed(self, verdict: str) -> str:
         name, means = self.winner, self.standing.means

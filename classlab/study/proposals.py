@@ -1,4 +1,4 @@
-"""Proposals: which variants to try next, asked of one of Optuna's samplers. Optuna keeps nothing: it is told all anew."""
+"""Proposals: which variants to try next, asked of one of Optuna's samplers. Optuna keeps nothing."""
 
 import hashlib
 import importlib.util

@@ -133,7 +133,7 @@ class StudyResult:
 
     @cached_property
     def compared(self) -> dict[str, list[Row]]:
-        """Variant -> the rows that the answer is about: all; of a search its winner's and the baseline's, fresh ones."""
+        """Variant -> the rows that the answer is about: all; of a search those of fresh seeds."""
         if self.found is not None:
             return self.found.compared
         return {variant.name: [row for row in self.rows if row["variant"] == variant.name] for variant in self.variants}

@@ -1,4 +1,4 @@
-"""Rounds: a search is trained step by step, until it ends and its winner and the baseline are trained on fresh seeds."""
+"""Rounds: a search is trained step by step to its end; then its winner and the baseline on fresh seeds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +8,8 @@ from classlab.formats import count
 from classlab.runs import store
 from classlab.study import execution, forecast, plan, proposals, results
 from classlab.study.declaration import Named, Study
-from classlab.study.found import Found, found_in
 from classlab.study.forecast import Work
+from classlab.study.found import Found, found_in
 from classlab.study.result import STUDY, StudyResult, read_failures
 from classlab.study.space import Point, Space
 from classlab.study.sweep import Variant, space_of, variants
@@ -95,5 +95,3 @@ def _say(found: Found) -> None:
     best = f"; best so far {now.best}, {found.scale.value(now.means[now.best])}" if now.best else ""
     text = f"round {len(now.course) + 1}: {count(now.ask, 'variant')} proposed{best}"
     errors.print(text, style="dim", markup=False, soft_wrap=True)
-
-

@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 import pydantic
 from pydantic import BeforeValidator, Field
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from classlab import limits, metrics
 from classlab.errors import did_you_mean, listing
@@ -39,7 +39,9 @@ def _setting(value: Any) -> dict[str, Any]:
         raise ValueError(f"must be {{from: …, to: …}} or {{choices: […]}}; got {value_text(value)}")
     unknown = [str(key) for key in value if key not in KEYS]
     if unknown:
-        raise ValueError(f"{unknown[0]} is not a setting{did_you_mean(unknown[0], KEYS) or ';'} it has: {listing(KEYS)}")
+        raise ValueError(
+            f"{unknown[0]} is not a setting{did_you_mean(unknown[0], KEYS) or ';'} it has: {listing(KEYS)}"
+        )
     if "choices" in value:
         return _choices(value)
     for key in ("from", "to"):
@@ -84,11 +86,13 @@ class Search(Section):
     """Settings that a search may change, each by its dotted key, and how it goes about it."""
 
     model_config = pydantic.ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Setting] = Field(init=False)
+    __pydantic_extra__: dict[str, Setting]  # pyrefly: ignore[bad-override]  (pydantic reads the annotation)
 
     budget: Budget
     metric: str = Field(default="val_accuracy", description="what variants are chosen by, of validation images")
-    sampler: Literal["tpe", "gp"] = Field(default="tpe", description="Optuna's: tree-structured Parzen, Gaussian process")
+    sampler: Literal["tpe", "gp"] = Field(
+        default="tpe", description="Optuna's: tree-structured Parzen, Gaussian process"
+    )
     seed: Annotated[int, Field(ge=0, le=2**31)] = Field(default=0, description="of the proposals")
     round: Annotated[int, Field(ge=1, le=limits.VARIANTS)] = Field(default=4, description="variants proposed at a time")
     patience: Annotated[int, Field(ge=1)] = Field(default=3, description="rounds without a better variant that end it")
@@ -105,7 +109,8 @@ class Search(Section):
         for key in map(str, value):
             if "." not in key and key not in known:
                 raise ValueError(
-                    f"{key} is not a setting{did_you_mean(key, known) or ';'} it has: {listing(list(cls.model_fields))}, "
+                    f"{key} is not a setting{did_you_mean(key, known) or ';'} it has: "
+                    f"{listing(list(cls.model_fields))}, "
                     "and settings of the experiment by their dotted key, as training.optimizer.learning_rate"
                 )
             fixed = next((fixed for fixed in FIXED if f"{key}.".startswith(f"{fixed}.")), None)

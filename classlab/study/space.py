@@ -47,13 +47,23 @@ class Space:
                 if text not in self.resolved[key]:
                     return None
                 found[key] = self.resolved[key].index(text)
-            elif isinstance(value, bool) or not isinstance(value, int | float):
-                return None
-            elif not setting["from"] <= value <= setting["to"]:
+            elif not _is_number(value) or not setting["from"] <= value <= setting["to"]:
                 return None
             else:
                 found[key] = value
         return found
+
+    def corners(self) -> dict[str, Point]:
+        """Return the points at which every setting is at its least, and at its most: the first and the last choice."""
+        settings = self.search.settings.items()
+        ends = {"every setting at its least": 0, "every setting at its most": -1}
+        return {
+            name: {
+                key: range(len(setting["choices"]))[end] if "choices" in setting else setting[("from", "to")[end]]
+                for key, setting in settings
+            }
+            for name, end in ends.items()
+        }
 
     def every(self) -> list[Point]:
         """Return every point of a space that has a size, in the order of the file."""
@@ -99,14 +109,16 @@ def _document(base: Mapping[str, Any], changes: Mapping[str, Any], point: Mappin
         raise UserError(f"sweep.search, {where}: {error}") from None
 
 
-def _takes_fractions(
-    base: Mapping[str, Any], changes: Mapping[str, Any], key: str, setting: Mapping[str, Any]
-) -> bool:
+def _takes_fractions(base: Mapping[str, Any], changes: Mapping[str, Any], key: str, setting: Mapping[str, Any]) -> bool:
     try:
         experiments.load(base, changes={**changes, key: setting["from"] + 0.5})
     except UserError:
         return False
     return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _count(setting: Mapping[str, Any]) -> int | None:
@@ -124,4 +136,3 @@ def rounded(value: float, setting: Mapping[str, Any]) -> float:
     if whole_numbers(setting):
         return int(value)
     return min(max(float(f"{value:.{DIGITS}g}"), setting["from"]), setting["to"])
-

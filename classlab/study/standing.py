@@ -1,12 +1,12 @@
 """How a search stands: which runs are due, whether to propose more, which variants were given up, and which is best.
 
-A pure function of the search, its variants in their order, and what their runs gave. So a search that was killed goes on
-where it was, with the same proposals: nothing is kept but the runs and the list of variants.
+A pure function of the search, its variants in their order, and what their runs gave. So a search that was killed goes
+on where it was, with the same proposals: nothing is kept but the runs and the list of variants.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean, median, variance
 
 from classlab import limits
@@ -80,7 +80,7 @@ def stand(
         course.append(means[_best(search, means)] if means else math.nan)
     now = _standing(search, seeds, seen, values, given_up, course, rounding, [], [])
     ask, ended = _next(search, seeds, variants, values, now, untried)
-    return Standing(**{**vars(now), "ask": ask, "ended": ended})
+    return replace(now, ask=ask, ended=ended)
 
 
 def _rounds(search: Search, variants: Sequence[str]) -> list[list[str]]:
@@ -144,9 +144,7 @@ def _clearly_worse(
     ]
 
 
-def _spread(
-    search: Search, means: Mapping[str, float], values: Values, rounding: float
-) -> tuple[float, int]:
+def _spread(search: Search, means: Mapping[str, float], values: Values, rounding: float) -> tuple[float, int]:
     """Return the standard deviation of runs that differ in their seed, and its degrees of freedom.
 
     It is pooled over the better half of the variants: what does not learn scatters widely and says nothing of the rest.
