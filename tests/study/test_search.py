@@ -177,7 +177,9 @@ def test_a_variant_as_good_as_the_best_is_hardly_ever_given_up_and_a_bad_one_is(
         now, names, _ = search_through(search, lambda *_: float(random.normal(0.9, 0.01)))
         lost, tried = lost + len(now.given_up), tried + len(names) - 1
     assert lost / tried < standing.ALPHA
-    now, names, values = search_through(search, lambda name, _: float(random.normal(0.8 if name[0] == "p" else 0.9, 0.01)))
+    now, names, values = search_through(
+        search, lambda name, _: float(random.normal(0.8 if name[0] == "p" else 0.9, 0.01))
+    )
     assert len(now.given_up) > 0.7 * (len(names) - 5) and all(len(values[name]) == 2 for name in now.given_up)
 
 
