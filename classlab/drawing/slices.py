@@ -33,9 +33,10 @@ def slices(
     numbers = all(isinstance(row["setting"], int | float) for row in rows)
     scale = alt.Scale(type="log" if log else "linear", zero=False, nice=False, padding=12) if numbers else alt.Undefined
     axis = alt.Axis(labelAngle=0, labelOverlap=True, labelLimit=110, grid=numbers)
-    x = alt.X(f"setting:{'Q' if numbers else 'N'}", title=setting, scale=scale, axis=axis, sort=None)
+    field = f"setting:{'Q' if numbers else 'N'}"
+    x = alt.X(field, title=setting, scale=scale, axis=axis, sort=None)
     y = alt.Y("value:Q", title=metrics.title(metric), scale=alt.Scale(zero=False, padding=10))
-    tooltip = [alt.Tooltip(field) for field in ("variant:N", "setting", "value:Q", "kind:N")]
+    tooltip = [alt.Tooltip(name) for name in ("variant:N", field, "value:Q", "kind:N")]
     base = alt.Chart(alt.Data(values=list(drawn))).encode(x=x, y=y, tooltip=tooltip)
     looks: list[tuple[str, dict[str, Any]]] = [
         ("given up", {"filled": False, "size": 42, "color": palette.muted, "opacity": 0.9}),

@@ -1,5 +1,6 @@
 """Places: a new one is one file; each yields what happens, and what fails ends its run alone."""
 
+import importlib.util
 import shutil
 
 import pytest
@@ -36,7 +37,13 @@ def job(out, seed=0, **changes):
     return Job(store.folder(out, experiment.name, seed, experiment.digest()), experiment, seed, "cpu", 1)
 
 
-@pytest.mark.parametrize("name", lookup.names("place"))
+def needing(name):
+    """Return the place as a parameter, which is skipped where its extra is not installed."""
+    lacking = name == "ray" and importlib.util.find_spec("ray") is None
+    return pytest.param(name, marks=pytest.mark.skipif(lacking, reason="the extra ray is not installed"))
+
+
+@pytest.mark.parametrize("name", map(needing, lookup.names("place")))
 def test_a_place_yields_what_happens_and_a_run_that_fails_ends_alone(name, tmp_path):
     place = lookup.find("place", name)
     broken = job(tmp_path, 5, name="broken", model={"name": "convnet", "filters": [4] * 9})

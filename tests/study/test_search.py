@@ -11,6 +11,7 @@ import pytest
 
 import classlab as cl
 from classlab import lookup
+from classlab.drawing import page
 from classlab.errors import UserError
 from classlab.report import document
 from classlab.statistics.importance import importance
@@ -272,6 +273,7 @@ def test_a_proposal_that_cannot_be_trained_is_a_row_and_the_search_goes_around_i
 
 def test_the_report_and_the_page_show_a_search(searched):
     made = document.build(searched)
+    assert "hollow: given up" in page.html(made) or not searched.found.standing.given_up
     titles = [section.title for section in made.sections]
     assert {"The search", "Which settings matter", "Curves"} <= set(titles)
     names = [
