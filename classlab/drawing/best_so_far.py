@@ -24,7 +24,9 @@ def best_so_far(
     factor = metrics.scale(metric).factor
     drawn = [{**row, "best": None if row["best"] is None else factor * row["best"]} for row in scaled(rows, factor)]
     axis = alt.Axis(tickMinStep=1, format="d", grid=False)
-    x = alt.X("place:Q", title="variants, in the order of their proposal", axis=axis, scale=alt.Scale(padding=10))
+    x = alt.X(
+        "place:Q", title="variants, in the order of their proposal", axis=axis, scale=alt.Scale(nice=False, padding=10)
+    )
     y = alt.Y("value:Q", title=metrics.title(metric), scale=alt.Scale(zero=False, padding=10))
     base = alt.Chart(alt.Data(values=drawn)).encode(x=x)
     tooltip = [alt.Tooltip("variant:N"), alt.Tooltip("value:Q", format=".5~g")]

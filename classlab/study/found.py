@@ -119,14 +119,14 @@ class Found:
         of_winner, of_baseline = self.confirmed(name), self.confirmed(self.baseline)
         assert of_winner, "luck is known where the winner was confirmed"
         (luck,) = self.scale.gaps(abs(self.luck))
-        share = f"{luck}{self.scale.gap_unit} were {'luck' if self.luck >= 0 else 'bad luck'}"
+        share = f"{luck}{self.scale.gap_unit} {'were luck' if self.luck >= 0 else 'more, so that luck made none of it'}"
         text = (
             f"{verdict}: found {self.scale.value(means[name])}, confirmed {self.scale.value(of_winner.mean)} on "
             f"{len(self.fresh)} fresh seeds: {share}"
         )
         if name != self.baseline and of_baseline and self.baseline in means:
             gains = self.scale.gaps(means[name] - means[self.baseline], of_winner.mean - of_baseline.mean)
-            text += f"; of a gain of {gains[0]}{self.scale.gap_unit} over {self.baseline} {gains[1]} remain"
+            text += f"; its gain over {self.baseline} was {gains[0]}{self.scale.gap_unit} and is {gains[1]}"
         return text
 
     def _given_up(self) -> str:

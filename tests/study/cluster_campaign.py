@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from classlab.runs import store
 from tests.study.search_campaign import TINY
 
 STUDY = {
@@ -49,8 +50,12 @@ def ended(out: Path) -> dict[Path, int]:
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return what differs between two study folders: the results, and every file with weights or answers."""
-    names = [file.relative_to(first) for file in first.rglob("*") if file.suffix in (".safetensors", ".npz")]
+    """Return what differs between two study folders: the results, and every file with weights or answers.
+
+    Not what is fitted afterwards (calibration.safetensors): it is computed with as many threads as the process has.
+    """
+    kept = (store.LAST, store.BEST, store.WEIGHTS, store.PREDICTIONS)
+    names = [file.relative_to(first) for file in first.rglob("*") if file.name in kept]
     names.append(Path("results.csv"))
     return [str(name) for name in sorted(names) if (first / name).read_bytes() != (second / name).read_bytes()]
 

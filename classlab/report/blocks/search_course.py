@@ -2,8 +2,9 @@
 
 from functools import partial
 
+from classlab import metrics
 from classlab.drawing import best_so_far
-from classlab.drawing.blocks import Block, Figure, Figures, Words
+from classlab.drawing.blocks import Block, Figure, Figures, Number, Numbers, Words
 from classlab.report import words
 from classlab.report.material import Material
 from classlab.study.found import Found
@@ -17,17 +18,33 @@ def blocks(material: Material) -> list[Block]:
     sentences: list[Block] = [
         Words(f"{words.capital(text)}.") for text in found.sentences(material.study.search_verdict)
     ]
+    sentences = [*_numbers(found), *sentences]
     if not found.standing.means:
         return sentences
     rows = course(found)
     caption = (
-        f"{words.capital(found.metric.replace('_', ' '))} of each variant, the mean over the search's own seeds, in "
+        f"{words.capital(metrics.words(found.metric))} of each variant, the mean over the search's own seeds, in "
         "the order of their proposal; the line is the best one so far"
     )
     caption += "; hollow: given up after two seeds." if found.standing.given_up else "."
     described = f"{caption} The last best is {found.standing.best}." if found.standing.best else caption
     draw = partial(best_so_far.best_so_far, rows, found.metric)
     return [*sentences, Figures((Figure("search", caption, described, draw),))]
+
+
+def _numbers(found: Found) -> list[Block]:
+    """Return what was found, what was confirmed and what was luck; nothing before the confirmation."""
+    confirmed = found.confirmed(found.winner) if found.winner else None
+    if confirmed is None or found.luck is None or found.winner is None:
+        return []
+    (luck,) = found.scale.gaps(found.luck)
+    ground = metrics.words(found.metric)
+    numbers = (
+        Number("Found", found.scale.value(found.standing.means[found.winner]), f"{ground}, by which it was chosen"),
+        Number("Confirmed", found.scale.value(confirmed.mean), f"the same on {len(found.fresh)} fresh seeds"),
+        Number("Luck", f"{luck}{found.scale.gap_unit}", "what was found less what was confirmed"),
+    )
+    return [Numbers(numbers)]
 
 
 def course(found: Found) -> list[dict[str, object]]:

@@ -30,7 +30,7 @@ def blocks(material: Material) -> list[Block]:
     figures = [_slice(found, search, variants, key, names[key]) for key in search.settings]
     shares = importance(_columns(search, variants), [found.standing.means[variant.name] for variant in variants])
     if shares:
-        figures.insert(0, _bars({names[key]: share for key, share in shares.items()}, len(variants)))
+        figures.insert(0, _bars({names[key].replace("_", " "): share for key, share in shares.items()}, len(variants)))
     return [Figures(tuple(figures))]
 
 
