@@ -57,6 +57,9 @@ def differences(first: Path, second: Path) -> list[str]:
     kept = (store.LAST, store.BEST, store.WEIGHTS, store.PREDICTIONS)
     names = [file.relative_to(first) for file in first.rglob("*") if file.name in kept]
     names.append(Path("results.csv"))
+    lacking = [name for name in names if not (second / name).is_file()]
+    if lacking:
+        return [f"{name} is missing" for name in lacking]
     return [str(name) for name in sorted(names) if (first / name).read_bytes() != (second / name).read_bytes()]
 
 
@@ -104,13 +107,13 @@ def killed_driver(cluster: Any, out: Path, environment: dict[str, str]) -> None:
     print("  trained twice:", sum(ended(out)[file] != written for file, written in before.items()))
 
 
-def killed_workers(cluster: Any, out: Path, environment: dict[str, str], kills: int) -> None:
-    """Kill a worker that trains at random moments."""
+def killed_workers(cluster: Any, out: Path, environment: dict[str, str], kills: int, seconds: float) -> None:
+    """Kill a worker that trains at random moments, one in so many seconds in the mean."""
     process, done = driver("ray", out, **environment), 0
     before: dict[Path, int] = {}
     twice = 0
     while process.poll() is None:
-        time.sleep(random.uniform(0, 4))
+        time.sleep(random.uniform(0, 2 * seconds))
         training = workers(cluster)
         if done < kills and training:
             os.kill(random.choice(training), signal.SIGKILL)
@@ -134,6 +137,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument(
+        "--every", type=float, default=2.0, help="seconds between kills: less than a run takes loses it"
+    )
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--only", nargs="*", default=["equal", "node", "driver", "workers", "overhead"])
     parser.add_argument("--seed", type=int, default=0)
@@ -157,7 +163,7 @@ def main() -> None:
             elif name == "driver":
                 killed_driver(cluster, folder(name), environment)
             elif name == "workers":
-                killed_workers(cluster, folder(name), environment, asked.kills)
+                killed_workers(cluster, folder(name), environment, asked.kills, asked.every)
             else:
                 overhead(folder(name), asked.runs, environment)
                 continue

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ray import ObjectRef
 
 SECONDS_BETWEEN_LOOKS = 0.5
-SECONDS_TO_ANSWER = 120  # of a node that is asked what it is: its first Python has to start
+SECONDS_TO_ANSWER = 300  # of a node that is asked what it is: its first Python has to start
 MOST_LOST = 10  # times that a run may be lost with its worker or its node
 RUNS_A_GPU = 4  # that share one
 ON_THE_WAY = 1.25  # runs handed over for each that trains, so that no node waits for this process
