@@ -230,12 +230,14 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     import torch
     from torch import nn
 
+    from classlab.network.memory_layout import takes_channels_last
     from classlab.runs.preparation import place_model, place_splits
     from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import Settings
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())
-    settings = Settings("cpu", "fp32", channels_last=convolutions, threads=torch.get_num_threads())
+    layout = convolutions and takes_channels_last(prepared.model, prepared.dataset.input_shape)
+    settings = Settings("cpu", "fp32", channels_last=layout, threads=torch.get_num_threads())
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
     limits = {"val": contract.min_val_accuracy_percent, "test": contract.min_test_accuracy_percent}

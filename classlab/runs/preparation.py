@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,12 +249,15 @@ def choose_settings(
     device, threads: None lets choose. plan: the experiment whose length counts, where that is not the prepared one.
     Raises UserError as training.settings.choose does, and where a native step is asked for that cannot be.
     """
+    from classlab.network.memory_layout import takes_channels_last
     from classlab.training.fast.native.decision import decide
     from classlab.training.settings import choose
 
     experiment, images = plan or prepared.experiment, prepared.epoch_images
     settings = choose(device, experiment.training, prepared.model, prepared.multiply_adds, threads)
     shape = prepared.dataset.input_shape
+    if settings.channels_last and not takes_channels_last(prepared.model, shape):
+        settings = replace(settings, channels_last=False)
     return decide(settings, experiment, prepared.model, shape, images, prepared.multiply_adds)
 
 
@@ -306,5 +309,5 @@ def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     if settings.precision == "fp64":
         model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
-    model = replacements.quicken(model)
+    model = replacements.quicken(model, replacements.FORMS if settings.channels_last else replacements.FORMS_OF_ROWS)
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]
