@@ -117,7 +117,7 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
-    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states)}
+    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states) or None}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract)
     measured |= _seconds(path)
