@@ -117,7 +117,9 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
-    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states) or None}
+    # Of weights that were imported nobody knows in batches of how many images their norms counted.
+    epochs = None if "imported" in about else _epochs(prepared, states) or None
+    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": epochs}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract)
     measured |= _seconds(path)

@@ -415,6 +415,8 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
         "temperature": temperature,
         "seconds": seconds,
     }
+    if not rows:
+        summary["imported"] = records.read_environment(path / store.ENVIRONMENT)["imported"]["file"]
     note(path, sentence)
     contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})

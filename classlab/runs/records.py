@@ -91,6 +91,7 @@ class Summary(TypedDict):
     temperature: NotRequired[float | None]
     seconds: Seconds
     contract: ContractRecord
+    imported: NotRequired[Text]  # the file that the weights come from, which were not trained here
 
 
 @pydantic.with_config(CLOSED)
