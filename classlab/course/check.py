@@ -276,7 +276,9 @@ def _cautions(experiment: Experiment, contract: Contract, measured: dict[str, An
     """Return what takes something away from the accuracy, though no rule forbids it."""
     notes = []
     planned = experiment.training.epochs
-    if measured["epochs"] < planned:
+    if measured["epochs"] is None:
+        notes.append("the weights were imported: how long they were trained is not known")
+    elif measured["epochs"] < planned:
         notes.append(f"trained for {measured['epochs']} of the {planned} epochs that its experiment states")
     if "test_total" in measured:
         chosen = experiment.chosen_on
