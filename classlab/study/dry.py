@@ -125,7 +125,7 @@ def _of_search(whole: Study, search: Search, folder: Path, jobs: int, device: st
 
     Timed are the baseline and two corners, every setting at its least and at its most (the first and the last choice).
     """
-    made, space = variants(whole), space_of(whole)
+    made, space = variants(whole), space_of(whole, pairs=True)
     base = made[0]
     corners = [base, *(_corner(base, space.values(point), name) for name, point in space.corners().items())]
     works, known = dict[str, forecast.Work](), dict[str, forecast.Seconds]()
@@ -177,6 +177,6 @@ def _corner(base: Variant, values: Mapping[str, Any], name: str) -> Variant:
 
 def _entry_seconds(entry: Entry, waiting: Sequence[Planned], times: Mapping[str, forecast.Seconds], jobs: int) -> float:
     left = [times[run.variant].seconds for run in entry.runs if run in waiting]
-    if entry.place != "processes" or not left:
+    if entry.place not in ("processes", "ray") or not left:
         return math.fsum(left)
     return max(max(left), math.fsum(left) / min(jobs, len(left)))

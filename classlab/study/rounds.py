@@ -23,7 +23,7 @@ def search(folder: Path, whole: Study, jobs: int, resume: bool, device: str | No
     same proposals. Raises UserError and Refused where the baseline cannot be trained.
     """
     proposals.check()
-    space, failures = space_of(whole), {} if resume else read_failures(folder)
+    space, failures = space_of(whole, pairs=True), {} if resume else read_failures(folder)
     while True:
         made = variants(whole)
         found = _found(folder, whole, made, failures, space)

@@ -135,6 +135,12 @@ class Search(Section):
     def _check_settings(self) -> Self:
         if not self.settings:
             raise ValueError("names no setting to search, as training.optimizer.learning_rate: {from: 0.01, to: 1.0}")
+        choices = sum(len(setting.get("choices", ())) for setting in self.settings.values())
+        if len(self.settings) > limits.SEARCHED or choices > limits.CHOICES:
+            raise ValueError(
+                f"may have at most {limits.SEARCHED} settings with {limits.CHOICES} choices in all; got "
+                f"{len(self.settings)} with {choices}"
+            )
         return self
 
     @property

@@ -74,9 +74,10 @@ class Space:
         return [dict(zip(self.search.settings, places, strict=True)) for places in itertools.product(*ranges)]
 
 
-def space(search: Search, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Space:
+def space(search: Search, base: Mapping[str, Any], changes: Mapping[str, Any], pairs: bool = False) -> Space:
     """Return the space of a search. base: the experiment that it starts from; changes: what its study sets.
 
+    pairs: whether every two values of two settings are tried together, as is done before a search begins.
     Raises UserError where a setting is none of the experiment's, takes other values, or two do not go together.
     """
     resolved: dict[str, list[str]] = {}
@@ -95,7 +96,7 @@ def space(search: Search, base: Mapping[str, Any], changes: Mapping[str, Any]) -
                 f"sweep.search.{key} takes fractions too, and from {setting['from']} to {setting['to']} only whole "
                 f"numbers are tried; write {setting['from']}.0 and {setting['to']}.0, or choices: […] for whole ones"
             )
-    for (first, values), (second, others) in itertools.combinations(tried.items(), 2):
+    for (first, values), (second, others) in itertools.combinations(tried.items(), 2) if pairs else ():
         for value, other in itertools.product(values, others):
             _document(base, changes, {first: value, second: other})
     return Space(search, resolved)

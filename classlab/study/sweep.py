@@ -79,10 +79,13 @@ def _variants(study: Study) -> list[Variant]:
     return made
 
 
-def space_of(study: Study) -> Space:
-    """Return what a study's search may try. Raises UserError where a setting is none of the experiment's."""
+def space_of(study: Study, pairs: bool = False) -> Space:
+    """Return what a study's search may try. Raises UserError where a setting is none of the experiment's.
+
+    pairs: see space.space.
+    """
     assert study.sweep.search and study.experiment, "a study with a search has an experiment"
-    return space(study.sweep.search, study.experiment, study.set)
+    return space(study.sweep.search, study.experiment, study.set, pairs)
 
 
 def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Experiment:

@@ -75,6 +75,7 @@ def changed(key=None, value=None, **more):
         (changed("data.val_size", {"from": 8, "to": 64}), "data.val_size cannot be searched: it decides by which"),
         (changed("protocol.select", {"choices": ["best", "last"]}), "protocol.select cannot be searched"),
         ({**STUDY, "sweep": {"search": {"budget": {"runs": 60}}}}, "sweep.search: names no setting to search, as"),
+        (changed("training.batch_size", {"choices": list(range(1, 300))}), "at most 20 settings with 200 choices"),
         (changed("metric", "test_accuracy"), "what is chosen by test images is no longer tested by them"),
         (changed("metric", "val_acc"), "a search chooses by validation images; got 'val_acc'; did you mean val_acc"),
         (changed("sampler", "tpee"), "sweep.search.sampler must be one of tpe, gp; got 'tpee'; did you mean tpe?"),
@@ -327,3 +328,16 @@ def test_the_space_knows_where_the_baseline_lies():
     outside = variants(load(changed(set={"training.optimizer.momentum": 0.5}, experiment={
         **TINY, "model": {"name": "perceptron", "widths": [9]}})))[0]  # fmt: skip
     assert found.point(outside.experiment.model_dump(mode="json")) is None and found.size is None
+
+
+def test_two_settings_that_do_not_go_together_are_told_before_anything_trains(tmp_path):
+    optimizers = [{"name": name, "learning_rate": 0.1} for name in ("sgd", "adam")]
+    search = {
+        "training.optimizer": {"choices": optimizers},
+        "training.optimizer.nesterov": {"choices": [True, False]},
+        "budget": {"runs": 20}, "confirm": 2,
+    }  # fmt: skip
+    fields = {**STUDY, "sweep": {"search": search}}
+    with pytest.raises(UserError, match=r"sweep\.search, .* = .* with training\.optimizer\.nesterov = "):
+        cl.study(fields, out=tmp_path, verbose=False)
+    assert not list(tmp_path.rglob("*.safetensors"))
