@@ -107,11 +107,10 @@ def killed_driver(cluster: Any, out: Path, environment: dict[str, str]) -> None:
     print("  trained twice:", sum(ended(out)[file] != written for file, written in before.items()))
 
 
-def killed_workers(cluster: Any, out: Path, environment: dict[str, str], kills: int, seconds: float) -> None:
-    """Kill a worker that trains at random moments, one in so many seconds in the mean."""
-    process, done = driver("ray", out, **environment), 0
+def killed_workers(out: Path, cluster: Any, environment: dict[str, str], kills: int, seconds: float) -> int:
+    """Kill a worker that trains at random moments, one in so many seconds in the mean; return how many were killed."""
+    process, done, twice = driver("ray", out, **environment), 0, 0
     before: dict[Path, int] = {}
-    twice = 0
     while process.poll() is None:
         time.sleep(random.uniform(0, 2 * seconds))
         training = workers(cluster)
@@ -122,6 +121,7 @@ def killed_workers(cluster: Any, out: Path, environment: dict[str, str], kills: 
         twice += sum(now.get(file) != written for file, written in before.items())
         before = now
     print(f"  {done} workers killed; {waited(process)}; trained twice: {twice}")
+    return done
 
 
 def overhead(out: Path, runs: int, environment: dict[str, str]) -> None:
@@ -163,7 +163,14 @@ def main() -> None:
             elif name == "driver":
                 killed_driver(cluster, folder(name), environment)
             elif name == "workers":
-                killed_workers(cluster, folder(name), environment, asked.kills, asked.every)
+                killed = 0
+                while killed < asked.kills:  # study after study, until so many were killed
+                    out = folder(f"{name}-{killed}")
+                    killed += killed_workers(out, cluster, environment, asked.kills - killed, asked.every)
+                    print(
+                        "  differing from one by one:", differences(folder("one") / "four", out / "four") or "nothing"
+                    )
+                continue
             else:
                 overhead(folder(name), asked.runs, environment)
                 continue
