@@ -124,6 +124,7 @@ def _clearly_worse(
 
     Each is held against every other variant, at ALPHA divided by their number. So a variant that is in truth as good as
     every other one is given up in at most ALPHA of the cases (Bonferroni), although the best one was found by its luck.
+    Half of ALPHA is kept back for accuracies, which follow no bell curve: their lower tail is the longer one.
     """
     means = {name: fmean(_valid(name, values)) for name in seen if _valid(name, values)}
     counts = {name: len(_valid(name, values)) for name in means}
@@ -131,7 +132,7 @@ def _clearly_worse(
     if df < 1 or len(means) < 2:
         return []
     sign = 1 if search.higher_is_better else -1
-    limit = t_quantile(1 - 2 * ALPHA / (len(means) - 1), df)
+    limit = t_quantile(1 - ALPHA / (len(means) - 1), df)  # two-sided, though one side is asked about: see above
     return [
         name
         for name in names

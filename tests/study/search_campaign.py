@@ -19,14 +19,14 @@ import classlab as cl
 TINY = {
     "name": "tiny", "data": {"dataset": "digits", "val_size": 100, "max_per_class": 40, "max_test_per_class": 10},
     "model": {"name": "perceptron", "widths": [8]},
-    "training": {"epochs": 3, "batch_size": 32, "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}},
+    "training": {"epochs": 1, "batch_size": 32, "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}},
 }  # fmt: skip
 STUDY = {
     "name": "searched", "experiment": TINY, "place": "one by one",
     "sweep": {
         "search": {
             "training.optimizer.learning_rate": {"from": 0.01, "to": 1, "log": True},
-            "model.widths": {"choices": [[8], [16], [24]]}, "budget": {"runs": 30}, "round": 3, "confirm": 3,
+            "model.widths": {"choices": [[8], [16], [24]]}, "budget": {"runs": 22}, "round": 3, "confirm": 2,
         },
     },
 }  # fmt: skip

@@ -39,7 +39,7 @@ def job(out, seed=0, **changes):
     return Job(store.folder(out, experiment.name, seed, experiment.digest()), experiment, seed, "cpu", 1)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_study_on_two_nodes_gives_the_bytes_of_one_trained_here(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
@@ -62,7 +62,7 @@ def test_a_study_on_two_nodes_gives_the_bytes_of_one_trained_here(cluster, tmp_p
     assert all(run.summary["run"].endswith(run.path.name) for runs in opened.runs.values() for run in runs.values())
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_a_run_that_kills_its_worker_is_trained_again_a_few_times_and_then_failed(cluster, tmp_path, monkeypatch):
     (tmp_path / "dies.py").write_text(
         "import os, signal\nfrom torch import nn\n\n\ndef build(classes):\n"
