@@ -28,14 +28,14 @@ def cluster():
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     made.add_node(num_cpus=1)
-    ray.init(address=made.address, log_to_driver=False, logging_level="error")
-    yield made
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", made.address)
+        yield made
     made.shutdown()
 
 
 def job(out, seed=0, **changes):
-    experiment = load({**TINY, **changes})
+    experiment = load({**TINY, **changes}, trust=True)
     return Job(store.folder(out, experiment.name, seed, experiment.digest()), experiment, seed, "cpu", 1)
 
 
@@ -98,12 +98,12 @@ def test_other_versions_and_a_cluster_that_does_not_answer_are_sentences(monkeyp
 
     monkeypatch.setattr(ray, "init", refusing(ConnectionError("ray client connection timeout")))
     with pytest.raises(UserError, match=r"no Ray cluster answers at 10\.0\.0\.1:6379 .*; start one with `ray start"):
-        place._join("10.0.0.1:6379", 2)
+        place._join("10.0.0.1:6379", 2, {})
     monkeypatch.setattr(
         ray, "init", refusing(RuntimeError("Version mismatch: The cluster was started with:\n Ray: 2.1"))
     )
     with pytest.raises(UserError, match="the cluster at auto has other versions than here: Version mismatch: The clu"):
-        place._join("auto", 2)
+        place._join("auto", 2, {})
 
 
 def test_without_the_library_the_place_says_what_to_install(monkeypatch, tmp_path):

@@ -49,8 +49,11 @@ def train(jobs: Sequence[Job], processes: int, log: Path) -> Iterator[Event | No
     here = [job for job in jobs if job.after or job.experiment.training.start_from]
     away = [job for job in jobs if job not in here]
     if away:
-        with _connected(processes) as nodes, tempfile.TemporaryDirectory(prefix="classlab-code-") as code:
-            yield from _Dispatch(away, nodes, log, Path(code)).events()
+        with (
+            tempfile.TemporaryDirectory(prefix="classlab-code-") as code,
+            _connected(processes, _environment(away, Path(code))) as nodes,
+        ):
+            yield from _Dispatch(away, nodes, log).events()
     yield from one_by_one.train(here, processes, log)
 
 
@@ -64,27 +67,49 @@ class Nodes:
 
 
 @contextmanager
-def _connected(processes: int) -> Iterator[Nodes]:
+def _connected(processes: int, environment: dict[str, Any]) -> Iterator[Nodes]:
     """Connect to the cluster, or start one here; let go of it afterwards. Raises UserError where none answers."""
     import ray
 
-    held = ray.is_initialized()
-    address = os.environ.get("RAY_ADDRESS")
-    if not held:
-        _join(address, processes)
+    if ray.is_initialized():
+        raise UserError("place: ray connects to Ray itself, and this process has done so already; ray.shutdown() first")
+    _join(os.environ.get("RAY_ADDRESS"), processes, environment)
     try:
         yield _usable(_asked(ray.nodes()))
     except (ray.exceptions.RpcError, ray.exceptions.LocalRayletDiedError) as error:
         raise UserError(f"the Ray cluster stopped answering ({sentence(error)}); go on with --resume") from None
     finally:
-        if not held:
-            ray.shutdown()
+        ray.shutdown()
 
 
-def _join(address: str | None, processes: int) -> None:
+def _environment(jobs: Sequence[Job], folder: Path) -> dict[str, Any]:
+    """Return the runtime environment: the reader's own files that lie below the working folder, where they lie.
+
+    folder: for their copies, which Ray sends to each node once.
+    """
+    sent = False
+    for name in {name for job in jobs for name in names_in(job.experiment.model_dump(mode="json"))}:
+        source = Path(name.rpartition(":")[0])
+        if own_code.is_own_code(name) and source.suffix == ".py" and not source.is_absolute():
+            with own_code.trusting():
+                contents = own_code.contents(name)
+            for below, content in contents.items():
+                file = folder / source.parent / below
+                files.make_folder(file.parent)
+                files.write(file, content)
+                sent = True
+    return {"runtime_env": {"working_dir": str(folder)}} if sent else {}
+
+
+def _join(address: str | None, processes: int, environment: dict[str, Any]) -> None:
     import ray
 
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
+    options: dict[str, Any] = {
+        **environment,
+        "log_to_driver": False,
+        "logging_level": "error",
+        "configure_logging": True,
+    }
     try:
         if address:
             ray.init(address=address, **options)
@@ -177,12 +202,11 @@ def _usable(nodes: Sequence[tuple[Mapping[str, Any], dict[str, str]]]) -> Nodes:
 
 @dataclass
 class _Dispatch:
-    """Jobs on their way to the nodes and back. code: a folder for own code. lost: how often each was lost."""
+    """Jobs on their way to the nodes and back. lost: how often each was lost."""
 
     jobs: Sequence[Job]
     nodes: Nodes
     log: Path
-    code: Path
     pending: "dict[ObjectRef[Any], Job]" = field(default_factory=dict)
     lost: dict[Path, int] = field(default_factory=dict)
 
@@ -190,7 +214,7 @@ class _Dispatch:
         """Train the jobs and yield what happens; whoever stops listening stops what is on the way."""
         import ray
 
-        waiting, shared, environment = deque(self.jobs), self._shared(), self._environment()
+        waiting, shared = deque(self.jobs), self._shared()
         most = max(1, round(ON_THE_WAY * self.nodes.cores / self.jobs[0].threads))
         task = ray.remote(max_retries=0)(train_away)
         try:
@@ -200,7 +224,7 @@ class _Dispatch:
                     if job.threads > self.nodes.most_cores:
                         yield Failed(job.run, f"it takes {job.threads} cores, and no node has so many")
                         continue
-                    sent = task.options(**self._needs(job), **environment).remote(self._document(job), shared)
+                    sent = task.options(**self._needs(job)).remote(self._document(job), shared)
                     self.pending[sent] = job
                 ready, _ = ray.wait(list(self.pending), num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
                 if not ready:
@@ -247,22 +271,6 @@ class _Dispatch:
             if file is not None and file.is_file():
                 measured[file.name] = files.read(file, limits.MACHINE_BYTES)
         return {"data": data, "measured": measured}
-
-    def _environment(self) -> dict[str, Any]:
-        """Return the runtime environment: the reader's own files that lie below the working folder, where they lie."""
-        sent = False
-        for job in self.jobs:
-            for name in set(filter(own_code.is_own_code, names_in(job.experiment.model_dump(mode="json")))):
-                source = Path(name.rpartition(":")[0])
-                if source.suffix == ".py" and not source.is_absolute() and ".." not in source.parts:
-                    with own_code.trusting():
-                        contents = own_code.contents(name)
-                    for below, content in contents.items():
-                        file = self.code / source.parent / below
-                        files.make_folder(file.parent)
-                        files.write(file, content)
-                        sent = True
-        return {"runtime_env": {"working_dir": str(self.code)}} if sent else {}
 
     def _came(self, reference: "ObjectRef[Any]", job: Job) -> dict[str, Any] | None:
         """Return what came back of a run, None where it was lost on the way and is to be trained again."""
