@@ -90,7 +90,8 @@ def _environment(jobs: Sequence[Job], folder: Path) -> dict[str, Any]:
     sent = False
     for name in {name for job in jobs for name in names_in(job.experiment.model_dump(mode="json"))}:
         source = Path(name.rpartition(":")[0])
-        if own_code.is_own_code(name) and source.suffix == ".py" and not source.is_absolute():
+        below_here = source.suffix == ".py" and not source.is_absolute() and ".." not in source.parts
+        if own_code.is_own_code(name) and below_here:
             with own_code.trusting():
                 contents = own_code.contents(name)
             for below, content in contents.items():
