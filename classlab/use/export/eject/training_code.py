@@ -1,0 +1,386 @@
+"""Schedule, loop and evaluation in a script, as the experiment has them."""
+
+from typing import Any
+
+from classlab import lookup, own_code
+from classlab.experiment import Choice
+from classlab.use.export.eject.leaving import Leaving
+from classlab.use.export.eject.passages import call, code, literal
+from classlab.use.export.eject.readers_files import attribute_of
+
+EVALUATED = 200  # images at a time, as training.evaluate takes them
+
+
+def schedule(leaving: Leaving) -> str:
+    """Return the function `schedule`, "" for a constant rate."""
+    choice = leaving.experiment.training.schedule
+    options = choice.options
+    match choice.name:
+        case "constant":
+            return ""
+        case "step":
+            return code(
+                '''
+                def schedule(step, steps_per_epoch):
+                    """Return the factor on the learning rate: times $factor after every $every epochs."""
+                    return $factor ** (step // steps_per_epoch // $every)
+                ''',
+                factor=options["factor"], every=options["every_epochs"],
+            )  # fmt: skip
+        case "cosine":
+            return code(
+                '''
+                def schedule(step, steps):
+                    """Return the factor on the learning rate: half a cosine down to 0."""
+                    return (1 + math.cos(math.pi * step / steps)) / 2
+                '''
+            )
+        case "one_cycle":
+            return code(
+                '''
+                def schedule(step, steps):
+                    """Return the factor on the learning rate: half a cosine up, then half a cosine down."""
+                    peak = $warmup / 100 * steps - 1
+                    if step <= peak and peak > 0:
+                        start, end, share = $start, 1.0, step / peak
+                    else:
+                        peak = max(peak, 0)
+                        start, end, share = 1.0, $end, (step - peak) / max(steps - 1 - peak, 1)
+                    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+                ''',
+                warmup=options["warmup_percent"], start=options["start_factor"], end=options["end_factor"],
+            )  # fmt: skip
+        case "warm_up":
+            return _warm_up(options)
+        case "plateau":
+            return code(
+                '''
+                def schedule(watched):
+                    """Return the factor on the learning rate: less where the loss no longer falls."""
+                    result, lowest, waited = 1.0, math.inf, 0
+                    for loss in watched:
+                        fell = loss < lowest * (1 - $threshold / 100)
+                        lowest, waited = (loss, 0) if fell else (lowest, waited + 1)
+                        if waited > $patience:
+                            result, waited = result * $factor, 0
+                    return result
+                ''',
+                threshold=options["threshold_percent"], patience=options["patience_epochs"], factor=options["factor"],
+            )  # fmt: skip
+    return ""
+
+
+def _warm_up(options: dict[str, Any]) -> str:
+    after = {
+        "constant": "return 1.0",
+        "linear": "return 1 - (step - warmup) / max(steps - warmup, 1)",
+        "cosine": "return (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1))) / 2",
+    }[options["then"]]
+    needs = "step, steps_per_epoch" if options["then"] == "constant" else "step, steps_per_epoch, steps"
+    return code(
+        '''
+        def schedule($needs):
+            """Return the factor on the learning rate: a line up for $epochs epochs, then $then."""
+            warmup = $epochs * steps_per_epoch
+            if step < warmup:
+                return (step + 1) / (math.floor(warmup) + 1)
+            $after
+        ''',
+        needs=needs, epochs=options["warmup_epochs"], then=options["then"], after=after,
+    )  # fmt: skip
+
+
+def schedule_call(leaving: Leaving) -> str:
+    """Return the call of the schedule in the loop, "" for a constant rate."""
+    choice = leaving.experiment.training.schedule
+    known = {"step": "len(losses)", "steps": "steps", "steps_per_epoch": "steps_per_epoch", "losses": "watched"}
+    if own_code.is_own_code(choice.name):
+        asked = lookup.taken("schedule", lookup.find("schedule", choice.name))
+        given = [f"{name}={known[name]}" for name in asked] + _options(choice)
+        return f"{attribute_of(choice.name)}({', '.join(given)})"
+    asked = {
+        "constant": "", "step": "len(losses), steps_per_epoch", "cosine": "len(losses), steps",
+        "one_cycle": "len(losses), steps", "plateau": "watched",
+        "warm_up": "len(losses), steps_per_epoch" + (", steps" if choice.options.get("then") != "constant" else ""),
+    }[choice.name]  # fmt: skip
+    return f"schedule({asked})" if asked else ""
+
+
+def loss(leaving: Leaving, labels: str = "targets") -> str:
+    """Return the expression of the loss of `outputs` and the targets, or of `inputs` and `clean`."""
+    choice = leaving.experiment.training.loss
+    if own_code.is_own_code(choice.name):
+        asked = lookup.taken("loss", lookup.find("loss", choice.name))
+        names = {"outputs": "outputs", "targets": labels, "inputs": "inputs", "clean": "clean"}
+        return f"{attribute_of(choice.name)}({', '.join([f'{n}={names[n]}' for n in asked] + _options(choice))})"
+    smoothing = choice.options.get("label_smoothing")
+    match choice.name:
+        case "cross_entropy":
+            more = f", label_smoothing={smoothing}" if smoothing else ""
+            return f"F.cross_entropy(outputs, {labels}{more})"
+        case "nll":
+            return f"F.nll_loss(outputs, {labels})"
+        case "mse":
+            return f"F.mse_loss(outputs, F.one_hot({labels}, {len(leaving.class_names)}).to(outputs.dtype))"
+        case _:
+            return f"F.mse_loss(outputs, {'clean' if leaving.wants_clean else 'inputs'})"
+
+
+def optimizer(leaving: Leaving) -> str:
+    """Return the expression of the optimizer."""
+    choice = leaving.experiment.training.optimizer
+    options = dict(choice.options)
+    frozen = any(not parameter.requires_grad for parameter in leaving.network.parameters())
+    parameters = "[weight for weight in net.parameters() if weight.requires_grad]" if frozen else "net.parameters()"
+    if own_code.is_own_code(choice.name):
+        line = f"{attribute_of(choice.name)}({', '.join([f'parameters={parameters}', *_options(choice)])})"
+        return line
+    given: dict[str, Any] = {}
+    if options.get("momentum"):
+        given["momentum"] = options["momentum"]
+    match choice.name:
+        case "sgd":
+            given |= {"nesterov": True} if options["nesterov"] else {}
+        case "adam" | "adamw":
+            betas = options["beta1"], options["beta2"]
+            given |= {"betas": betas} if betas != (0.9, 0.999) else {}
+        case "rmsprop":
+            given |= {"alpha": options["smoothing"]} if options["smoothing"] != 0.99 else {}
+    if options["weight_decay"] or choice.name == "adamw":
+        given["weight_decay"] = options["weight_decay"]
+    given |= {"fused": True} if choice.name != "rmsprop" else {}
+    name = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}[choice.name]
+    line = f"torch.optim.{name}({parameters}, LEARNING_RATE, {call('', **given)[1:-1]})".replace(", )", ")")
+    if len(line) < 80:
+        return line
+    return f"torch.optim.{name}(\n    {parameters}, LEARNING_RATE, {call('', **given)[1:-1]}\n)"
+
+
+def _options(choice: Choice) -> list[str]:
+    return [f"{name}={literal(value)}" for name, value in choice.options.items()]
+
+
+def batches(leaving: Leaving) -> str:
+    """Return the generator `batches`."""
+    plan, clean = leaving.experiment.data, leaving.wants_clean
+    names = "inputs, clean" if clean else "inputs"
+    images = "images, clean" if clean else "images"
+    lines = []
+    if plan.expansion:
+        lines.append(f"{images} = copies(pixels, index)")
+    else:
+        lines.append(f"images = pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}")
+        lines += ["clean = images"] if clean else []
+    if plan.augmentations:
+        lines.append(f"{images} = augment({images}, draws)")
+    layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
+    lines.append(f"inputs = normalise(images){layout}")
+    lines += [f"clean = normalise(clean){layout}"] if clean else []
+    parts = ["inputs", *(["clean"] if clean else []), "labels[index]"]
+    many = leaving.block > leaving.experiment.training.batch_size
+    if many:
+        lines.append(f"yield from zip({', '.join(f'{part}.split(BATCH_SIZE)' for part in parts)})")
+    else:
+        lines.append(f"yield {', '.join(parts)}")
+    draws = 'draws = generator(seed, epoch, "augment")' if plan.augmentations else ""
+    about = f"; {leaving.block} images are prepared at a time" if many else ""
+    return code(
+        '''
+        def batches(pixels, labels, seed, epoch):
+            """Yield ($names, labels) of one epoch, in an order of its own$about."""
+            order = torch.randperm(len(labels), generator=generator(seed, epoch, "shuffle"))
+            $draws
+            for index in order.split($block):
+                $lines
+        ''',
+        names=names, about=about, draws=draws, block=leaving.block if many else "BATCH_SIZE", lines="\n".join(lines),
+    )  # fmt: skip
+
+
+def loop(leaving: Leaving) -> str:
+    """Return the function `train`: the loop."""
+    plan, protocol = leaving.experiment.training, leaving.experiment.protocol
+    factor, copies = schedule_call(leaving), leaving.experiment.data.copies
+    reconstructs = leaving.reconstructs
+    batch = "inputs, clean, targets" if leaving.wants_clean else "inputs, targets"
+    batch = batch.replace("targets", "_") if reconstructs else batch
+    rate = ""
+    if factor:
+        rate = f'for group in optimizer.param_groups:\n    group["lr"] = LEARNING_RATE * {factor}'
+        if own_code.is_own_code(plan.optimizer.name):
+            rate = (
+                f"for group, rate in zip(optimizer.param_groups, rates):\n    group[\"lr\"] = rate * {factor}"
+            )
+    masks = 'torch.manual_seed(number(seed, epoch, "modules"))  # for dropout' if _draws(leaving) else ""
+    once = _once_an_epoch(leaving)
+    return code(
+        '''
+        def train(net, data, seed, last=None):
+            """THE LOOP. Train for EPOCHS epochs, or `last` steps; return every loss, and a row an epoch."""
+            pixels, labels = data["train"]
+            $labels
+            optimizer = $optimizer
+            $rates
+            steps_per_epoch = math.ceil(len(labels) / BATCH_SIZE)
+            $steps
+            losses, rows = [], []
+            $past
+            for epoch in range(1, EPOCHS + 1):
+                net.train()
+                $masks
+                total = $zero
+                for $batch in batches(pixels, labels, seed, epoch):
+                    $rate
+                    outputs = net(inputs)
+                    loss = $loss
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+
+                    losses.append(loss.item())
+                    total += loss.item() * len(inputs)
+                    $right
+                    if len(losses) == last:
+                        return losses, rows
+                $row
+                $once
+                rows.append(row)
+                print(", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+                $ends
+            $best
+            return losses, rows
+        ''',
+        labels=f"labels = labels.repeat({copies})  # of every copy" if copies > 1 else "",
+        optimizer=optimizer(leaving),
+        rates='rates = [group["lr"] for group in optimizer.param_groups]' if "zip(optimizer" in rate else "",
+        steps="steps = EPOCHS * steps_per_epoch" if ", steps" in rate or "=steps" in rate else "",
+        past=_past(leaving), masks=masks, zero="right = 0" if not reconstructs else "0", batch=batch, rate=rate,
+        loss=loss(leaving), right="" if reconstructs else "right += (outputs.argmax(1) == targets).sum().item()",
+        row=_row(leaving), once=once, ends=_ends(leaving),
+        best="net.load_state_dict(best[1])  # the weights of the best epoch" if protocol.select == "best" else "",
+    )  # fmt: skip
+
+
+def _draws(leaving: Leaving) -> bool:
+    """Whether something inside the network draws random numbers while it trains."""
+    from torch import nn
+
+    own = own_code.is_own_code(leaving.experiment.model.name)
+    return own or any(isinstance(layer, nn.Dropout) for layer in leaving.network.modules())
+
+
+def _row(leaving: Leaving) -> str:
+    last = leaving.experiment.protocol.train_loss_steps
+    running = leaving.experiment.protocol.train_is_running
+    parts = ['"epoch": epoch']
+    if last and last < leaving.steps_per_epoch:
+        parts.append(f'"train_loss": np.mean(losses[-{last}:])')
+    elif running("loss"):
+        parts.append('"train_loss": total / len(labels)')
+    if running("accuracy") and not leaving.reconstructs:
+        parts.append('"train_accuracy": right / len(labels)')
+    line = f"row = {{{', '.join(parts)}}}"
+    return line if len(line) < 88 else "row = {\n    " + ",\n    ".join(parts) + ",\n}"
+
+
+def _once_an_epoch(leaving: Leaving) -> str:
+    """Return the lines that look at what the protocol looks at."""
+    protocol = leaving.experiment.protocol
+    looked = {str(protocol.validate_on)} - {"none"} | ({"test"} if protocol.test_each_epoch else set())
+    looked |= set() if protocol.train_metrics == "running" else {"train"}
+    lines = []
+    for name in sorted(looked):
+        kinds = ["loss"] if leaving.reconstructs else ["loss", "accuracy"]
+        targets = [f'row["{name}_{kind}"]' for kind in kinds]
+        drawn = _drawn(leaving, name)
+        value = f'evaluate(net, *data["{name}"]{drawn})'
+        if name == "train" and protocol.train_metrics == "accuracy re-evaluated":
+            targets, value = [f'row["{name}_accuracy"]'], f"{value}[1]"
+        comment = "  # as was published: the test images are watched" if name == protocol.validate_on == "test" else ""
+        lines.append(f"{', '.join(targets)} = {value}{comment}")
+    return "\n".join(lines)
+
+
+def _drawn(leaving: Leaving, name: str) -> str:
+    """Return the argument by which a split is augmented when it is evaluated."""
+    plan = leaving.experiment
+    if not plan.data.augmentations or not (plan.protocol.augment == "all" or name == "train"):
+        return ""
+    epoch = "epoch" if name == "train" else "0"
+    return f', generator(seed, {epoch}, "augment {name}")'
+
+
+def _watched(leaving: Leaving) -> str:
+    """Return the expression of what is compared between epochs: more is better."""
+    on = leaving.experiment.protocol.validate_on
+    return f'-row["{on}_loss"]' if leaving.reconstructs else f'row["{on}_accuracy"]'
+
+
+def _past(leaving: Leaving) -> str:
+    training, protocol = leaving.experiment.training, leaving.experiment.protocol
+    lines = []
+    if protocol.select == "best":
+        lines.append("best = (-math.inf, None)  # the best validation figure, and the weights then")
+    elif training.early_stopping:
+        lines.append("best = (-math.inf,)")
+    if training.early_stopping:
+        lines.append("best_epoch = 0")
+    if "watched" in schedule_call(leaving):
+        lines.append("watched = []  # a loss for each epoch done")
+    return "\n".join(lines)
+
+
+def _ends(leaving: Leaving) -> str:
+    training, protocol = leaving.experiment.training, leaving.experiment.protocol
+    lines = []
+    if protocol.select == "best" or training.early_stopping:
+        kept = f"({_watched(leaving)}, copy.deepcopy(net.state_dict()))" if protocol.select == "best" else (
+            f"({_watched(leaving)},)")  # fmt: skip
+        lines += [f"if {_watched(leaving)} > best[0]:", f"    best = {kept}"]
+        lines += ["    best_epoch = epoch"] if training.early_stopping else []
+    if "watched" in schedule_call(leaving):
+        on = protocol.validate_on
+        lines.append(f'watched.append(row["{"train" if on == "none" else on}_loss"])')
+    if training.early_stopping:
+        lines += [f"if epoch - best_epoch >= {training.early_stopping.patience}:", "    break"]
+    return "\n".join(lines)
+
+
+def evaluation(leaving: Leaving) -> str:
+    """Return the function `evaluate`."""
+    clean, reconstructs = leaving.wants_clean, leaving.reconstructs
+    scaled = ".float() / 255" if leaving.bytes and leaving.changes else ""
+    layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
+    augments = bool(_drawn(leaving, "test") or (
+        leaving.experiment.protocol.train_metrics != "running" and leaving.experiment.data.augmentations))  # fmt: skip
+    images = "images, clean" if clean else "images"
+    change = [f"images = part{scaled}"]
+    if clean:
+        change.append("clean = images")
+    if augments:
+        change += ["if draws is not None:", f"    {images} = augment({images}, draws)"]
+    change.append(f"inputs = normalise(images){layout}")
+    change += [f"clean = normalise(clean){layout}"] if clean else []
+    if not augments and not clean:
+        change = [f"inputs = normalise(part{scaled}){layout}"]
+    change += ["outputs = net(inputs)", f"total += {loss(leaving, 'targets')}.item() * len(part)"]
+    change += [] if reconstructs else ["right += (outputs.argmax(1) == targets).sum().item()"]
+    looped = f"for part, targets in zip(pixels.split({EVALUATED}), labels.split({EVALUATED})):"
+    if reconstructs:
+        looped = f"for part in pixels.split({EVALUATED}):"
+    result = "total / len(labels)" if reconstructs else "total / len(labels), right / len(labels)"
+    return code(
+        '''
+        @torch.no_grad()
+        def evaluate(net, pixels, labels$draws):
+            """Return the mean loss$accuracy$about."""
+            net.eval()
+            total = $zero
+            $looped
+                $change
+            return $result
+        ''',
+        draws=", draws=None" if augments else "", accuracy="" if reconstructs else " and the accuracy, a fraction",
+        about="; with `draws` the images are augmented first" if augments else "",
+        zero="0" if reconstructs else "right = 0", looped=looped, change="\n".join(change), result=result,
+    )  # fmt: skip
