@@ -31,7 +31,7 @@ COMPOSED = """
         return torch.baddbmm(F.pad(first[:, :, 2:], (2, 0)), first[:, :, :2], second)
 """
 RESAMPLED = """
-    def resampled(images, maps, interpolation="bilinear", around="zeros"):
+    def resampled(images, maps, mode="bilinear", around="zeros"):
         \"\"\"Return the images seen through the matrices.\"\"\"
         height, width = images.shape[2:]
         columns, rows = torch.arange(width) - (width - 1) / 2, torch.arange(height) - (height - 1) / 2
@@ -39,8 +39,7 @@ RESAMPLED = """
         for axis, half in enumerate((width / 2, height / 2)):
             a, b, c = (maps[:, axis] / half).T[..., None]
             grid[..., axis] = (a * columns)[:, None, :] + (b * rows + c)[:, :, None]
-        grid = grid.to(images.device)
-        return F.grid_sample(images, grid, interpolation, around, align_corners=False)
+        return F.grid_sample(images, grid.to(images.device), mode, around, align_corners=False)
 """
 MOVED = """
     def moved(images, maps):
@@ -58,12 +57,7 @@ MOVED = """
         seen = images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
         return seen * (on_rows[:, :, None] & on_columns[:, None, :])[:, None]
 """
-BETWEEN = """
-    def between(drawn, low, high):
-        \"\"\"Return numbers of 0 … 1 as numbers of low … high.\"\"\"
-        return drawn * (high - low) + low
-"""
-HELPERS = {"between": BETWEEN, "affine": AFFINE, "composed": COMPOSED, "resampled": RESAMPLED, "moved": MOVED}
+HELPERS = {"affine": AFFINE, "composed": COMPOSED, "resampled": RESAMPLED, "moved": MOVED}
 
 
 def changes(leaving: Leaving) -> str:
@@ -75,13 +69,14 @@ def changes(leaving: Leaving) -> str:
     if leaving.experiment.data.augmentations:
         parts.append(_augment(leaving, used))
     helpers = [code(text) for name, text in HELPERS.items() if name in used]
-    return "\n\n\n".join([*parts, *helpers, *draw_code(used)])
+    return "\n\n".join([*parts, *draw_code(used), *helpers])
 
 
 def _augment(leaving: Leaving, used: set[str]) -> str:
     draws, targets = Draws(leaving.block, used=used), ["images", *(["clean"] if leaving.wants_clean else [])]
     lines, words = _lines(leaving.experiment.data.augmentations, draws, targets, leaving)
     given = ", ".join(targets)
+    last = lines.pop().removeprefix(f"{given} = ") if lines and lines[-1].startswith(f"{given} = ") else given
     return code(
         '''
         def augment($given, draws):
@@ -90,9 +85,9 @@ def _augment(leaving: Leaving, used: set[str]) -> str:
             $words
             """
             $lines
-            return $given
+            return $last
         ''',
-        given=given, words=_wrapped(f"{capital('; '.join(words) or 'nothing changes')}.", 4), lines="\n".join(lines),
+        given=given, last=last, words=_wrapped(f"{capital(', '.join(words) or 'nothing changes')}.", 4), lines="\n".join(lines),
     )  # fmt: skip
 
 

@@ -18,57 +18,68 @@ if TYPE_CHECKING:
     from classlab.data.dataset import Dataset
 
 IDX = '''
-    def arrays(folder):
-        """Return images and labels, test images and labels; fetch the files that are not there."""
-        found = []
-        for name in $names:
-            file = folder / f"{name}.gz"
+    FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    ADDRESS = "$address"  # the official one
+    $digest
+
+    def load(folder):
+        """Return $splits: (images, uint8 (count, 1, 28, 28); labels) each."""
+        arrays = []
+        for name in FILES:
+            file = folder / f"{name}-ubyte.gz"
             if not file.exists():
-                fetch("$address", file)
+                print("downloading", ADDRESS + file.name)
+                folder.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(urllib.request.urlopen(ADDRESS + file.name).read())
             raw = bytearray(gzip.decompress(file.read_bytes()))
-            found.append(np.frombuffer(raw, np.uint8, offset=16 if "images" in name else 8))
-        images, labels, test_images, test_labels = found
-        images, test_images = images.reshape(-1, 1, 28, 28), test_images.reshape(-1, 1, 28, 28)
-        return images, labels.astype(np.int64), test_images, test_labels.astype(np.int64)
+            arrays.append(np.frombuffer(raw, np.uint8, offset=16 if "images" in name else 8))
+        images, test_images = (array.reshape(-1, 1, 28, 28) for array in arrays[::2])
+        labels, test_labels = (array.astype(np.int64) for array in arrays[1::2])
+        $rest
 '''
 CIFAR = '''
-    def arrays(folder):
-        """Return images and labels, test images and labels; fetch the archive if it is not there."""
-        archive, found = folder / "cifar-10-binary.tar.gz", []
-        if not archive.exists():
-            fetch("$address", archive)
-        with tarfile.open(archive) as tar:
-            for name in [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]:
-                raw = tar.extractfile(f"cifar-10-batches-bin/{name}.bin").read()
-                found.append(np.frombuffer(raw, np.uint8).reshape(-1, 3073))  # label, red, green, blue
-        train, test = np.concatenate(found[:5]), found[5]
-        pairs = [(part[:, 1:].reshape(-1, 3, 32, 32), part[:, 0].astype(np.int64)) for part in (train, test)]
-        return *pairs[0], *pairs[1]
-'''
-FETCH = '''
-    def fetch(address, file):
-        """Download a file of the dataset from its official address."""
-        print("downloading", address + file.name)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")  # so that half a download is not taken for the file
-        urllib.request.urlretrieve(address + file.name, part)
-        part.replace(file)
+    FILE = "cifar-10-binary.tar.gz"
+    ADDRESS = "$address"  # the official one
+    $digest
+
+    def load(folder):
+        """Return $splits: (images, uint8 (count, 3, 32, 32); labels) each."""
+        if not (folder / FILE).exists():
+            print("downloading", ADDRESS + FILE)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / FILE).write_bytes(urllib.request.urlopen(ADDRESS + FILE).read())
+        with tarfile.open(folder / FILE) as tar:
+            names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+            raw = b"".join(tar.extractfile(f"cifar-10-batches-bin/{name}.bin").read() for name in names)
+        rows = np.frombuffer(bytearray(raw), np.uint8).reshape(60_000, 3073)  # label, red, green, blue
+        images, test_images = np.split(rows[:, 1:].reshape(-1, 3, 32, 32), [50_000])
+        labels, test_labels = np.split(rows[:, 0].astype(np.int64), [50_000])
+        $rest
 '''
 NPZ = '''
-    def arrays(folder):
-        """Return images and labels, test images and labels of data.npz."""
-        data = np.load(folder / "data.npz")
-        return [data[name] for name in ("images", "labels", "test_images", "test_labels")]
-'''
-LOAD = '''
     def load(folder):
-        """Return train, val and test: (images, $kind; labels, int64) each, on DEVICE."""
-        images, labels, test_images, test_labels = arrays(folder)
-        $check
-        $subset
-        $split
-        parts = {"train": (images$train, labels$train), $val"test": (test_images, test_labels)}
-        return {name: [torch.as_tensor(array).to(DEVICE) for array in part] for name, part in parts.items()}
+        """Return $splits: (images, $kind; labels) each, of data.npz."""
+        data = np.load(folder / "data.npz")
+        images, labels, test_images, test_labels = (
+            data[name] for name in ("images", "labels", "test_images", "test_labels")
+        )
+        $rest
+'''
+REST = '''
+    $check
+    $subset
+    $split
+    parts = {
+        "train": (images$train, labels$train),
+        $val
+        "test": (test_images, test_labels),
+    }
+    return {name: [torch.as_tensor(part).to(DEVICE) for part in pair] for name, pair in parts.items()}
+'''
+CHECK = '''
+    text = [f"{array.shape} {array.dtype.str};".encode() + array.tobytes()
+            for array in (images, labels, test_images, test_labels)]
+    assert hashlib.sha256(b"".join(text)).hexdigest() == SHA256, "these are other images"
 '''
 ADDRESSES = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -79,41 +90,21 @@ ADDRESSES = {
 
 def data(leaving: Leaving) -> str:
     """Return the functions that read, cut down, split and normalise the images."""
-    name = leaving.published
+    name, held = leaving.published, leaving.whole - leaving.train_images
+    splits = "train, val and test" if held else "train and test"
+    kind = f"{'uint8' if leaving.bytes else 'float32'} (count, {', '.join(map(str, leaving.shape))})"
+    rest = code(
+        REST,
+        check=code(CHECK) if name else "", subset=_subset(leaving) if name else "",
+        split=_split(leaving, held) if held else "", train="[train]" if held else "",
+        val='"val": (images[val], labels[val]),' if held else "",
+    )  # fmt: skip
     if name is None:
-        parts = [code(NPZ)]
-    elif name == "cifar10":
-        parts = [code(CIFAR, address=ADDRESSES[name]), code(FETCH)]
+        load = code(NPZ, splits=splits, kind=kind, rest=rest)
     else:
-        names = "(\n        " + ",\n        ".join(literal(file) for file in idx.FILES) + ",\n    )"
-        parts = [code(IDX, address=ADDRESSES[name], names=names), code(FETCH)]
-    return "\n\n\n".join([code(_load(leaving)), *parts, _normalise(leaving)])
-
-
-def _load(leaving: Leaving) -> str:
-    check, subset, split = "", "", ""
-    if leaving.published:
-        check = code(
-            """
-            sha = hashlib.sha256()
-            for array in (images, labels, test_images, test_labels):
-                sha.update(f"{array.shape} {array.dtype.str};".encode() + array.tobytes())
-            assert sha.hexdigest() == (
-                "$digest"
-            ), "these are other images than $name's"
-            """,
-            digest=_published_digest(leaving), name=leaving.published,
-        )  # fmt: skip
-        subset = _subset(leaving)
-    held = leaving.whole - leaving.train_images
-    if held:
-        split = _split(leaving, held)
-    return code(
-        LOAD,
-        kind=f"uint8 (count, {', '.join(map(str, leaving.shape))})" if leaving.bytes else "float32",
-        check=check, subset=subset, split=split, train="[train]" if held else "",
-        val='"val": (images[val], labels[val]), ' if held else "",
-    ).replace("train, val and test: ", "train and test: " if not held else "train, val and test: ")  # fmt: skip
+        digest = f'SHA256 = "{_published_digest(leaving)}"'
+        load = code(CIFAR if name == "cifar10" else IDX, address=ADDRESSES[name], digest=digest, splits=splits, rest=rest)
+    return f"{load}\n\n{_normalise(leaving)}"
 
 
 def _published_digest(leaving: Leaving) -> str:

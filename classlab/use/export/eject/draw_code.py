@@ -3,8 +3,13 @@
 from dataclasses import dataclass
 
 from classlab.data.draws import MANY
-from classlab.use.export.eject.passages import code, literal
+from classlab.use.export.eject.passages import code, number
 
+EVENLY = """
+    def evenly(draws, images, low, high):
+        \"\"\"Return a number for each image, drawn evenly from low … high.\"\"\"
+        return torch.rand(len(images), generator=draws) * (high - low) + low
+"""
 HASHED = """
     def hashed(seed, image, draw, shape):
         \"\"\"Return whole numbers, -2²³ … 2²³ - 1, that depend on (seed, image, draw, place) alone.\"\"\"
@@ -16,13 +21,11 @@ HASHED = """
         bits = (bits ^ (bits >> 15)) * signed(0x846CA68B) >> 8
         return bits.float().reshape(shape)
 
-
     def mixed(bits):
         \"\"\"Mix 32-bit numbers so that every bit depends on every bit (Wellons's lowbias32).\"\"\"
         bits = (bits ^ (bits >> 16 & 0xFFFF)) * 0x7FEB352D
         bits = (bits ^ (bits >> 15 & 0x1FFFF)) * signed(0x846CA68B)
         return bits ^ (bits >> 16 & 0xFFFF)
-
 
     def signed(number):
         \"\"\"Return the signed number with the lowest 32 bits.\"\"\"
@@ -70,11 +73,13 @@ class Draws:
 
     def evenly(self, low: float, high: float) -> str:
         """Return the expression of a number for each image, float32 (batch,), drawn evenly from low … high."""
+        if self.key is None and self.largest <= MANY:
+            self._uses("evenly")
+            return f"evenly(draws, {self.images}, {number(low)}, {number(high)})"
         drawn = self.uniform("")
         if (low, high) == (0, 1):
             return drawn
-        self._uses("between")
-        return f"between({drawn}, {literal(low)}, {literal(high)})"
+        return f"{drawn} * {number(high - low)} + {number(low)}".replace("+ -", "- ")
 
     def uniform(self, more: str, numbers: int = 1) -> str:
         """Return the expression of numbers from 0 … 1, of the batch's size and `more` ones: "2, 10"."""
@@ -100,9 +105,9 @@ class Draws:
 
 def draw_code(used: set[str]) -> list[str]:
     """Return the functions that draws call, in the order of a script."""
-    parts = [("hashed_uniform", HASHED_UNIFORM), ("hashed_normal", HASHED_NORMAL), ("hashed", HASHED)]
+    parts = [("evenly", EVENLY), ("hashed_uniform", HASHED_UNIFORM), ("hashed_normal", HASHED_NORMAL), ("hashed", HASHED)]
     texts = [code(text) for name, text in parts if name in used]
     for kind, function in (("normal", "randn"), ("uniform", "rand")):
         if f"many_{kind}" in used:
-            texts.insert(0, code(MANY_DRAWN, kind=kind, function=function, most=f"{MANY:_}"))
+            texts.append(code(MANY_DRAWN, kind=kind, function=function, most=f"{MANY:_}"))
     return texts

@@ -59,7 +59,7 @@ def network(leaving: Leaving) -> str:
     """Return the functions `network(seed)` and `trained()`, and those layers of classlab's that they use."""
     classes = [code(text) for text in _faster(leaving)]
     source = _readers(leaving) if own_code.is_own_code(leaving.experiment.model.name) else _written(leaving)
-    return "\n\n\n".join([*classes, source, code(TRAINED), code(STORED)])
+    return "\n\n".join([*classes, source, code(TRAINED)])
 
 
 def _faster(leaving: Leaving) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _written(leaving: Leaving) -> str:
         def network(seed):
             """Return the network with its first weights: $parameters parameters.
 
-            Input (batch, $input), $output. Behind each layer: its output, its parameters.
+            Input (batch, $input), $output. In comments: output and parameters.
             """
             torch.manual_seed(number(seed, 0, "initialise"))
             net = nn.Sequential(OrderedDict(
@@ -294,7 +294,8 @@ def _start(leaving: Leaving) -> str:
     start = leaving.experiment.training.start_from
     if start:
         part = f"net.{start.layers}" if start.layers else "net"
-        lines.append(f'{part}.load_state_dict(stored("start.npz"))  # the weights of another run')
+        lines += ['start = np.load(HERE / "start.npz")  # weights of another run, from which this one starts',
+                  f"{part}.load_state_dict({{name: torch.from_numpy(start[name]) for name in start}})"]  # fmt: skip
         lines += [f"{part}.requires_grad_(False)"] if start.freeze else []
     return "\n".join(lines)
 
@@ -363,12 +364,7 @@ def _weights(name: str, gain: float) -> list[str]:
 TRAINED = '''
     def trained():
         """Return the network with the weights that classlab trained."""
-        net = network(SEED)
-        net.load_state_dict(stored("weights.npz"))
+        net, weights = network(SEED), np.load(HERE / "weights.npz")
+        net.load_state_dict({name: torch.from_numpy(weights[name]) for name in weights})
         return net.eval()
-'''
-STORED = '''
-    def stored(file):
-        """Return the weights in a file beside this script, by name."""
-        return {name: torch.from_numpy(value) for name, value in np.load(HERE / file).items()}
 '''

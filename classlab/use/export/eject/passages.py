@@ -79,6 +79,11 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
+def number(value: float) -> str:
+    """Return a number as Python writes it, a whole one without its point."""
+    return repr(int(value)) if float(value).is_integer() else repr(value)
+
+
 def assigned(name: str, value: Any) -> str:
     """Return an assignment of a list or tuple, on several lines where one is too short."""
     line = f"{name} = {literal(value)}"

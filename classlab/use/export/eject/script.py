@@ -20,28 +20,25 @@ HEAD = '''
 '''
 RANDOM = '''
     def number(seed, epoch, purpose):
-        """Return the seed of one purpose in one epoch, so that no draw depends on those before it."""
+        """Return a seed for each purpose and epoch: so no draw depends on how many there were before."""
         digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
         return int.from_bytes(digest[:8], "big") >> 1
-'''
-GENERATOR = '''
+
+
     def generator(seed, epoch, purpose):
-        """Return a source of random numbers of its own."""
         return torch.Generator().manual_seed(number(seed, epoch, purpose))
 '''
-
-
 def text(leaving: Leaving) -> str:
     """Return the script."""
     parts = passages(leaving)
-    body = "\n\n\n".join(f"{_banner(part.title)}\n\n{part.code}" for part in parts[1:])
+    body = "\n\n\n".join(f"{_banner(part.title)}\n{part.code}" for part in parts[1:])
     settings = parts[0].code
     last = code('''
         if __name__ == "__main__":
             main()
     ''')
     lines = imports(f"{settings}\n{body}", modules(leaving))
-    return f"{_head(leaving)}\n\n{lines}\n\n{_banner('settings')}\n\n{settings}\n\n\n{body}\n\n\n{last}\n"
+    return f"{_head(leaving)}\n\n{lines}\n\n{_banner('settings')}\n{settings}\n\n\n{body}\n\n\n{last}\n"
 
 
 def modules(leaving: Leaving) -> list[str]:
@@ -52,10 +49,11 @@ def modules(leaving: Leaving) -> list[str]:
 def passages(leaving: Leaving, notebook: bool = False) -> list[Passage]:
     """Return the parts of the script in reading order; a part that the experiment does not need is left out."""
     changes, plan = changes_code.changes(leaving), training_code.schedule(leaving)
-    data = "\n\n\n".join([code(RANDOM), code(GENERATOR), data_code.data(leaving)])
-    loop = "\n\n\n".join([training_code.batches(leaving), training_code.loop(leaving)])
+    data = data_code.data(leaving)
+    loop = "\n\n".join([training_code.batches(leaving), training_code.loop(leaving)])
     parts = [
         Passage("settings", "What can be turned, and the numbers of this experiment.", _settings(leaving, notebook)),
+        Passage("random numbers", "Seeded for each purpose apart.", code(RANDOM).replace("\n\n\n", "\n\n")),
         Passage("data", _data_story(leaving), data),
         Passage("network", _network_story(leaving), network_code.network(leaving)),
         Passage("augmentation", _changes_story(leaving), changes),
@@ -102,15 +100,15 @@ def _settings(leaving: Leaving, notebook: bool) -> str:
         lines.append(f"LEARNING_RATE = {literal(rate)}{highest}")
     dtype = ", dtype=torch.float64" if leaving.double else ""
     lines.append('DEVICE = "cuda" if torch.cuda.is_available() else "cpu"')
-    for name, values in (("MEAN", leaving.mean), ("STD", leaving.std)):
-        comment = "  # of the pixels, 0 … 1, for each channel" if name == "MEAN" and len(values) == 1 else ""
-        tensor = f"torch.tensor({literal(list(values))}{dtype}, device=DEVICE).view(1, -1, 1, 1)"
-        lines.append(f"{name} = {tensor}{comment}")
+    values = f"{literal([list(leaving.mean), list(leaving.std)])}{dtype}, device=DEVICE"
+    lines.append(f"MEAN, STD = torch.tensor({values}).view(2, 1, -1, 1, 1)")
     if not leaving.reconstructs:
         lines.append(_class_names(leaving))
-        lines.append(f"TEMPERATURE = {leaving.temperature:.6g}  # logits are divided by it: probabilities to believe")
-    here = "Path()" if notebook else "Path(__file__).resolve().parent"
-    lines.append(f"HERE = {here}  # the folder of weights.npz{' and data.npz' if not leaving.published else ''}")
+        lines.append(f"TEMPERATURE = {leaving.temperature:.6g}  # of the softmax, so that probabilities can be believed")
+    lines.append(f"HERE = {'Path()' if notebook else 'Path(__file__).resolve().parent'}")
+    folder = f'HERE / "{leaving.published}"' if leaving.published else "HERE"
+    lines.append(f"DATA = {folder}  # the folder of the images; what is missing there is downloaded" if leaving.published
+                 else "DATA = HERE  # the folder of data.npz")  # fmt: skip
     lines.append(f"torch.set_num_threads({leaving.settings.threads})  # as classlab chose; the last digits depend on it")
     return "\n".join(lines)
 
@@ -123,34 +121,34 @@ def _class_names(leaving: Leaving) -> str:
 
 
 def _main(leaving: Leaving) -> str:
-    folder = f'HERE / "{leaving.published}"' if leaving.published else "HERE"
     if leaving.reconstructs:
         result = 'print(f"test loss {evaluate(net, *data[\'test\']):.4f}")'
     else:
-        result = (
-            'loss, accuracy = evaluate(net, *data["test"])\n'
-            'print(f"test loss {loss:.4f}, test accuracy {100 * accuracy:.2f} %")'
+        result = code(
+            '''
+            loss, accuracy = evaluate(net, *data["test"])
+            sure = (answers(net, data["test"][0]) / TEMPERATURE).softmax(1).max(1).values
+            print(f"test loss {loss:.4f}, {100 * accuracy:.2f} % right, {100 * sure.mean():.2f} % sure")
+            '''
         )
     return code(
         '''
         def main():
             parser = argparse.ArgumentParser(description="Train the network, or test the trained one.")
-            parser.add_argument("--check", action="store_true", help="test the weights of classlab's run")
+            parser.add_argument("--check", action="store_true", help="test the weights in weights.npz")
             parser.add_argument("--seed", type=int, default=SEED, help="of all random numbers")
             parser.add_argument("--steps", type=int, help="print the losses of so many steps, and end")
-            parser.add_argument("--data", type=Path, default=$folder, help="folder of the images")
+            parser.add_argument("--data", type=Path, default=DATA, help="the folder of the images")
             asked = parser.parse_args()
-
             data = load(asked.data)
             net = trained() if asked.check else network(asked.seed)
             if not asked.check:
-                losses, rows = train(net, data, asked.seed, asked.steps)
+                losses, _ = train(net, data, asked.seed, asked.steps)
                 if asked.steps:
                     return print(*losses, sep="\\n")
-                torch.save(net.state_dict(), HERE / "trained_again.pt")
             $result
         ''',
-        folder=folder, result=result,
+        result=result,
     )  # fmt: skip
 
 

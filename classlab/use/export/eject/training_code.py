@@ -5,7 +5,7 @@ from typing import Any
 from classlab import lookup, own_code
 from classlab.experiment import Choice
 from classlab.use.export.eject.leaving import Leaving
-from classlab.use.export.eject.passages import call, code, literal
+from classlab.use.export.eject.passages import call, code, literal, number
 from classlab.use.export.eject.readers_files import attribute_of
 
 EVALUATED = 200  # images at a time, as training.evaluate takes them
@@ -36,20 +36,7 @@ def schedule(leaving: Leaving) -> str:
                 '''
             )
         case "one_cycle":
-            return code(
-                '''
-                def schedule(step, steps):
-                    """Return the factor on the learning rate: half a cosine up, then half a cosine down."""
-                    peak = $warmup / 100 * steps - 1
-                    if step <= peak and peak > 0:
-                        start, end, share = $start, 1.0, step / peak
-                    else:
-                        peak = max(peak, 0)
-                        start, end, share = 1.0, $end, (step - peak) / max(steps - 1 - peak, 1)
-                    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
-                ''',
-                warmup=options["warmup_percent"], start=options["start_factor"], end=options["end_factor"],
-            )  # fmt: skip
+            return _one_cycle(options, leaving)
         case "warm_up":
             return _warm_up(options)
         case "plateau":
@@ -68,6 +55,33 @@ def schedule(leaving: Leaving) -> str:
                 threshold=options["threshold_percent"], patience=options["patience_epochs"], factor=options["factor"],
             )  # fmt: skip
     return ""
+
+
+def _one_cycle(options: dict[str, Any], leaving: Leaving) -> str:
+    warmup, steps = options["warmup_percent"], leaving.experiment.training.epochs * leaving.steps_per_epoch
+    if not 0 < warmup / 100 * steps - 1 <= steps - 2:
+        return code(
+            '''
+            def schedule(step, steps):
+                """Return the factor on the learning rate: half a cosine down."""
+                share = step / max(steps - 1, 1)
+                return $end + (1.0 - $end) * (1 + math.cos(math.pi * share)) / 2
+            ''',
+            end=options["end_factor"],
+        )  # fmt: skip
+    return code(
+        '''
+        def schedule(step, steps):
+            """Return the factor on the learning rate: half a cosine up, then half a cosine down."""
+            peak = $warmup / 100 * steps - 1  # the step with the full rate
+            if step <= peak:
+                start, end, share = $start, 1.0, step / peak
+            else:
+                start, end, share = 1.0, $end, (step - peak) / (steps - 1 - peak)
+            return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+        ''',
+        warmup=number(warmup), start=options["start_factor"], end=options["end_factor"],
+    )  # fmt: skip
 
 
 def _warm_up(options: dict[str, Any]) -> str:
@@ -163,37 +177,33 @@ def _options(choice: Choice) -> list[str]:
 def batches(leaving: Leaving) -> str:
     """Return the generator `batches`."""
     plan, clean = leaving.experiment.data, leaving.wants_clean
-    names = "inputs, clean" if clean else "inputs"
-    images = "images, clean" if clean else "images"
-    lines = []
+    pair = "images, clean" if clean else "images"
     if plan.expansion:
-        lines.append(f"{images} = copies(pixels, index)")
+        lines = [f"{pair} = copies(pixels, index)"]
     else:
-        lines.append(f"images = pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}")
+        lines = [f"images = pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}"]
         lines += ["clean = images"] if clean else []
     if plan.augmentations:
-        lines.append(f"{images} = augment({images}, draws)")
+        lines.append(f"{pair} = augment({pair}, draws)")
     layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
     lines.append(f"inputs = normalise(images){layout}")
     lines += [f"clean = normalise(clean){layout}"] if clean else []
     parts = ["inputs", *(["clean"] if clean else []), "labels[index]"]
     many = leaving.block > leaving.experiment.training.batch_size
-    if many:
-        lines.append(f"yield from zip({', '.join(f'{part}.split(BATCH_SIZE)' for part in parts)})")
-    else:
-        lines.append(f"yield {', '.join(parts)}")
-    draws = 'draws = generator(seed, epoch, "augment")' if plan.augmentations else ""
-    about = f"; {leaving.block} images are prepared at a time" if many else ""
+    split = [f"{part}.split(BATCH_SIZE)" for part in parts]
+    lines.append(f"yield from zip({', '.join(split)})" if many else f"yield {', '.join(parts)}")
     return code(
         '''
         def batches(pixels, labels, seed, epoch):
-            """Yield ($names, labels) of one epoch, in an order of its own$about."""
+            """Yield ($names) of one epoch, in an order of its own$about."""
             order = torch.randperm(len(labels), generator=generator(seed, epoch, "shuffle"))
             $draws
             for index in order.split($block):
                 $lines
         ''',
-        names=names, about=about, draws=draws, block=leaving.block if many else "BATCH_SIZE", lines="\n".join(lines),
+        names=", ".join([*parts[:-1], "labels"]), about=f"; prepares {leaving.block} images at a time" if many else "",
+        draws='draws = generator(seed, epoch, "augment")' if plan.augmentations else "",
+        block=leaving.block if many else "BATCH_SIZE", lines="\n".join(lines),
     )  # fmt: skip
 
 
@@ -254,7 +264,7 @@ def loop(leaving: Leaving) -> str:
         optimizer=optimizer(leaving),
         rates='rates = [group["lr"] for group in optimizer.param_groups]' if "zip(optimizer" in rate else "",
         steps="steps = EPOCHS * steps_per_epoch" if ", steps" in rate or "=steps" in rate else "",
-        past=_past(leaving), masks=masks, zero="right = 0" if not reconstructs else "0", batch=batch, rate=rate,
+        past=_past(leaving), masks=masks, zero="0" if reconstructs else "right = 0", batch=batch, rate=rate,
         loss=loss(leaving), right="" if reconstructs else "right += (outputs.argmax(1) == targets).sum().item()",
         row=_row(leaving), once=once, ends=_ends(leaving),
         best="net.load_state_dict(best[1])  # the weights of the best epoch" if protocol.select == "best" else "",
@@ -347,40 +357,61 @@ def _ends(leaving: Leaving) -> str:
 
 
 def evaluation(leaving: Leaving) -> str:
-    """Return the function `evaluate`."""
-    clean, reconstructs = leaving.wants_clean, leaving.reconstructs
+    """Return the functions `answers` and `evaluate`."""
     scaled = ".float() / 255" if leaving.bytes and leaving.changes else ""
     layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
-    augments = bool(_drawn(leaving, "test") or (
-        leaving.experiment.protocol.train_metrics != "running" and leaving.experiment.data.augmentations))  # fmt: skip
-    images = "images, clean" if clean else "images"
-    change = [f"images = part{scaled}"]
-    if clean:
-        change.append("clean = images")
-    if augments:
-        change += ["if draws is not None:", f"    {images} = augment({images}, draws)"]
-    change.append(f"inputs = normalise(images){layout}")
-    change += [f"clean = normalise(clean){layout}"] if clean else []
-    if not augments and not clean:
-        change = [f"inputs = normalise(part{scaled}){layout}"]
-    change += ["outputs = net(inputs)", f"total += {loss(leaving, 'targets')}.item() * len(part)"]
-    change += [] if reconstructs else ["right += (outputs.argmax(1) == targets).sum().item()"]
-    looped = f"for part, targets in zip(pixels.split({EVALUATED}), labels.split({EVALUATED})):"
-    if reconstructs:
-        looped = f"for part in pixels.split({EVALUATED}):"
-    result = "total / len(labels)" if reconstructs else "total / len(labels), right / len(labels)"
+    plan = leaving.experiment
+    changed = plan.protocol.augment == "all" or plan.protocol.train_metrics != "running"
+    draws = changed and bool(plan.data.augmentations)
+    images = f"part{scaled}"
+    if draws:
+        pair = "images, clean" if leaving.wants_clean else "images"
+        given = "images, images" if leaving.wants_clean else "images"
+        change = f"images = {images}\nif draws:\n    {pair} = augment({given}, draws)\n"
+        images = "images"
+    else:
+        change = ""
+    kept = ""
+    if leaving.reconstructs:
+        kept = "inputs.append(batch)"
     return code(
         '''
         @torch.no_grad()
-        def evaluate(net, pixels, labels$draws):
-            """Return the mean loss$accuracy$about."""
+        def answers(net, pixels$draws):
+            """Return what the network says to images: $what."""
             net.eval()
-            total = $zero
-            $looped
+            outputs = []
+            for part in pixels.split($size):
                 $change
-            return $result
+                outputs.append(net(normalise($images)$layout))
+            return torch.cat(outputs)
         ''',
-        draws=", draws=None" if augments else "", accuracy="" if reconstructs else " and the accuracy, a fraction",
-        about="; with `draws` the images are augmented first" if augments else "",
-        zero="0" if reconstructs else "right = 0", looped=looped, change="\n".join(change), result=result,
+        what="the images drawn again" if leaving.reconstructs else "logits, (count, classes)",
+        draws=", draws=None" if draws else "", size=EVALUATED, change=change.strip(), images=images, layout=layout,
+    ) + "\n\n" + _evaluate(leaving, draws, kept, scaled)  # fmt: skip
+
+
+def _evaluate(leaving: Leaving, draws: bool, kept: str, scaled: str) -> str:
+    more, given = (", draws=None", ", draws") if draws else ("", "")
+    if leaving.reconstructs:
+        target = "clean" if leaving.wants_clean else "inputs"
+        return code(
+            '''
+            def evaluate(net, pixels, labels$more):
+                """Return the mean loss; of images that nothing has changed."""
+                $target = normalise(pixels$scaled)
+                outputs = answers(net, pixels$given)
+                return $loss.item()
+            ''',
+            more=more, given=given, target=target, scaled=scaled, loss=loss(leaving),
+        )  # fmt: skip
+    return code(
+        '''
+        def evaluate(net, pixels, labels$more):
+            """Return the mean loss and the accuracy, a fraction."""
+            outputs = answers(net, pixels$given)
+            accuracy = (outputs.argmax(1) == labels).double().mean().item()
+            return $loss.item(), accuracy
+        ''',
+        more=more, given=given, loss=loss(leaving, "labels"),
     )  # fmt: skip
