@@ -19,6 +19,8 @@ FORMATS = {
     "onnx": "onnx_graph",
     "pt2": "torch_program",
     "safetensors": "weights_file",
+    "python": "plain_script",
+    "notebook": "story_notebook",
 }
 MOST_BYTES = 2_000_000_000  # of one exported file
 

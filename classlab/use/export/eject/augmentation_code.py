@@ -108,7 +108,8 @@ def center_crop(draws: Draws, shape: Shape, size: int, probability: float, inter
         return None
     before = (
         f"chosen = {draws.evenly(0, 1)} < {probability}",
-        *(f"{name} = torch.where(chosen, {size} / {side}, 1.0)" for name, side in (("across", width), ("down", height))),
+        f"across = torch.where(chosen, {size} / {width}, 1.0)",
+        f"down = torch.where(chosen, {size} / {height}, 1.0)",
     )
     words = f"with probability {probability:g} cut out the central {size} × {size} pixels and enlarge them"
     return Maps(words, before, ("across", "0", "0", "0", "down", "0"), interpolation, inside=True)
@@ -161,7 +162,7 @@ def erase(
         "inside = (columns >= left[:, None]) & (columns < (left + wide)[:, None])",
         "inside = (inside & (chosen & fits)[:, None])[:, None, None, :]",
         "between_rows = (rows_of >= top[:, None]) & (rows_of < (top + high)[:, None])",
-        f"hidden = (inside & between_rows[:, None, :, None]).to({images}.device)",
+        "hidden = (inside & between_rows[:, None, :, None]).to(DEVICE)",
         f"{images} = {images}.masked_fill(hidden, 0)",
     )
     return Change(f"with probability {probability:g} set a window to 0", lines)
@@ -189,7 +190,7 @@ def brightness(draws: Draws, shape: Shape, percent: float) -> Written:
         return None
     images = draws.images
     lines = (
-        f"factor = {draws.evenly(*_around(percent))}.view(-1, 1, 1, 1).to({images}.device)",
+        f"factor = {draws.evenly(*_around(percent))}.view(-1, 1, 1, 1).to(DEVICE)",
         f"{images} = ({images} * factor).clamp(0, 1)",
     )
     return Change(f"brighten or darken by up to {percent:g} %", lines)
@@ -201,11 +202,11 @@ def contrast(draws: Draws, shape: Shape, percent: float) -> Written:
         return None
     images, channels = draws.images, shape[0]
     luma = "[0.299, 0.587, 0.114]" if channels == 3 else f"[1.0] / {channels}"
-    weights = f"grey = ({images}.mean(dim=(2, 3)) * torch.tensor({luma}, device={images}.device)).sum(1)"
+    weights = f"grey = ({images}.mean(dim=(2, 3)) * torch.tensor({luma}, device=DEVICE)).sum(1)"
     if channels != 3:
-        weights = f"grey = ({images}.mean(dim=(2, 3)) * (torch.ones(1, device={images}.device) / {channels})).sum(1)"
+        weights = f"grey = ({images}.mean(dim=(2, 3)) * (torch.ones(1, device=DEVICE) / {channels})).sum(1)"
     lines = (
-        f"factor = {draws.evenly(*_around(percent))}.view(-1, 1, 1, 1).to({images}.device)",
+        f"factor = {draws.evenly(*_around(percent))}.view(-1, 1, 1, 1).to(DEVICE)",
         weights,
         f"{images} = ({images} * factor + grey.view(-1, 1, 1, 1) * (1 - factor)).clamp(0, 1)",
     )

@@ -2,7 +2,6 @@
 
 import functools
 import operator
-import textwrap
 from collections.abc import Sequence
 
 from classlab import own_code
@@ -11,12 +10,11 @@ from classlab.data.augment import bind
 from classlab.data.expansion import key_of_copy
 from classlab.errors import UserError
 from classlab.experiment import Choice
-from classlab.formats import capital
 from classlab.use.export.eject import augmentation_code
 from classlab.use.export.eject.augmentation_code import Change, Maps
 from classlab.use.export.eject.draw_code import Draws, draw_code
 from classlab.use.export.eject.leaving import Leaving
-from classlab.use.export.eject.passages import code, literal
+from classlab.use.export.eject.passages import code, docstring, literal
 from classlab.use.export.eject.readers_files import attribute_of
 
 AFFINE = """
@@ -39,7 +37,7 @@ RESAMPLED = """
         for axis, half in enumerate((width / 2, height / 2)):
             a, b, c = (maps[:, axis] / half).T[..., None]
             grid[..., axis] = (a * columns)[:, None, :] + (b * rows + c)[:, :, None]
-        return F.grid_sample(images, grid.to(images.device), mode, around, align_corners=False)
+        return F.grid_sample(images, grid.to(DEVICE), mode, around, align_corners=False)
 """
 MOVED = """
     def moved(images, maps):
@@ -49,11 +47,11 @@ MOVED = """
             place = maps[:, axis, axis, None] * (torch.arange(size) - centre)
             place = (place + maps[:, axis, 2, None] + centre).round().long()
             inside = (place >= 0) & (place < size)
-            return place.clamp(0, size - 1).to(images.device), inside.to(images.device)
+            return place.clamp(0, size - 1).to(DEVICE), inside.to(DEVICE)
 
         (columns, on_columns), (rows, on_rows) = places(0, images.shape[3]), places(1, images.shape[2])
-        image = torch.arange(len(images), device=images.device)[:, None, None, None]
-        channel = torch.arange(images.shape[1], device=images.device)[:, None, None]
+        image = torch.arange(len(images), device=DEVICE)[:, None, None, None]
+        channel = torch.arange(images.shape[1], device=DEVICE)[:, None, None]
         seen = images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
         return seen * (on_rows[:, :, None] & on_columns[:, None, :])[:, None]
 """
@@ -77,51 +75,44 @@ def _augment(leaving: Leaving, used: set[str]) -> str:
     lines, words = _lines(leaving.experiment.data.augmentations, draws, targets, leaving)
     given = ", ".join(targets)
     last = lines.pop().removeprefix(f"{given} = ") if lines and lines[-1].startswith(f"{given} = ") else given
+    about = docstring(f"Change a batch, 0 … 1, at random: {', '.join(words) or 'in nothing'}.", 4)
     return code(
-        '''
+        """
         def augment($given, draws):
-            """Change a batch, 0 … 1, at random.
-
-            $words
-            """
+            $about
             $lines
             return $last
-        ''',
-        given=given, last=last, words=_wrapped(f"{capital(', '.join(words) or 'nothing changes')}.", 4), lines="\n".join(lines),
+        """,
+        given=given, about=about, lines="\n".join(lines), last=last,
     )  # fmt: skip
 
 
 def _copies(leaving: Leaving, used: set[str]) -> str:
     plan, clean = leaving.experiment.data, leaving.wants_clean
-    targets = ["some", *(["some_clean"] if clean else [])]
-    blocks, words = [], []
+    targets = ["images[rows]", *(["clean[rows]"] if clean else [])]
+    blocks: list[str] = []
     for number, augmentations in enumerate(plan.expansion):
-        draws = Draws(leaving.block, "some", key_of_copy(plan.expansion_seed, number), used=used)
-        lines, said = _lines(augmentations, draws, targets, leaving)
-        words.append("; ".join(said) or "as it is")
+        draws = Draws(leaving.block, "images[rows]", key_of_copy(plan.expansion_seed, number), used=used)
+        lines, words = _lines(augmentations, draws, targets, leaving)
         if lines:
-            blocks += [f"rows = (copy == {number}).nonzero()[:, 0]", "some = images[rows]"]
-            blocks += ["some_clean = clean[rows]"] if clean else []
-            blocks += [*lines, "images[rows] = some", *(["clean[rows] = some_clean"] if clean else [])]
+            chosen = f"rows = (copy == {number}).nonzero()[:, 0]"
+            blocks += [f"{chosen}  # {', '.join(words)}"[:94], *lines]
     about = (
-        f"Place i + c · {leaving.train_images:,} holds copy c of training image i: "
-        f"{', '.join(f'({number}) {text}' for number, text in enumerate(words))}. "
-        "What a copy draws depends on its image alone, so it is the same in every epoch."
+        f"Return the images at these places of a training set {plan.copies} times as large: place i + c · "
+        f"{leaving.train_images:,} holds copy c of image i. What a copy draws depends on its image alone, so it is the "
+        "same in every epoch."
     )
     return code(
-        '''
+        """
         def copies(pixels, index):
-            """Return the images at these places of a training set $times times as large.
-
             $about
-            """
             image, copy = index % len(pixels), index // len(pixels)
             images = pixels[image]$scaled
             $clean
             $blocks
             return images$pair
-        ''',
-        times=plan.copies, about=_wrapped(about, 4), scaled=".float() / 255" if leaving.bytes else "",
+        """,
+        about=docstring(about, 4), scaled=".float() / 255" if leaving.bytes else "",
         clean="clean = images.clone()" if clean else "", blocks="\n".join(blocks), pair=", clean" if clean else "",
     )  # fmt: skip
 
@@ -187,7 +178,7 @@ def _mirror(part: Maps, targets: list[str]) -> list[str]:
     dimension = 3 if part.sampling is Sampling.MIRROR_ACROSS else 2
     if not part.before:
         return [f"{name} = {name}.flip({dimension})" for name in targets]
-    chosen = f"turned = turned[:, None, None, None].to({targets[0]}.device)"
+    chosen = "turned = turned[:, None, None, None].to(DEVICE)"
     flips = [f"{name} = torch.where(turned, {name}.flip({dimension}), {name})" for name in targets]
     return [*part.before, chosen, *flips]
 
@@ -202,7 +193,3 @@ def _readers(choice: Choice, draws: Draws) -> tuple[str, ...]:
         f"changed = {attribute_of(choice.name)}(images={draws.images}, generator=draws{options})",
         f"{draws.images} = {draws.images} if changed is None else changed",
     )
-
-
-def _wrapped(text: str, indent: int) -> str:
-    return "\n".join(textwrap.wrap(text, 99 - indent))

@@ -1,4 +1,4 @@
-"""The data in a script: read from the official files, or from data.npz beside it; then cut down, split and normalised."""
+"""The data in a script: read from the official files or from data.npz; then cut down, split and normalised."""
 
 import gzip
 import io
@@ -65,22 +65,19 @@ NPZ = '''
         )
         $rest
 '''
-REST = '''
+REST = """
     $check
     $subset
     $split
-    parts = {
-        "train": (images$train, labels$train),
-        $val
-        "test": (test_images, test_labels),
-    }
+    parts = {"train": (images$train, labels$train)$val}
+    parts["test"] = test_images, test_labels
     return {name: [torch.as_tensor(part).to(DEVICE) for part in pair] for name, pair in parts.items()}
-'''
-CHECK = '''
+"""
+CHECK = """
     text = [f"{array.shape} {array.dtype.str};".encode() + array.tobytes()
             for array in (images, labels, test_images, test_labels)]
     assert hashlib.sha256(b"".join(text)).hexdigest() == SHA256, "these are other images"
-'''
+"""
 ADDRESSES = {
     "mnist": "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "fashion-mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -97,13 +94,14 @@ def data(leaving: Leaving) -> str:
         REST,
         check=code(CHECK) if name else "", subset=_subset(leaving) if name else "",
         split=_split(leaving, held) if held else "", train="[train]" if held else "",
-        val='"val": (images[val], labels[val]),' if held else "",
+        val=', "val": (images[val], labels[val])' if held else "",
     )  # fmt: skip
     if name is None:
         load = code(NPZ, splits=splits, kind=kind, rest=rest)
     else:
         digest = f'SHA256 = "{_published_digest(leaving)}"'
-        load = code(CIFAR if name == "cifar10" else IDX, address=ADDRESSES[name], digest=digest, splits=splits, rest=rest)
+        text = CIFAR if name == "cifar10" else IDX
+        load = code(text, address=ADDRESSES[name], digest=digest, splits=splits, rest=rest)
     return f"{load}\n\n{_normalise(leaving)}"
 
 
@@ -171,21 +169,17 @@ def _split(leaving: Leaving, held: int) -> str:
 
 
 def _normalise(leaving: Leaving) -> str:
-    if leaving.scale == 255:
-        return code(
-            '''
-            def normalise(images):
-                """Return images of 0 … 255 as the network takes them."""
-                return (images.float() - 255 * MEAN) / (255 * STD)
-            '''
-        )
+    layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
+    value = "(images.float() - 255 * MEAN) / (255 * STD)" if leaving.scale == 255 else "(images - MEAN) / STD"
+    lines = [f"images = {value}", f"return images{layout}"] if layout else [f"return {value}"]
     return code(
         '''
         def normalise(images):
-            """Return images of 0 … 1 as the network takes them."""
-            return (images - MEAN) / STD
-        '''
-    )
+            """Return images of 0 … $scale as the network takes them."""
+            $lines
+        ''',
+        scale=leaving.scale, lines="\n".join(lines),
+    )  # fmt: skip
 
 
 def write_official(dataset: "Dataset", folder: Path) -> None:

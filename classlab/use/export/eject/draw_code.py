@@ -88,7 +88,7 @@ class Draws:
     def pixels(self, kind: str, numbers: int) -> str:
         """Return the expression of a number for each pixel. kind: uniform or normal."""
         shape, function = f"{self.images}.shape", {"uniform": "rand", "normal": "randn"}[kind]
-        return self._drawn(kind, function, shape, self.largest * numbers) + f".to({self.images}.device)"
+        return self._drawn(kind, function, shape, self.largest * numbers) + ".to(DEVICE)"
 
     def _drawn(self, kind: str, function: str, shape: str, numbers: int) -> str:
         shape = shape.replace(", )", ",)")
@@ -105,8 +105,10 @@ class Draws:
 
 def draw_code(used: set[str]) -> list[str]:
     """Return the functions that draws call, in the order of a script."""
-    parts = [("evenly", EVENLY), ("hashed_uniform", HASHED_UNIFORM), ("hashed_normal", HASHED_NORMAL), ("hashed", HASHED)]
-    texts = [code(text) for name, text in parts if name in used]
+    parts = {
+        "evenly": EVENLY, "hashed_uniform": HASHED_UNIFORM, "hashed_normal": HASHED_NORMAL, "hashed": HASHED
+    }  # fmt: skip
+    texts = [code(text) for name, text in parts.items() if name in used]
     for kind, function in (("normal", "randn"), ("uniform", "rand")):
         if f"many_{kind}" in used:
             texts.append(code(MANY_DRAWN, kind=kind, function=function, most=f"{MANY:_}"))

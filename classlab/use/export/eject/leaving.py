@@ -22,7 +22,7 @@ BLOCK = 256  # images are prepared so many at a time, as training.batches does i
 class Leaving:
     """An experiment that leaves, with the network and the facts of its data.
 
-    network: as it was trained, on the cpu. train_images: that are trained on, every one once. whole: the training images
+    network: as it was trained, on the cpu. train_images: those trained on, each once. whole: the training images
     before any are held out. bytes: whether pixels are uint8, else fractions. settings: how classlab's arithmetic was
     done. digest: the dataset's SHA-256. started: the weights that training started from, where they came from a run.
     files: of the reader's own code, by path. run, outcome: where it comes from and how good it is, in words.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from classlab.network.layer_table import Layer, LayerTable
 
 ROWS = 40  # of a table of layers in a comment
+JOINED = 71  # characters of a line of layers
 DROPOUT = '''
     class Dropout(nn.Dropout):
         """nn.Dropout with 16 random bits for each number, as classlab draws them: it is faster."""
@@ -106,17 +107,16 @@ def _written(leaving: Leaving) -> str:
     rows = {layer.name: layer for layer in table.layers}
     quick = by_columns(leaving)
     lines = list(_rows(leaving.network, "", rows, quick, 8))
-    most = max(len(text) for text, _ in lines)
-    column = min(most, 62) + 2
+    column = min(max(len(text) for text, _ in lines), JOINED) + 2
     layers = "\n".join(f"{text:{column}}# {comment}" if comment else text for text, comment in lines)
     return code(
         '''
         def network(seed):
             """Return the network with its first weights: $parameters parameters.
 
-            Input (batch, $input), $output. In comments: output and parameters.
+            Input (batch, $input), $output. Behind a layer: its output and parameters.
             """
-            torch.manual_seed(number(seed, 0, "initialise"))
+            torch.manual_seed(generator(seed, 0, "initialise").initial_seed())
             net = nn.Sequential(OrderedDict(
         $layers
             ))
@@ -131,20 +131,41 @@ def _written(leaving: Leaving) -> str:
 def _rows(
     module: "nn.Module", path: str, rows: "dict[str, Layer]", quick: set[str], indent: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield (line, comment) for each layer, the parts of a nn.Sequential one step further in."""
+    """Yield (line, comment) for each layer; norms, activations and dropouts in a row share a line.
+
+    The parts of a nn.Sequential stand one step further in.
+    """
     from torch import nn
 
+    space, line, last, shape, parameters = " " * indent, "", None, (), 0
     for name, layer in module.named_children():
-        place, space = f"{path}{name}", " " * indent
+        place = f"{path}{name}"
         if isinstance(layer, nn.Sequential):
             yield f"{space}{name}=nn.Sequential(OrderedDict(", ""
             yield from _rows(layer, f"{place}.", rows, quick, indent + 4)
             yield f"{space})),", ""
             continue
-        row = rows[place]
-        parameters = f"{row.parameters:,}" if row.parameters else ""
-        comment = f"{' × '.join(map(str, row.output_shape)):14}{parameters:>9}".rstrip()
-        yield f"{space}{name}={_layer(layer, place in quick)},", comment
+        text, row = f"{name}={_layer(layer, place in quick)},", rows[place]
+        joins = line and _keeps_shape(layer) and last is not None and _keeps_shape(last)
+        if line and not (joins and len(line) + len(text) < JOINED):
+            yield line, _comment(shape, parameters)
+            line, parameters = "", 0
+        line, last, shape = f"{line} {text}" if line else f"{space}{text}", layer, row.output_shape
+        parameters += row.parameters
+    if line:
+        yield line, _comment(shape, parameters)
+
+
+def _comment(shape: tuple[int, ...], parameters: int) -> str:
+    return f"{' × '.join(map(str, shape)):14}{f'{parameters:,}' if parameters else '':>8}".rstrip()
+
+
+def _keeps_shape(layer: "nn.Module") -> bool:
+    """Whether it is no step of its own: a norm, an activation, a dropout."""
+    from torch import nn
+
+    step = nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.Flatten | nn.Unflatten
+    return not isinstance(layer, step)
 
 
 def _layer(layer: "nn.Module", by_two: bool) -> str:
@@ -192,8 +213,7 @@ def _short(size: Any) -> Any:
 def _output(leaving: Leaving) -> str:
     if leaving.reconstructs:
         return "output the image drawn again"
-    log = "log-probabilities" if leaving.experiment.training.loss.name == "nll" else "logits"
-    return f"output (batch, {len(leaving.class_names)}) {log}"
+    return f"output (batch, {len(leaving.class_names)})"
 
 
 def _placed(leaving: Leaving) -> str:
@@ -236,7 +256,7 @@ def _readers(leaving: Leaving) -> str:
 
             Input (batch, $input), $output.
             """
-            torch.manual_seed(number(seed, 0, "initialise"))
+            torch.manual_seed(generator(seed, 0, "initialise").initial_seed())
             $made
             $start
             return net$placed
@@ -305,7 +325,7 @@ def _again(ready: bool, leaving: Leaving) -> list[str]:
     choice, start = leaving.experiment.training.initialise, leaving.experiment.training.start_from
     if choice.name == "keep" or (choice.name == "default" and not ready) or (start and not start.layers):
         return []
-    lines = ['torch.manual_seed(number(seed, 0, "initialise"))']
+    lines = ['torch.manual_seed(generator(seed, 0, "initialise").initial_seed())']
     if own_code.is_own_code(choice.name):
         options = "".join(f", {name}={literal(value)}" for name, value in choice.options.items())
         return [*lines, f"{attribute_of(choice.name)}(module=net, generator=torch.default_generator{options})"]
@@ -320,9 +340,9 @@ def _drawn(name: str, options: dict[str, Any], leaving: Leaving) -> list[str]:
     """Return the lines that draw a layer's weights."""
     from torch import nn
 
-    reset = ["if hasattr(layer, \"reset_parameters\"):", "    layer.reset_parameters()"]
+    reset = ['if hasattr(layer, "reset_parameters"):', "    layer.reset_parameters()"]
     if any(hasattr(layer, "_reset_parameters") for layer in leaving.network.modules()):
-        reset += ["elif hasattr(layer, \"_reset_parameters\"):", "    layer._reset_parameters()"]
+        reset += ['elif hasattr(layer, "_reset_parameters"):', "    layer._reset_parameters()"]
     if name == "default":
         return reset
     kinds = [f"nn.{kind}" for kind in ("Linear", "Conv1d", "Conv2d", "Conv3d")
@@ -338,7 +358,10 @@ def _drawn(name: str, options: dict[str, Any], leaving: Leaving) -> list[str]:
     lines += [f"    {line}" for line in _weights(name, float(options.get("gain", 1)))]
     if not default and any(getattr(layer, "bias", None) is not None and not isinstance(layer, nn.BatchNorm2d)
                            for layer in leaving.network.modules()):  # fmt: skip
-        lines += ["    if layer.bias is not None:", "        nn.init.zeros_(layer.bias)"]
+        layers = [layer for layer in leaving.network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        some = any(layer.bias is None for layer in layers)
+        lines += ["    if layer.bias is not None:", "        nn.init.zeros_(layer.bias)"] if some else [
+            "    nn.init.zeros_(layer.bias)"]  # fmt: skip
     return lines + (["el" + reset[0], *reset[1:]] if other else [])
 
 

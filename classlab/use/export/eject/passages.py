@@ -102,6 +102,14 @@ def said(text: str) -> str:
     return on_a_line(" ".join(text.split())).replace("\\", "/").replace('"', "'")
 
 
-def filled(text: str, indent: str = "") -> str:
-    """Return a paragraph as lines of the script's width."""
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=True)
+def filled(text: str, indent: int = 0) -> str:
+    """Return a paragraph as lines of the script's width; they will be indented by so many spaces."""
+    return textwrap.fill(text, WIDTH - indent, break_long_words=True, break_on_hyphens=False)
+
+
+def docstring(text: str, indent: int) -> str:
+    """Return a sentence or two as a docstring: on a line where it fits, else with its quotes at the ends of lines."""
+    if len(text) + 6 + indent <= WIDTH:
+        return f'"""{text}"""'
+    lines = filled(f'"""{text}', indent).splitlines()
+    return "\n".join([*lines[:-1], f'{lines[-1]}"""' if len(lines[-1]) + 3 + indent <= WIDTH else f'{lines[-1]}\n"""'])

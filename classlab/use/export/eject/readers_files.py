@@ -1,4 +1,4 @@
-"""The reader's own code that leaves with a script: their files, carried along as they are, and how they are imported."""
+"""The reader's own code that leaves with a script: their files, carried along as they are, and their imports."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ def readers_files(experiment: Experiment) -> dict[str, bytes]:
             path = f"{module_of(name)}.py" if place == 0 else path
             _check(path, content)
             if found.setdefault(path, content) != content:
-                raise UserError(f"the experiment takes code from two files that are called {path}; give one another name")
+                raise UserError(f"the experiment takes code from two files called {path}; give one another name")
     return found
 
 

@@ -1,13 +1,15 @@
 """Schedule, loop and evaluation in a script, as the experiment has them."""
 
+import re
 from typing import Any
 
 from classlab import lookup, own_code
 from classlab.experiment import Choice
 from classlab.use.export.eject.leaving import Leaving
-from classlab.use.export.eject.passages import call, code, literal, number
+from classlab.use.export.eject.passages import call, code, docstring, literal, number
 from classlab.use.export.eject.readers_files import attribute_of
 
+MASKS = 'torch.manual_seed(generator(seed, epoch, "modules").initial_seed())'
 EVALUATED = 200  # images at a time, as training.evaluate takes them
 
 
@@ -178,31 +180,38 @@ def batches(leaving: Leaving) -> str:
     """Return the generator `batches`."""
     plan, clean = leaving.experiment.data, leaving.wants_clean
     pair = "images, clean" if clean else "images"
+    images = f"pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}"
     if plan.expansion:
         lines = [f"{pair} = copies(pixels, index)"]
+    elif plan.augmentations:
+        lines = [f"images = {images}"]
     else:
-        lines = [f"images = pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}"]
-        lines += ["clean = images"] if clean else []
+        lines = [f"inputs = normalise({images})"]
     if plan.augmentations:
-        lines.append(f"{pair} = augment({pair}, draws)")
-    layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
-    lines.append(f"inputs = normalise(images){layout}")
-    lines += [f"clean = normalise(clean){layout}"] if clean else []
+        given = "images, images" if clean and not plan.expansion else pair
+        lines.append(f"{pair} = augment({given}, draws)")
+    lines += ["inputs = normalise(images)"] if plan.expansion or plan.augmentations else []
+    lines += ["clean = normalise(clean)" if plan.expansion or plan.augmentations else "clean = inputs"] if clean else []
     parts = ["inputs", *(["clean"] if clean else []), "labels[index]"]
     many = leaving.block > leaving.experiment.training.batch_size
-    split = [f"{part}.split(BATCH_SIZE)" for part in parts]
-    lines.append(f"yield from zip({', '.join(split)})" if many else f"yield {', '.join(parts)}")
+    if many and len(parts) > 2:
+        lines += [f"parts = {', '.join(parts)}", "yield from zip(*(part.split(BATCH_SIZE) for part in parts))"]
+    elif many:
+        lines.append("yield from zip(inputs.split(BATCH_SIZE), labels[index].split(BATCH_SIZE))")
+    else:
+        lines.append(f"yield {', '.join(parts)}")
+    about = f"Yield ({', '.join([*parts[:-1], 'labels'])}) of an epoch" + (
+        f"; {leaving.block} images are prepared at a time." if many else ", in an order of its own.")  # fmt: skip
     return code(
-        '''
+        """
         def batches(pixels, labels, seed, epoch):
-            """Yield ($names) of one epoch, in an order of its own$about."""
+            $about
             order = torch.randperm(len(labels), generator=generator(seed, epoch, "shuffle"))
             $draws
             for index in order.split($block):
                 $lines
-        ''',
-        names=", ".join([*parts[:-1], "labels"]), about=f"; prepares {leaving.block} images at a time" if many else "",
-        draws='draws = generator(seed, epoch, "augment")' if plan.augmentations else "",
+        """,
+        about=docstring(about, 4), draws='draws = generator(seed, epoch, "augment")' if plan.augmentations else "",
         block=leaving.block if many else "BATCH_SIZE", lines="\n".join(lines),
     )  # fmt: skip
 
@@ -218,20 +227,18 @@ def loop(leaving: Leaving) -> str:
     if factor:
         rate = f'for group in optimizer.param_groups:\n    group["lr"] = LEARNING_RATE * {factor}'
         if own_code.is_own_code(plan.optimizer.name):
-            rate = (
-                f"for group, rate in zip(optimizer.param_groups, rates):\n    group[\"lr\"] = rate * {factor}"
-            )
-    masks = 'torch.manual_seed(number(seed, epoch, "modules"))  # for dropout' if _draws(leaving) else ""
+            rate = f'for group, rate in zip(optimizer.param_groups, rates):\n    group["lr"] = rate * {factor}'
+    masks = f"{MASKS}  # for dropout" if _draws(leaving) else ""
     once = _once_an_epoch(leaving)
     return code(
         '''
         def train(net, data, seed, last=None):
-            """THE LOOP. Train for EPOCHS epochs, or `last` steps; return every loss, and a row an epoch."""
+            """THE LOOP. Train for EPOCHS epochs, or `last` steps; return all losses and a row an epoch."""
             pixels, labels = data["train"]
             $labels
             optimizer = $optimizer
             $rates
-            steps_per_epoch = math.ceil(len(labels) / BATCH_SIZE)
+            count = len(labels)
             $steps
             losses, rows = [], []
             $past
@@ -246,7 +253,6 @@ def loop(leaving: Leaving) -> str:
                     optimizer.zero_grad()
                     loss.backward()
                     optimizer.step()
-
                     losses.append(loss.item())
                     total += loss.item() * len(inputs)
                     $right
@@ -263,12 +269,22 @@ def loop(leaving: Leaving) -> str:
         labels=f"labels = labels.repeat({copies})  # of every copy" if copies > 1 else "",
         optimizer=optimizer(leaving),
         rates='rates = [group["lr"] for group in optimizer.param_groups]' if "zip(optimizer" in rate else "",
-        steps="steps = EPOCHS * steps_per_epoch" if ", steps" in rate or "=steps" in rate else "",
+        steps=_steps(rate),
         past=_past(leaving), masks=masks, zero="0" if reconstructs else "right = 0", batch=batch, rate=rate,
         loss=loss(leaving), right="" if reconstructs else "right += (outputs.argmax(1) == targets).sum().item()",
         row=_row(leaving), once=once, ends=_ends(leaving),
         best="net.load_state_dict(best[1])  # the weights of the best epoch" if protocol.select == "best" else "",
     )  # fmt: skip
+
+
+def _steps(rate: str) -> str:
+    """Return the line that counts the steps, as far as the schedule asks for it."""
+    each = "math.ceil(count / BATCH_SIZE)"
+    if "steps_per_epoch" not in rate:
+        return f"steps = EPOCHS * {each}" if re.search(r"\bsteps\b", rate) else ""
+    lines = [f"steps_per_epoch = {each}"]
+    lines += ["steps = EPOCHS * steps_per_epoch"] if re.search(r"\bsteps\b", rate.replace("steps=", "")) else []
+    return "\n".join(lines)
 
 
 def _draws(leaving: Leaving) -> bool:
@@ -286,9 +302,9 @@ def _row(leaving: Leaving) -> str:
     if last and last < leaving.steps_per_epoch:
         parts.append(f'"train_loss": np.mean(losses[-{last}:])')
     elif running("loss"):
-        parts.append('"train_loss": total / len(labels)')
+        parts.append('"train_loss": total / count')
     if running("accuracy") and not leaving.reconstructs:
-        parts.append('"train_accuracy": right / len(labels)')
+        parts.append('"train_accuracy": right / count')
     line = f"row = {{{', '.join(parts)}}}"
     return line if len(line) < 88 else "row = {\n    " + ",\n    ".join(parts) + ",\n}"
 
@@ -306,8 +322,9 @@ def _once_an_epoch(leaving: Leaving) -> str:
         value = f'evaluate(net, *data["{name}"]{drawn})'
         if name == "train" and protocol.train_metrics == "accuracy re-evaluated":
             targets, value = [f'row["{name}_accuracy"]'], f"{value}[1]"
-        comment = "  # as was published: the test images are watched" if name == protocol.validate_on == "test" else ""
-        lines.append(f"{', '.join(targets)} = {value}{comment}")
+        if name == protocol.validate_on == "test":
+            lines.append("# The test images are watched, as was published: the figures may be too good.")
+        lines.append(f"{', '.join(targets)} = {value}")
     return "\n".join(lines)
 
 
@@ -359,51 +376,54 @@ def _ends(leaving: Leaving) -> str:
 def evaluation(leaving: Leaving) -> str:
     """Return the functions `answers` and `evaluate`."""
     scaled = ".float() / 255" if leaving.bytes and leaving.changes else ""
-    layout = ".contiguous(memory_format=torch.channels_last)" if leaving.settings.channels_last else ""
     plan = leaving.experiment
     changed = plan.protocol.augment == "all" or plan.protocol.train_metrics != "running"
     draws = changed and bool(plan.data.augmentations)
-    images = f"part{scaled}"
+    what = "the images drawn again" if leaving.reconstructs else "(count, classes)"
     if draws:
-        pair = "images, clean" if leaving.wants_clean else "images"
-        given = "images, images" if leaving.wants_clean else "images"
-        change = f"images = {images}\nif draws:\n    {pair} = augment({given}, draws)\n"
-        images = "images"
+        pair, given = ("(part, _)", "part, part") if leaving.wants_clean else ("part", "part")
+        first = code(
+            '''
+            @torch.no_grad()
+            def answers(net, pixels, draws=None):
+                """Return what the network says to images: $what. With `draws` they are augmented."""
+                net.eval()
+                outputs = []
+                for part in pixels.split($size):
+                    part = part$scaled
+                    if draws:
+                        $pair = augment($given, draws)
+                    outputs.append(net(normalise(part)))
+                return torch.cat(outputs)
+            ''',
+            what=what, size=EVALUATED, scaled=scaled, pair=pair, given=given,
+        )  # fmt: skip
     else:
-        change = ""
-    kept = ""
-    if leaving.reconstructs:
-        kept = "inputs.append(batch)"
-    return code(
-        '''
-        @torch.no_grad()
-        def answers(net, pixels$draws):
-            """Return what the network says to images: $what."""
-            net.eval()
-            outputs = []
-            for part in pixels.split($size):
-                $change
-                outputs.append(net(normalise($images)$layout))
-            return torch.cat(outputs)
-        ''',
-        what="the images drawn again" if leaving.reconstructs else "logits, (count, classes)",
-        draws=", draws=None" if draws else "", size=EVALUATED, change=change.strip(), images=images, layout=layout,
-    ) + "\n\n" + _evaluate(leaving, draws, kept, scaled)  # fmt: skip
+        first = code(
+            '''
+            @torch.no_grad()
+            def answers(net, pixels):
+                """Return what the network says to images: $what."""
+                net.eval()
+                return torch.cat([net(normalise(part$scaled)) for part in pixels.split($size)])
+            ''',
+            what=what, size=EVALUATED, scaled=scaled,
+        )  # fmt: skip
+    return f"{first}\n\n{_evaluate(leaving, draws, scaled)}"
 
 
-def _evaluate(leaving: Leaving, draws: bool, kept: str, scaled: str) -> str:
+def _evaluate(leaving: Leaving, draws: bool, scaled: str) -> str:
     more, given = (", draws=None", ", draws") if draws else ("", "")
     if leaving.reconstructs:
-        target = "clean" if leaving.wants_clean else "inputs"
         return code(
             '''
             def evaluate(net, pixels, labels$more):
-                """Return the mean loss; of images that nothing has changed."""
-                $target = normalise(pixels$scaled)
-                outputs = answers(net, pixels$given)
+                """Return the mean loss, of images without noise."""
+                outputs, $target = answers(net, pixels$given), normalise(pixels$scaled)
                 return $loss.item()
             ''',
-            more=more, given=given, target=target, scaled=scaled, loss=loss(leaving),
+            more=more, given=given, target="clean" if leaving.wants_clean else "inputs", scaled=scaled,
+            loss=loss(leaving),
         )  # fmt: skip
     return code(
         '''
