@@ -127,7 +127,7 @@ def _training_story(carried: Carried, trains: bool) -> str:
         )
     return (
         f"Training took classlab {seconds}, so **this cell does not train**: it loads the weights that classlab "
-        "trained and the history that it recorded. Set `TRAIN = True` to train here; the cells below then show that network."
+        "trained and the history that it recorded. Set `TRAIN = True` to train here; what follows is then of that one."
     )
 
 
@@ -178,7 +178,7 @@ def _execute(book: "NotebookNode", folder: Path) -> None:
     from nbclient.exceptions import CellExecutionError
 
     client = NotebookClient(
-        book, kernel_name="python3", timeout=None, extra_arguments=["--log-level=ERROR"],
+        book, kernel_name="python3", timeout=None, extra_arguments=["--log-level=ERROR"], coalesce_streams=True,
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
     with progress("the notebook", len(book.cells), "cells") as advance:

@@ -79,7 +79,8 @@ class Draws:
         drawn = self.uniform("")
         if (low, high) == (0, 1):
             return drawn
-        return f"{drawn} * {number(high - low)} + {number(low)}".replace("+ -", "- ")
+        added = f" {'-' if low < 0 else '+'} {number(abs(low))}" if low else ""
+        return f"({drawn} * {number(high - low)}{added})"
 
     def uniform(self, more: str, numbers: int = 1) -> str:
         """Return the expression of numbers from 0 … 1, of the batch's size and `more` ones: "2, 10"."""

@@ -323,8 +323,10 @@ def _start(leaving: Leaving) -> str:
 def _again(ready: bool, leaving: Leaving) -> list[str]:
     """Return the lines that draw all weights anew. ready: whether the network came with weights of its own."""
     choice, start = leaving.experiment.training.initialise, leaving.experiment.training.start_from
-    if choice.name == "keep" or (choice.name == "default" and not ready) or (start and not start.layers):
+    if choice.name == "keep" or (start and not start.layers):
         return []
+    if choice.name == "default" and not ready:
+        return _decoder_first() if leaving.experiment.model.name == "autoencoder" else []
     lines = ['torch.manual_seed(generator(seed, 0, "initialise").initial_seed())']
     if own_code.is_own_code(choice.name):
         options = "".join(f", {name}={literal(value)}" for name, value in choice.options.items())
@@ -334,6 +336,16 @@ def _again(ready: bool, leaving: Leaving) -> list[str]:
     lines.append(f"for layer in [layer for path, layer in {modules}{skipped}]:" if skipped
                  else "for layer in net.modules():")  # fmt: skip
     return lines + [f"    {line}" for line in _drawn(choice.name, choice.options, leaving)]
+
+
+def _decoder_first() -> list[str]:
+    """Return the lines for an autoencoder, whose decoder is built before the encoder, so that it draws first."""
+    return [
+        'torch.manual_seed(generator(seed, 0, "initialise").initial_seed())',
+        "for layer in [*net.decoder, *net.encoder]:  # classlab builds the decoder first",
+        "    if isinstance(layer, nn.Linear):",
+        "        layer.reset_parameters()",
+    ]
 
 
 def _drawn(name: str, options: dict[str, Any], leaving: Leaving) -> list[str]:
