@@ -70,7 +70,7 @@ def leave(prepared):
     return Leaving(
         prepared.experiment, prepared.seed, copy.deepcopy(prepared.model).eval(), dataset.input_shape,
         dataset.class_names, tuple(prepared.mean), tuple(prepared.std), len(prepared.train), len(dataset.labels),
-        settings(prepared), dataset.digest, dataset.images.dtype == np.uint8, files=readers_files(prepared.experiment),
+        settings(prepared), dataset.images.dtype == np.uint8, files=readers_files(prepared.experiment),
     )  # fmt: skip
 
 
@@ -243,9 +243,26 @@ def mine(tmp_path_factory):
     """Return the folder of a reader's own networks, one with a neighbour, and their own functions."""
     folder = tmp_path_factory.mktemp("mine")
     head = "import torch\nimport torch.nn.functional as F\nfrom torch import Tensor, nn\n\n\n"
-    kinds = [kind for name, kind in OWN.items() if name != "Residual"]
+    kinds = [kind for name, kind in OWN.items() if name not in ("Residual", "InPlace")]
     (folder / "mine_parts.py").write_text(head + inspect.getsource(networks.Residual))
     rest = """
+class Changing(nn.Module):
+    def __init__(self, num_classes, in_channels=1, width=8):
+        super().__init__()
+        self.conv = nn.LazyConv2d(width, 3, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(2)
+        self.drop = nn.Dropout(0.3)
+        self.answer = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        x += 1
+        x = F.dropout(self.drop(self.pool(self.relu(x))), 0.2, self.training)
+        return self.answer(x.mean((2, 3)))
+
+
 def gray(images, generator, amount: float = 0.1):
     return images + amount * torch.rand(len(images), generator=generator).view(-1, 1, 1, 1)
 
@@ -264,7 +281,9 @@ def falling(step, steps):
     text = head + "from mine_parts import Residual\n\n\n" + "\n\n".join(map(inspect.getsource, kinds)) + rest
     (folder / "mine.py").write_text(text)
     images, labels = networks.images((1, 12, 12), 96, 1)
-    np.savez(folder / "pictures.npz", images=images, labels=labels, test_images=images[:12], test_labels=labels[:12])
+    np.savez(
+        folder / "pictures.npz", images=images, labels=labels, test_images=images[:12] // 2, test_labels=labels[:12]
+    )
     return folder
 
 
@@ -279,7 +298,8 @@ def own(mine, name, **training):
 
 
 def test_a_readers_own_network_and_functions_have_the_same_losses(mine, tmp_path, monkeypatch):
-    experiments = {name: own(mine, name, loss="nll" if name == "Grouped" else "cross_entropy") for name in OWN}
+    names = {"Changing", *OWN} - {"InPlace"}
+    experiments = {name: own(mine, name, loss="nll" if name == "Grouped" else "cross_entropy") for name in names}
     code = str(mine / "mine.py")
     functions = {"loss": f"{code}:hinge", "schedule": f"{code}:falling", "initialise": "he_normal",
                  "optimizer": {"name": f"{code}:climbing", "rate": 0.05}}  # fmt: skip
@@ -296,8 +316,8 @@ def test_a_shipped_experiments_script_can_be_read(name, tmp_path):
     stand_in = prepare_data(experiment.data, fetch=False)
     text = script.text(leave(prepare(experiment, 0, {}, None, stand_in)))
     lines = text.splitlines()
-    assert len(lines) <= 235
-    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 240
+    assert max(map(len, lines)) <= 99
     tree = ast.parse(text)
     imported = {alias.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import)
                 for alias in node.names}  # fmt: skip

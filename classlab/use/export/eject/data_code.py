@@ -43,15 +43,18 @@ CIFAR = '''
     $digest
 
     def load(folder):
-        """Return $splits: (images, uint8 (count, 3, 32, 32); labels) each."""
+        """Return $splits: (images, uint8 (count, 3, 32, 32); labels) each.
+
+        A row of the files is a label and 1,024 values of red, of green and of blue.
+        """
         if not (folder / FILE).exists():
             print("downloading", ADDRESS + FILE)
             folder.mkdir(parents=True, exist_ok=True)
             (folder / FILE).write_bytes(urllib.request.urlopen(ADDRESS + FILE).read())
         with tarfile.open(folder / FILE) as tar:
             names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
-            raw = b"".join(tar.extractfile(f"cifar-10-batches-bin/{name}.bin").read() for name in names)
-        rows = np.frombuffer(bytearray(raw), np.uint8).reshape(60_000, 3073)  # label, red, green, blue
+            batches = [tar.extractfile(f"cifar-10-batches-bin/{name}.bin").read() for name in names]
+        rows = np.frombuffer(bytearray().join(batches), np.uint8).reshape(60_000, 3073)
         images, test_images = np.split(rows[:, 1:].reshape(-1, 3, 32, 32), [50_000])
         labels, test_labels = np.split(rows[:, 0].astype(np.int64), [50_000])
         $rest
@@ -69,9 +72,8 @@ REST = """
     $check
     $subset
     $split
-    parts = {"train": (images$train, labels$train)$val}
-    parts["test"] = test_images, test_labels
-    return {name: [torch.as_tensor(part).to(DEVICE) for part in pair] for name, pair in parts.items()}
+    $parts
+    return {name: [torch.as_tensor(x).to(DEVICE) for x in pair] for name, pair in parts.items()}
 """
 CHECK = """
     text = [f"{array.shape} {array.dtype.str};".encode() + array.tobytes()
@@ -93,8 +95,7 @@ def data(leaving: Leaving) -> str:
     rest = code(
         REST,
         check=code(CHECK) if name else "", subset=_subset(leaving) if name else "",
-        split=_split(leaving, held) if held else "", train="[train]" if held else "",
-        val=', "val": (images[val], labels[val])' if held else "",
+        split=_split(leaving, held) if held else "", parts=code(PARTS_WITH_VAL if held else PARTS),
     )  # fmt: skip
     if name is None:
         load = code(NPZ, splits=splits, kind=kind, rest=rest)

@@ -24,7 +24,7 @@ class Leaving:
 
     network: as it was trained, on the cpu. train_images: those trained on, each once. whole: the training images
     before any are held out. bytes: whether pixels are uint8, else fractions. settings: how classlab's arithmetic was
-    done. digest: the dataset's SHA-256. started: the weights that training started from, where they came from a run.
+    done.. started: the weights that training started from, where they came from a run.
     files: of the reader's own code, by path. run, outcome: where it comes from and how good it is, in words.
     """
 
@@ -38,7 +38,6 @@ class Leaving:
     train_images: int
     whole: int
     settings: "Settings"
-    digest: str
     bytes: bool = True
     temperature: float = 1.0
     run: str = ""
@@ -119,7 +118,6 @@ def leaving(carried: "Carried") -> Leaving:
         train_images=len(run.split()["train"]),
         whole=len(dataset.labels),
         settings=Settings(**recorded),
-        digest=environment["dataset"]["digest"],
         bytes=dataset.images.dtype.name == "uint8",
         temperature=carried.temperature,
         run=run.path.name,

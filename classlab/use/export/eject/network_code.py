@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from classlab.network.layer_table import Layer, LayerTable
 
 ROWS = 40  # of a table of layers in a comment
-JOINED = 71  # characters of a line of layers
+JOINED = 76  # characters of a line of layers
 DROPOUT = '''
     class Dropout(nn.Dropout):
         """nn.Dropout with 16 random bits for each number, as classlab draws them: it is faster."""
@@ -33,32 +33,33 @@ DROPOUT = '''
 '''
 BY_COLUMNS = '''
     class ByColumns(nn.Conv2d):
-        """nn.Conv2d that computes two columns at a time, as classlab does where channels are few.
+        """nn.Conv2d, two columns at a time, as classlab computes it where channels are few: faster.
 
-        The same convolution, faster on a processor. Its sums run in another order, so with
-        nn.Conv2d in its place the losses differ in their last digits, and in nothing else.
+        Its sums run in another order; with nn.Conv2d the losses differ in their last digits.
         """
 
         def forward(self, x):
+            $geometry
             count, channels, height, width = x.shape
-            padding = (self.padding[0], -(-self.padding[1] // 2))
-            early = 2 * padding[1] - self.padding[1]
-            groups = -(-(early + self.weight.shape[3] + 1) // 2)
-            late = 2 * groups - early - self.weight.shape[3]
-            weight = torch.cat([F.pad(self.weight, (early + i, late - i)) for i in (0, 1)])
-            weight = weight.unflatten(3, (groups, 2)).permute(0, 4, 1, 2, 3).flatten(1, 2)
+            weight = torch.cat([F.pad(self.weight, $sides) for i in (0, 1)])
+            weight = weight.unflatten(3, ($groups, 2)).permute(0, 4, 1, 2, 3).flatten(1, 2)
             weight = weight.contiguous(memory_format=torch.channels_last)
             bias = None if self.bias is None else self.bias.repeat(2)
-            pairs = x.permute(0, 2, 3, 1).reshape(count, height, width // 2, 2 * channels)
-            out = F.conv2d(pairs.permute(0, 3, 1, 2), weight, bias, padding=padding)
-            rows = out.permute(0, 2, 3, 1).reshape(count, out.shape[2], 2 * out.shape[3], -1)
-            return rows.permute(0, 3, 1, 2)
+            x = x.permute(0, 2, 3, 1).reshape(count, height, width // 2, 2 * channels)
+            x = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, padding=$padding).permute(0, 2, 3, 1)
+            return x.reshape(count, x.shape[1], 2 * x.shape[2], -1).permute(0, 3, 1, 2)
 '''
+GEOMETRY = """
+    padding = (self.padding[0], -(-self.padding[1] // 2))
+    early = 2 * padding[1] - self.padding[1]
+    groups = -(-(early + self.weight.shape[3] + 1) // 2)
+    late = 2 * groups - early - self.weight.shape[3]
+"""
 
 
 def network(leaving: Leaving) -> str:
     """Return the functions `network(seed)` and `trained()`, and those layers of classlab's that they use."""
-    classes = [code(text) for text in _faster(leaving)]
+    classes = list(_faster(leaving))
     source = _readers(leaving) if own_code.is_own_code(leaving.experiment.model.name) else _written(leaving)
     return "\n\n".join([*classes, source, code(TRAINED)])
 
@@ -68,9 +69,23 @@ def _faster(leaving: Leaving) -> Iterator[str]:
     from torch import nn
 
     if any(type(layer) is nn.Dropout for layer in leaving.network.modules()):
-        yield DROPOUT
-    if by_columns(leaving):
-        yield BY_COLUMNS
+        yield code(DROPOUT)
+    if paths := by_columns(leaving):
+        yield _by_columns([leaving.network.get_submodule(path) for path in sorted(paths)])
+
+
+def _by_columns(layers: "list[Any]") -> str:
+    """Return the class of convolutions by columns; where all have the same geometry, with its numbers."""
+    if len({(layer.padding, layer.kernel_size) for layer in layers}) > 1:
+        return code(
+            BY_COLUMNS, geometry=code(GEOMETRY), sides="(early + i, late - i)", groups="groups", padding="padding"
+        )  # fmt: skip
+    (down, across), columns = layers[0].padding, layers[0].kernel_size[1]
+    padding = (down, -(-across // 2))
+    early = 2 * padding[1] - across
+    groups = -(-(early + columns + 1) // 2)
+    sides = f"({f'{early} + ' if early else ''}i, {2 * groups - early - columns} - i)"
+    return code(BY_COLUMNS, geometry="", sides=sides, groups=groups, padding=literal(_short(padding)))
 
 
 def by_columns(leaving: Leaving) -> set[str]:
@@ -114,7 +129,7 @@ def _written(leaving: Leaving) -> str:
         def network(seed):
             """Return the network with its first weights: $parameters parameters.
 
-            Input (batch, $input), $output. Behind a layer: its output and parameters.
+            Input (batch, $input), $output. Behind a line: its output, its parameters.
             """
             torch.manual_seed(generator(seed, 0, "initialise").initial_seed())
             net = nn.Sequential(OrderedDict(
@@ -131,7 +146,7 @@ def _written(leaving: Leaving) -> str:
 def _rows(
     module: "nn.Module", path: str, rows: "dict[str, Layer]", quick: set[str], indent: int
 ) -> Iterator[tuple[str, str]]:
-    """Yield (line, comment) for each layer; norms, activations and dropouts in a row share a line.
+    """Yield (line, comment) for each layer; an activation or a dropout shares the line of the layer before it.
 
     The parts of a nn.Sequential stand one step further in.
     """
@@ -146,7 +161,7 @@ def _rows(
             yield f"{space})),", ""
             continue
         text, row = f"{name}={_layer(layer, place in quick)},", rows[place]
-        joins = line and _keeps_shape(layer) and last is not None and _keeps_shape(last)
+        joins = line and _joins(layer, last)
         if line and not (joins and len(line) + len(text) < JOINED):
             yield line, _comment(shape, parameters)
             line, parameters = "", 0
@@ -157,15 +172,17 @@ def _rows(
 
 
 def _comment(shape: tuple[int, ...], parameters: int) -> str:
-    return f"{' × '.join(map(str, shape)):14}{f'{parameters:,}' if parameters else '':>8}".rstrip()
+    return f"{' × '.join(map(str, shape)):12}{f'{parameters:,}' if parameters else '':>8}".rstrip()
 
 
-def _keeps_shape(layer: "nn.Module") -> bool:
-    """Whether it is no step of its own: a norm, an activation, a dropout."""
+def _joins(layer: "nn.Module", last: "nn.Module | None") -> bool:
+    """Whether a layer is no step of its own after the last: an activation or a dropout, a norm after an activation."""
     from torch import nn
 
-    step = nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.Flatten | nn.Unflatten
-    return not isinstance(layer, step)
+    shapes = nn.Conv2d | nn.Linear | nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveAvgPool2d | nn.Flatten | nn.Unflatten
+    if isinstance(layer, nn.BatchNorm2d):
+        return not isinstance(last, shapes)
+    return not isinstance(layer, shapes) and not isinstance(last, nn.Flatten | nn.MaxPool2d | nn.AvgPool2d)
 
 
 def _layer(layer: "nn.Module", by_two: bool) -> str:
@@ -212,7 +229,7 @@ def _short(size: Any) -> Any:
 
 def _output(leaving: Leaving) -> str:
     if leaving.reconstructs:
-        return "output the image drawn again"
+        return "output the same"
     return f"output (batch, {len(leaving.class_names)})"
 
 

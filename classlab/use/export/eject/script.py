@@ -18,7 +18,7 @@ HEAD = '''
 '''
 RANDOM = '''
     def generator(seed, epoch, purpose):
-        """Return random numbers of their own for each purpose: so none depend on those drawn before."""
+        """Return random numbers for one purpose, which depend on none that were drawn before."""
         digest = hashlib.sha256(f"{seed}/{epoch}/{purpose}".encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 '''
@@ -79,7 +79,7 @@ def _head(leaving: Leaving) -> str:
         " --steps 20": "print the losses of the first 20 steps",
     }
     return code(
-        HEAD, title=filled(f"{said(experiment.name)}: {said(experiment.description) or 'an experiment'}"[:500]),
+        HEAD, title=filled(f"{said(experiment.name)}: {said(experiment.description) or 'an experiment'}"[:500], 3),
         commands="\n".join(f"    python {file}.py{key:12}{text}"[: WIDTH - 1].rstrip() for key, text in words.items()),
         about=filled(about),
     )  # fmt: skip

@@ -169,7 +169,9 @@ def optimizer(leaving: Leaving) -> str:
     line = f"torch.optim.{name}({parameters}, LEARNING_RATE, {call('', **given)[1:-1]})".replace(", )", ")")
     if len(line) < 80:
         return line
-    return f"torch.optim.{name}(\n    {parameters}, LEARNING_RATE, {call('', **given)[1:-1]}\n)"
+    opening = f"torch.optim.{name}("
+    aligned = " " * len(f"optimizer = {opening}")
+    return f"{opening}{parameters}, LEARNING_RATE,\n{aligned}{call('', **given)[1:-1]})"
 
 
 def _options(choice: Choice) -> list[str]:
