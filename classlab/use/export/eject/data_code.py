@@ -75,6 +75,13 @@ REST = """
     $parts
     return {name: [torch.as_tensor(x).to(DEVICE) for x in pair] for name, pair in parts.items()}
 """
+PARTS = """
+    parts = {"train": (images, labels), "test": (test_images, test_labels)}
+"""
+PARTS_WITH_VAL = """
+    parts = {"train": (images[train], labels[train]), "val": (images[val], labels[val])}
+    parts["test"] = test_images, test_labels
+"""
 CHECK = """
     text = [f"{array.shape} {array.dtype.str};".encode() + array.tobytes()
             for array in (images, labels, test_images, test_labels)]
