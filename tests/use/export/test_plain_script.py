@@ -311,7 +311,8 @@ def test_a_readers_own_network_and_functions_have_the_same_losses(mine, tmp_path
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_experiments_script_can_be_read(name, tmp_path):
+def test_a_shipped_experiments_script_can_be_read(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path))  # nothing is there, so that black images stand in
     experiment = load(name)
     stand_in = prepare_data(experiment.data, fetch=False)
     text = script.text(leave(prepare(experiment, 0, {}, None, stand_in)))
@@ -387,7 +388,7 @@ def test_code_that_needs_classlab_or_has_no_source_stays(mine, tmp_path, run):
     experiment = load(own(mine, "Branches"), changes={"model": {"name": f"{file}:build"}}, trust=True)
     with pytest.raises(UserError, match=r"needs\.py imports classlab, so that it cannot leave"):
         readers_files(experiment)
-    given = networks.small_run(OWN["InPlace"](), (1, 12, 12), tmp_path)
+    given = networks.small_run(OWN["Branches"](), (1, 12, 12), tmp_path)
     with pytest.raises(UserError, match="needs the source of its network, and this run was given a module in Python"):
         plain_script.write(carried(given), tmp_path)
 

@@ -220,9 +220,11 @@ def _around(percent: float) -> tuple[float, float]:
 def _flip(draws: Draws, probability: float, what: str, sampling: Sampling) -> Written:
     if probability == 0:
         return None
-    drawn = draws.evenly(0, 1)  # also where all are turned: the next draw is another one for it
-    before = () if probability == 1 and draws.key is not None else (f"turned = {drawn} < {probability}",)
-    sign = "torch.where(turned, -1.0, 1.0)" if before else f"-torch.ones(len({draws.images}))"
+    if probability == 1 and draws.key is not None:  # then nothing is drawn, but the next draw is still another
+        draws.count += 1
+        before, sign = (), f"-torch.ones(len({draws.images}))"
+    else:
+        before, sign = (f"turned = {draws.evenly(0, 1)} < {probability}",), "torch.where(turned, -1.0, 1.0)"
     axis = sampling is Sampling.MIRROR_ACROSS
     numbers = (sign, "0", "0", "0", "1", "0") if axis else ("1", "0", "0", "0", sign, "0")
     words = f"exchange {what}" + ("" if probability == 1 else f" with probability {probability:g}")
