@@ -5,6 +5,7 @@ It needs torch, numpy and matplotlib, and weights.npz beside it. Open it, read i
 
 import html
 import json
+import math
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -154,7 +155,7 @@ def _closing(carried: Carried, plan: Leaving) -> str:
     if plan.reconstructs:
         lines.append(f"classlab's run ended with a test loss of {summary['test_loss']:.4f}.")
     else:
-        low, high = summary["test_interval"]
+        low, high = summary["test_interval"] or (math.nan, math.nan)
         lines.append(
             f"classlab's run named {percent(summary['test_accuracy'])} of the test images right (95 % interval "
             f"{interval(low, high)} %). Another seed gives another network and another figure, "

@@ -400,7 +400,8 @@ def test_a_hostile_text_cannot_leave_its_docstring(tmp_path):
     tree = ast.parse(script.text(plan))
     assert isinstance(tree.body[0], ast.Expr)
     assert "os" not in {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    named = next(node for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "CLASSES")
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    named = next(node for node in assigned if ast.unparse(node.targets[0]) == "CLASSES")
     assert ast.literal_eval(named.value) == plan.class_names
 
 

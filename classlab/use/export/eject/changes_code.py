@@ -112,7 +112,7 @@ def _copies(leaving: Leaving, used: set[str]) -> str:
             $blocks
             return images$pair
         """,
-        about=docstring(about, 4), scaled=".float() / 255" if leaving.bytes else "",
+        about=docstring(about, 4), scaled=".float() / 255" if leaving.in_bytes else "",
         clean="clean = images.clone()" if clean else "", blocks="\n".join(blocks), pair=", clean" if clean else "",
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,7 +98,7 @@ def data(leaving: Leaving) -> str:
     """Return the functions that read, cut down, split and normalise the images."""
     name, held = leaving.published, leaving.whole - leaving.train_images
     splits = "train, val and test" if held else "train and test"
-    kind = f"{'uint8' if leaving.bytes else 'float32'} (count, {', '.join(map(str, leaving.shape))})"
+    kind = f"{'uint8' if leaving.in_bytes else 'float32'} (count, {', '.join(map(str, leaving.shape))})"
     rest = code(
         REST,
         check=code(CHECK) if name else "", subset=_subset(leaving) if name else "",
@@ -220,5 +220,6 @@ def npz(dataset: "Dataset") -> bytes:
 def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return arrays as an .npz file holds them; the same arrays are the same bytes."""
     stream = io.BytesIO()
-    np.savez_compressed(stream, **arrays)
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(stream, **named)
     return stream.getvalue()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from classlab.errors import UserError
 from classlab.experiment import Experiment
@@ -23,9 +23,9 @@ class Leaving:
     """An experiment that leaves, with the network and the facts of its data.
 
     network: as it was trained, on the cpu. train_images: those trained on, each once. whole: the training images
-    before any are held out. bytes: whether pixels are uint8, else fractions. settings: how classlab's arithmetic was
-    done.. started: the weights that training started from, where they came from a run.
-    files: of the reader's own code, by path. run, outcome: where it comes from and how good it is, in words.
+    before any are held out. in_bytes: whether pixels are uint8, else fractions. settings: how classlab's arithmetic was
+    done. started: the weights that training started from, where they came from a run. files: of the reader's own code,
+    by path. run, outcome: where it comes from and how good it is, in words.
     """
 
     experiment: Experiment
@@ -38,7 +38,7 @@ class Leaving:
     train_images: int
     whole: int
     settings: "Settings"
-    bytes: bool = True
+    in_bytes: bool = True
     temperature: float = 1.0
     run: str = ""
     outcome: str = ""
@@ -74,7 +74,7 @@ class Leaving:
     @property
     def scale(self) -> int:
         """What the script's `normalise` takes for white: 255 where the bytes go in as they are, else 1."""
-        return 255 if self.bytes and not self.changes else 1
+        return 255 if self.in_bytes and not self.changes else 1
 
     @property
     def block(self) -> int:
@@ -106,7 +106,7 @@ def leaving(carried: "Carried") -> Leaving:
             "a script needs the source of its network, and this run was given a module in Python; put the module into "
             "a file and train with model: {name: file.py:Name}, or export to pt2, which needs no source"
         )
-    recorded = {key: value for key, value in environment["settings"].items() if key != "compiled"}
+    recorded: dict[str, Any] = {key: value for key, value in environment["settings"].items() if key != "compiled"}
     return Leaving(
         experiment=run.experiment,
         seed=run.seed,
@@ -118,7 +118,7 @@ def leaving(carried: "Carried") -> Leaving:
         train_images=len(run.split()["train"]),
         whole=len(dataset.labels),
         settings=Settings(**recorded),
-        bytes=dataset.images.dtype.name == "uint8",
+        in_bytes=dataset.images.dtype.name == "uint8",
         temperature=carried.temperature,
         run=run.path.name,
         outcome=run.sentence(),

@@ -138,4 +138,4 @@ def results(leaving: Leaving) -> list[tuple[str, str]]:
 
 
 def _scale(leaving: Leaving) -> str:
-    return ".float() / 255" if leaving.bytes else ""
+    return ".float() / 255" if leaving.in_bytes else ""

@@ -70,7 +70,7 @@ def _check(path: str, content: bytes) -> None:
     for node in ast.walk(ast.parse(content)):
         sources = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         sources += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
-        if any(source.partition(".")[0] == __package__.partition(".")[0] for source in sources):
+        if any(source.partition(".")[0] == "classlab" for source in sources):
             raise UserError(f"{path} imports classlab, so that it cannot leave: a script needs torch and numpy alone")
         if isinstance(node, ast.ImportFrom) and node.level > path.count("/"):
             raise UserError(

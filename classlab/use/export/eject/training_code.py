@@ -182,7 +182,7 @@ def batches(leaving: Leaving) -> str:
     """Return the generator `batches`."""
     plan, clean = leaving.experiment.data, leaving.wants_clean
     pair = "images, clean" if clean else "images"
-    images = f"pixels[index]{'.float() / 255' if leaving.bytes and leaving.changes else ''}"
+    images = f"pixels[index]{'.float() / 255' if leaving.in_bytes and leaving.changes else ''}"
     if plan.expansion:
         lines = [f"{pair} = copies(pixels, index)"]
     elif plan.augmentations:
@@ -377,7 +377,7 @@ def _ends(leaving: Leaving) -> str:
 
 def evaluation(leaving: Leaving) -> str:
     """Return the functions `answers` and `evaluate`."""
-    scaled = ".float() / 255" if leaving.bytes and leaving.changes else ""
+    scaled = ".float() / 255" if leaving.in_bytes and leaving.changes else ""
     plan = leaving.experiment
     changed = plan.protocol.augment == "all" or plan.protocol.train_metrics != "running"
     draws = changed and bool(plan.data.augmentations)
