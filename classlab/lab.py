@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self
 
-from classlab.runs import execute, finished
+from classlab.runs import execute, finished, imported
 from classlab.runs.finished import FinishedRun
 from classlab.study import conduct, result
 
@@ -99,5 +99,6 @@ def _as_study(function: Callable[P, result.StudyResult]) -> Callable[P, StudyRes
 
 train = _as_run(execute.train)
 load_run = _as_run(finished.load)
+import_weights = _as_run(imported.import_weights)
 study = _as_study(conduct.study)
 load_study = _as_study(result.load)

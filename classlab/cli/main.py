@@ -14,6 +14,7 @@ from classlab.cli import (
     data_command,
     doctor_command,
     export_command,
+    import_command,
     inspect_command,
     lesson_command,
     list_command,
@@ -65,6 +66,7 @@ app.command()(report_command.report)
 app.command()(reproduce_command.reproduce)
 app.command()(predict_command.predict)
 app.command()(export_command.export)
+app.command("import")(import_command.import_)
 app.command()(assign_command.assign)
 app.command()(check_command.check)
 app.command()(doctor_command.doctor)

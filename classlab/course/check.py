@@ -117,7 +117,9 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
-    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states)}
+    # Of weights that were imported nobody knows in batches of how many images their norms counted.
+    epochs = None if "imported" in about else _epochs(prepared, states) or None
+    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": epochs}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract)
     measured |= _seconds(path)
@@ -274,7 +276,9 @@ def _cautions(experiment: Experiment, contract: Contract, measured: dict[str, An
     """Return what takes something away from the accuracy, though no rule forbids it."""
     notes = []
     planned = experiment.training.epochs
-    if measured["epochs"] < planned:
+    if measured["epochs"] is None:
+        notes.append("the weights were imported: how long they were trained is not known")
+    elif measured["epochs"] < planned:
         notes.append(f"trained for {measured['epochs']} of the {planned} epochs that its experiment states")
     if "test_total" in measured:
         chosen = experiment.chosen_on

@@ -75,7 +75,7 @@ def prepare(
     from classlab.data.loading import prepare as prepare_data
     from classlab.models.make import make
     from classlab.network.contents import contents
-    from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
+    from classlab.network.layer_table import check_last_batch, check_shapes, check_training, layer_table
     from classlab.runs.start import take_over
     from classlab.training.random import number
     from classlab.training.task import reconstructs, softmax_twice
@@ -99,6 +99,8 @@ def prepare(
     started = take_over(model, start) if start else None
     check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
     images = len(train) * plan.copies
+    if "model" in given or own_code.is_own_code(experiment.model.name):
+        check_training(model, dataset.input_shape)
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
     if mistake := softmax_twice(table, experiment.training.loss):

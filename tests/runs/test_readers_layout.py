@@ -32,4 +32,7 @@ def test_it_trains_evaluates_and_predicts(batch, tmp_path):
     run = cl.train(experiment.model_copy(update={"training": training}), model=Classic(), seed=0, out=tmp_path)
     assert not run.environment["settings"]["channels_last"]
     assert run.summary["test_accuracy"] > 0.2
-    assert torch.equal(run.model()(run.normalised(run.dataset().test_images[:5])).argmax(1), torch.from_numpy(run.logits()[:5].argmax(1)))
+    assert torch.equal(
+        run.model()(run.normalised(run.dataset().test_images[:5])).argmax(1),
+        torch.from_numpy(run.logits()[:5].argmax(1)),
+    )

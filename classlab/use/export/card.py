@@ -74,7 +74,7 @@ def _accuracy(carried: Carried) -> str:
     epochs = f"trained for {summary['epochs']} epochs" if "epochs" in summary else "trained elsewhere"
     if carried.reconstructs:
         return f"{epochs.capitalize()}; test loss {summary['test_loss']:.4f}."
-    low, high = summary["test_interval"]
+    low, high = summary["test_interval"] or (0.0, 1.0)
     protocol = run.experiment.protocol
     chosen = "the last epoch's weights" if protocol.select == "last" else "the best epoch's weights"
     watched = " The test images were looked at while it was trained, so that the figure may be too good." if (

@@ -98,7 +98,9 @@ class Carried:
             "input_scale": "0 to 1",
             "mean": list(self.mean),
             "std": list(self.std),
-            "polarity": "bright strokes on black" if self.run.environment["dataset"]["name"] in ("mnist", "digits") else "",
+            "polarity": "bright strokes on black"
+            if self.run.environment["dataset"]["name"] in ("mnist", "digits")
+            else "",
             "class_names": [] if self.reconstructs else list(self.class_names),
             "temperature": self.temperature,
         }

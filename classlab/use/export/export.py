@@ -1,4 +1,4 @@
-"""Export: a trained network in a form that needs no classlab. Nothing is written before its own engine has proved it."""
+"""Export: a trained network in a form that needs no classlab; its own engine proves it before anything is written."""
 
 import importlib
 import tempfile

@@ -32,7 +32,9 @@ def recorded(network: "nn.Module", images: "torch.Tensor") -> "torch.export.Expo
     try:
         return torch.export.export(network, (images,), dynamic_shapes=({0: torch.export.Dim("count")},))
     except Exception as error:  # torch raises many kinds, also out of the reader's own code
-        raise UserError(f"torch cannot record what this network does, so it is not exported: {first_line(error)}") from None
+        raise UserError(
+            f"torch cannot record what this network does, so it is not exported: {first_line(error)}"
+        ) from None
 
 
 def layer_outputs(program: "torch.export.ExportedProgram", images: "torch.Tensor", leaves: Iterable[str]) -> Outputs:
@@ -94,7 +96,7 @@ def leaves(network: "nn.Module") -> list[str]:
     return [path for path, module in network.named_modules() if path and is_layer(module)]
 
 
-def first_line(error: BaseException) -> str:
+def first_line(error: BaseException | str) -> str:
     """Return what an error says, in one short line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200]

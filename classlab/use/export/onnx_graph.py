@@ -1,13 +1,14 @@
 """A .onnx file, for ONNX Runtime and whatever else reads the format: phones, browsers, C++, other languages.
 
-    session = onnxruntime.InferenceSession("mnist-20k.onnx")
-    logits, probabilities = session.run(None, {"images": images})   # float32, 0 to 1, (count, channels, height, width)
+session = onnxruntime.InferenceSession("mnist-20k.onnx")
+logits, probabilities = session.run(None, {"images": images})   # float32, 0 to 1, (count, channels, height, width)
 """
 
 import ast
 import contextlib
 import io
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def write(carried: Carried, folder: Path) -> Path:
     program = recorded(Packed(carried), images)
     with _quiet():
         try:
-            converted = torch.onnx.export(
+            converted: Any = torch.onnx.export(
                 program, (images,), dynamo=True, optimize=False, input_names=["images"], output_names=names(carried)
             )
         except Exception as error:
@@ -121,15 +122,13 @@ def _session(model: str | bytes) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _missing(error: BaseException) -> str:
+def _missing(error: BaseException | None) -> str:
     """Return which operation is missing, or what torch says in one line."""
-    import re
-
-    found = re.search(r"No ONNX function found for <OpOverload\(op='aten\.([\w.]+)'", str(error))
-    while found is None and error.__cause__ is not None:
-        error = error.__cause__
-        found = re.search(r"No ONNX function found for <OpOverload\(op='aten\.([\w.]+)'", str(error))
-    return f"it has no operation like torch's {found[1]}" if found else first_line(error)
+    words = ""
+    while error is not None:
+        words, error = f"{words}\n{error}", error.__cause__
+    found = re.search(r"No ONNX function found for <OpOverload\(op='\w+\.(\w+)", words)
+    return f"it has no operation like torch's {found[1]}" if found else first_line(words)
 
 
 @contextlib.contextmanager

@@ -121,7 +121,9 @@ def _broken_layer(carried: Carried, form: ModuleType, file: Path) -> str:
             continue
         given = found[name].reshape(-1)
         if given.size != values.size:
-            return f"the first layer that differs is {name}, which gives {_shape(found[name])} and not {_shape(values)}; "
+            return (
+                f"the first layer that differs is {name}, which gives {_shape(found[name])} and not {_shape(values)}; "
+            )
         apart = largest_difference(given, values.reshape(-1))
         allowed = max(TIMES * largest_difference(values, exact[name]), LEAST * float(np.abs(values).max(initial=0.0)))
         if apart > allowed:

@@ -88,7 +88,8 @@ def other_kind(model, place, kind, **options):
 
 
 ALTERED = {
-    "padding": ("conv2", lambda m: set_option(m, "conv2", "pads", [1, 1, 1, 1])),
+    "padding": ("conv4", lambda m: set_option(m, "conv4", "pads", [1, 1, 1, 1])),
+    "lost padding": ("conv2", lambda m: set_option(m, "conv2", "pads", [0, 0, 0, 0])),
     "stride": ("conv1", lambda m: set_option(m, "conv1", "strides", [2, 2])),
     "epsilon": ("norm2", lambda m: set_option(m, "norm2", "epsilon", 1e-3)),
     "stale mean": ("norm3", lambda m: set_weights(m, "norm3.running_mean", np.zeros_like)),
@@ -104,7 +105,10 @@ ALTERED = {
     ),
     "lost bias": ("linear", lambda m: set_weights(m, "linear.bias", np.zeros_like)),
     "exchanged classes": ("linear", lambda m: set_weights(m, "linear.weight", exchanged)),
-    "another mean": ("the normalisation", lambda m: set_weights(m, "normalisation.pixel_mean", lambda v: v + np.float32(0.01))),
+    "another mean": (
+        "the normalisation",
+        lambda m: set_weights(m, "normalisation.pixel_mean", lambda v: v + np.float32(0.01)),
+    ),
 }  # fmt: skip
 
 
@@ -173,7 +177,13 @@ def test_a_program_needs_torch_alone(trained, tmp_path):
 def test_the_card_says_what_it_is_and_what_it_is_not_for(trained, tmp_path):
     exported = export(trained, "onnx", tmp_path)
     text = exported.files[-1].read_text()
-    for part in ("95 % interval", "at most", "Limits", "softmax of logits /", "onnxruntime.InferenceSession(\"small.onnx\")"):
+    for part in (
+        "95 % interval",
+        "at most",
+        "Limits",
+        "softmax of logits /",
+        'onnxruntime.InferenceSession("small.onnx")',
+    ):
         assert part in text
 
 
@@ -181,7 +191,9 @@ def test_a_file_that_is_there_is_not_written_over(trained, tmp_path):
     first = export(trained, "safetensors", tmp_path)
     assert export(trained, "safetensors", tmp_path).files == first.files  # the same bytes
     first.path.write_bytes(b"mine")
-    with pytest.raises(UserError, match="is there and holds something else; give another folder with --out, or --again"):
+    with pytest.raises(
+        UserError, match="is there and holds something else; give another folder with --out, or --again"
+    ):
         export(trained, "safetensors", tmp_path)
     assert first.path.read_bytes() == b"mine"
     export(trained, "safetensors", tmp_path, replace=True)
@@ -219,13 +231,13 @@ class Without(torch.nn.Module):
 
 def test_an_operation_that_a_format_lacks_is_named(tmp_path):
     run = small_run(Without(), (1, 12, 12), tmp_path)
-    with pytest.raises(UserError, match="ONNX cannot hold this network: it has no operation like torch's special_bessel_j0"):
+    with pytest.raises(UserError, match="ONNX cannot hold this network: it has no operation like torch's bessel_j0"):
         export(run, "onnx", tmp_path / "out")
     assert export(run, "pt2", tmp_path / "out").proof.agreeing == 60
 
 
 def test_a_wrong_format_is_answered(trained):
-    with pytest.raises(UserError, match="--to must be onnx, pt2 .*; got 'onx'; did you mean onnx"):
+    with pytest.raises(UserError, match=r"--to must be onnx, pt2, .*; got 'onx'; did you mean onnx\?"):
         export(trained, "onx")
 
 
