@@ -293,8 +293,8 @@ def _draws(leaving: Leaving) -> bool:
     """Whether something inside the network draws random numbers while it trains."""
     from torch import nn
 
-    own = own_code.is_own_code(leaving.experiment.model.name)
-    return own or any(isinstance(layer, nn.Dropout) for layer in leaving.network.modules())
+    readers = own_code.is_own_code(leaving.experiment.model.name)
+    return readers or any(isinstance(layer, nn.Dropout) for layer in leaving.network.modules())
 
 
 def _row(leaving: Leaving) -> str:
