@@ -14,7 +14,13 @@ const WAYS = [ // to shrink a drawing: what counts as ink, how thin a stroke may
 const THICK = 3.6;
 
 const grid = (height, width, values = new Float64Array(height * width)) => ({height, width, values});
-const mapped = ({height, width, values}, change) => grid(height, width, Float64Array.from(values, change));
+
+/** A new grid, each number of which `change` makes of the number at the same place. */
+function mapped({height, width, values}, change) {
+  const result = grid(height, width);
+  for (let place = 0; place < values.length; place++) result.values[place] = change(values[place], place);
+  return result;
+}
 
 /** What the network is to see of a paper: an image for each way, side × side numbers 0…1; none of an empty paper. */
 function preparedDrawing(paper, side, byMass) {
@@ -22,24 +28,26 @@ function preparedDrawing(paper, side, byMass) {
   const mask = drawnPieces(strength);
   if (!mask) return [];
   const drawing = cutOut(strength, mask);
-  return WAYS.map((way) => shrunk(drawing, side, byMass, way)).filter(Boolean);
+  // How strong ink is around here: pressure changes along a stroke.
+  const near = mapped(blurred(largestNear(drawing, 11, 10), WORKING / 8), (value) => Math.min(1.3, Math.max(0.55, value)));
+  return WAYS.map((way) => shrunk(drawing, near, side, byMass, way)).filter(Boolean);
 }
 
-/** A blur by Gauss's bell, first along the lines, then down the columns. The paper goes on as in a mirror, or as zero. */
-function blurred(image, sigma, mirrored = true) {
+/** A blur by Gauss's bell, first along the lines, then down the columns. At its edge the paper goes on as in a mirror. */
+function blurred(image, sigma) {
   const reach = Math.floor(4 * sigma + 0.5);
   const bell = Array.from({length: 2 * reach + 1}, (_, place) => Math.exp(-0.5 * ((place - reach) / sigma) ** 2));
   const sum = bell.reduce((total, share) => total + share, 0);
   const pass = ({height, width, values}) => { // the result lies on its side, so that two passes do both directions
-    const result = grid(width, height);
+    const result = grid(width, height), line = new Float64Array(width + 2 * reach);
     for (let y = 0; y < height; y++) {
+      for (let x = -reach; x < width + reach; x++) {
+        const turned = ((x % (2 * width)) + 2 * width) % (2 * width);
+        line[x + reach] = values[y * width + Math.min(turned, 2 * width - 1 - turned)];
+      }
       for (let x = 0; x < width; x++) {
         let mean = 0;
-        for (let k = -reach; k <= reach; k++) {
-          let from = x + k;
-          if (mirrored) while (from < 0 || from >= width) from = from < 0 ? -1 - from : 2 * width - 1 - from;
-          if (from >= 0 && from < width) mean += bell[k + reach] * values[y * width + from];
-        }
+        for (let k = 0; k < bell.length; k++) mean += bell[k] * line[x + k];
         result.values[x * height + y] = mean / sum;
       }
     }
@@ -69,14 +77,15 @@ function pieces({height, width, values}) {
 }
 
 function boxOf({height, width, values}) {
-  const box = {top: height, left: width, bottom: -1, right: -1};
-  values.forEach((value, place) => {
-    if (!value) return;
-    const y = Math.floor(place / width), x = place % width;
-    box.top = Math.min(box.top, y); box.bottom = Math.max(box.bottom, y);
-    box.left = Math.min(box.left, x); box.right = Math.max(box.right, x);
-  });
-  return {...box, size: Math.max(box.bottom - box.top, box.right - box.left) + 1};
+  let top = height, left = width, bottom = -1, right = -1;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (!values[y * width + x]) continue;
+      top = Math.min(top, y); bottom = y;
+      left = Math.min(left, x); right = Math.max(right, x);
+    }
+  }
+  return {top, left, bottom, right, size: Math.max(bottom - top, right - left) + 1};
 }
 
 /** The pixels of the drawing: its main piece, and pieces near and large enough to belong to it. */
@@ -87,13 +96,14 @@ function drawnPieces(strength) {
   const most = Math.max(0, ...ink);
   const score = found.map((piece, index) => {
     if (!kept[index] || ink[index] < 0.02 * most) return 0;
-    const middle = piece.reduce(([y, x], place) => [y + Math.floor(place / width) / piece.length, x + (place % width) / piece.length], [0, 0]);
-    const off = 2 * Math.max(Math.abs(middle[0] / height - 0.5), Math.abs(middle[1] / width - 0.5));
+    const down = piece.reduce((sum, place) => sum + Math.floor(place / width), 0) / piece.length;
+    const along = piece.reduce((sum, place) => sum + (place % width), 0) / piece.length;
+    const off = 2 * Math.max(Math.abs(down / height - 0.5), Math.abs(along / width - 0.5));
     return ink[index] * (1 - 0.5 * off ** 2) * edgeFactor(piece, strength);
   });
   const main = score.indexOf(Math.max(...score));
   if (!(score[main] > 0)) return null;
-  const mask = grid(height, width, Float64Array.from(labels, (label) => Number(label === main + 1)));
+  const mask = mapped({height, width, values: labels}, (label) => Number(label === main + 1));
   const open = new Set(found.map((_, index) => index).filter((index) => index !== main && kept[index] && ink[index] >= 0.025 * ink[main] && edgeFactor(found[index], strength) > 0.1));
   for (let round = 0; round < 6 && open.size; round++) { // each piece that is added may bring the next one near
     const {size} = boxOf(mask), away = distances(mapped(mask, (value) => Number(!value)));
@@ -106,14 +116,14 @@ function drawnPieces(strength) {
 
 /** Little for a piece that lies along the paper's edge or spans the paper: it is not a stroke. */
 function edgeFactor(piece, {height, width}) {
-  let [top, bottom, left, right] = [0, 0, 0, 0], box = {top: height, left: width, bottom: 0, right: 0};
+  let top = 0, bottom = 0, left = 0, right = 0, first = height, last = 0, leftmost = width, rightmost = 0;
   for (const place of piece) {
     const y = Math.floor(place / width), x = place % width;
-    top += y === 0; bottom += y === height - 1; left += x === 0; right += x === width - 1;
-    box = {top: Math.min(box.top, y), bottom: Math.max(box.bottom, y), left: Math.min(box.left, x), right: Math.max(box.right, x)};
+    top += Number(y === 0); bottom += Number(y === height - 1); left += Number(x === 0); right += Number(x === width - 1);
+    first = Math.min(first, y); last = Math.max(last, y); leftmost = Math.min(leftmost, x); rightmost = Math.max(rightmost, x);
   }
   if ((top && bottom) || (left && right)) return 0.03;
-  const share = (top + bottom + left + right) / (Math.max(box.bottom - box.top, box.right - box.left) + 1);
+  const share = (top + bottom + left + right) / (Math.max(last - first, rightmost - leftmost) + 1);
   return share === 0 ? 1 : share < 0.3 ? 0.5 : 0.03;
 }
 
@@ -122,27 +132,28 @@ function distances({height, width, values}) {
   const far = 1e9;
   const pass = (image) => { // lower envelopes of parabolas along every line; the result lies on its side
     const result = grid(image.width, image.height), n = image.width;
+    const at = new Int32Array(n), ends = new Float64Array(n + 1); // of each parabola its place, and where it begins to be lowest
     for (let y = 0; y < image.height; y++) {
-      const line = image.values.subarray(y * n, (y + 1) * n), at = [0], ends = [-Infinity, Infinity];
+      const line = image.values.subarray(y * n, (y + 1) * n);
+      let last = 0;
+      at[0] = 0; ends[0] = -Infinity; ends[1] = Infinity;
       for (let q = 1; q < n; q++) {
-        let last = at.length - 1, cross;
-        do {
-          cross = (line[q] + q * q - line[at[last]] - at[last] ** 2) / (2 * q - 2 * at[last]);
+        let cross;
+        for (;;) { // the new parabola crosses the last before that begins: that is nowhere lowest
+          cross = (line[q] + q * q - line[at[last]] - at[last] * at[last]) / (2 * q - 2 * at[last]);
           if (cross > ends[last]) break;
-          at.pop(); ends.pop(); last--;
-        } while (last >= 0);
-        at.push(q);
-        ends[at.length - 1] = last < 0 ? -Infinity : cross;
-        ends[at.length] = Infinity;
+          last--;
+        }
+        at[++last] = q; ends[last] = cross; ends[last + 1] = Infinity;
       }
       for (let q = 0, k = 0; q < n; q++) {
         while (ends[k + 1] < q) k++;
-        result.values[q * image.height + y] = (q - at[k]) ** 2 + line[at[k]];
+        result.values[q * image.height + y] = (q - at[k]) * (q - at[k]) + line[at[k]];
       }
     }
     return result;
   };
-  return mapped(pass(pass(grid(height, width, Float64Array.from(values, (value) => (value ? far : 0))))), Math.sqrt);
+  return mapped(pass(pass(mapped({height, width, values}, (value) => (value ? far : 0)))), Math.sqrt);
 }
 
 /** A grid with some zeros, or some other number, around it. */
@@ -181,7 +192,7 @@ function cutOut(strength, mask) {
   const high = bottom - top + 1 + 2 * margin, wide = right - left + 1 + 2 * margin;
   const ink = part(widened(strength, margin), top, left, high, wide), inside = part(widened(mask, margin), top, left, high, wide);
   const grown = growing(inside, Math.max(1, Math.round(0.02 * size)));
-  const alone = grid(high, wide, ink.values.map((value, place) => (grown.values[place] && !(value > 0.3 && !inside.values[place]) ? value : 0)));
+  const alone = mapped(ink, (value, place) => (grown.values[place] && !(value > 0.3 && !inside.values[place]) ? value : 0));
   const zoom = WORKING / size;
   if (zoom > 1) return zoomed(alone, zoom);
   return zoom < 0.8 ? zoomed(blurred(alone, 0.4 / zoom), zoom) : alone;
@@ -191,11 +202,11 @@ function cutOut(strength, mask) {
 function growing(mask, times) {
   let now = mask;
   for (let time = 0; time < times; time++) {
-    const {height, width, values} = now;
-    now = grid(height, width, values.map((value, place) => {
+    const {width, values} = now;
+    now = mapped(now, (value, place) => {
       const x = place % width;
       return Number(value || values[place - width] || values[place + width] || (x > 0 && values[place - 1]) || (x < width - 1 && values[place + 1]) || 0);
-    }));
+    });
   }
   return now;
 }
@@ -221,10 +232,9 @@ function zoomed(image, zoom) {
 }
 
 /** The drawing as the network wants it: side × side, 0 for paper to 1 for ink; null where none is left. */
-function shrunk(drawing, side, byMass, way) {
-  const near = blurred(largestNear(drawing, WORKING / 10 | 0, (WORKING / 10 | 0) - 1), WORKING / 8);
-  const ink = grid(drawing.height, drawing.width, drawing.values.map((value, place) => Number(value > way.threshold * Math.min(1.3, Math.max(0.55, near.values[place])))));
-  const mask = withoutSpecks(ink), count = mask.values.reduce((sum, value) => sum + value, 0);
+function shrunk(drawing, near, side, byMass, way) {
+  const mask = withoutSpecks(mapped(drawing, (value, place) => Number(value > way.threshold * near.values[place])));
+  const count = mask.values.reduce((sum, value) => sum + value, 0);
   if (count < 12) return null;
   const {size} = boxOf(mask), cover = withWidth(mask, (way.thin * size) / 20, (THICK * size) / 20);
   const box = boxOf(mapped(cover, (value) => Number(value > 0.5)));
@@ -241,7 +251,7 @@ function shrunk(drawing, side, byMass, way) {
 
 function withoutSpecks(mask) {
   const {labels, found} = pieces(mask), most = Math.max(0, ...found.map((piece) => piece.length));
-  return grid(mask.height, mask.width, Float64Array.from(labels, (label) => Number(label > 0 && found[label - 1].length >= 0.02 * most)));
+  return mapped({...mask, values: labels}, (label) => Number(label > 0 && found[label - 1].length >= 0.02 * most));
 }
 
 /** The mask with strokes as wide as `thin` or as narrow as `thick` where they are not, 0…1. */
