@@ -220,7 +220,10 @@ def _pool(kind: str) -> Callable[[dict[str, Any], Tensor], Written | None]:
         settings: dict[str, Any] = {"kernel": kernel, "padding": _pair(given.get("padding") or [0])}
         settings["stride"] = _pair(given["stride"]) if given.get("stride") else kernel
         if kind == "averagePool":
-            settings |= {"count_padding": given.get("count_include_pad", True), "divisor": given.get("divisor_override")}
+            settings |= {
+                "count_padding": given.get("count_include_pad", True),
+                "divisor": given.get("divisor_override"),
+            }
         return kind, [given["self"]], settings, {}
 
     return pool
@@ -280,9 +283,7 @@ def _needed(steps: list[Step], last: int) -> list[Step]:
             waiting.extend(steps[number - 1].inputs)
     kept = sorted(needed)
     places = {0: 0} | {number: place for place, number in enumerate(kept, start=1)}
-    return [
-        replace(steps[number - 1], inputs=tuple(places[i] for i in steps[number - 1].inputs)) for number in kept
-    ]
+    return [replace(steps[number - 1], inputs=tuple(places[i] for i in steps[number - 1].inputs)) for number in kept]
 
 
 def _folded(steps: list[Step]) -> list[Step]:
