@@ -287,7 +287,7 @@ def _needed(steps: list[Step], last: int) -> list[Step]:
 
 
 def _folded(steps: list[Step]) -> list[Step]:
-    """Return the steps with each norm folded into the convolution or linear layer before it, where nothing else reads that.
+    """Return the steps with each norm folded into the convolution or linear layer before it that only it reads.
 
     A norm multiplies each map by a number and adds another; so do the weights and the bias of what makes the map.
     """
