@@ -232,7 +232,7 @@ def _texts(carried: Carried) -> dict[str, Any]:
     facts = [
         ("experiment", f"{run.experiment.name}, seed {run.seed}"),
         ("parameters", f"{summary['parameters']:,}"),
-        ("trained on", f"{run.environment['dataset']['name']}; {dataset.source}"),
+        ("trained on", run.environment["dataset"]["name"]),
     ]
     if (accuracy := summary.get("test_accuracy")) is not None:
         low, high = summary.get("test_interval") or (accuracy, accuracy)

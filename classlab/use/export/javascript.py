@@ -83,9 +83,8 @@ def _by_mini_racer(script: str, network: str, images: np.ndarray, every: bool) -
         for first in range(0, len(images), AT_ONCE):
             part = np.ascontiguousarray(images[first : first + AT_ONCE], dtype=np.float32)
             text = base64.b64encode(part.tobytes()).decode()
-            yield np.frombuffer(
-                engine.eval(f"outputs(floats('{text}'), {json.dumps(every)}).buffer"), np.float32
-            ).copy()
+            found = engine.eval(f"outputs(floats('{text}'), {json.dumps(every)}).buffer")
+            yield np.frombuffer(found, dtype=np.float32).copy()
     except JSEvalException as error:
         raise _failed(str(error)) from None
     finally:

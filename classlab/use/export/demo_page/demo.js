@@ -95,7 +95,8 @@ const MOST_MAPS = 256, KINDS = {
 };
 /** Make a layer's place in the page; returns a function that fills it with what the layer gives now. */
 function layerOf(step, number) {
-  const pictures = step.shape.length === 3, [maps, rows, columns] = step.shape, name = step.names.join(" and ");
+  const [maps, rows, columns] = step.shape, pictures = rows * columns > 1; // one number a map is no picture
+  const name = step.names.join(" and ");
   const count = pictures ? Math.min(maps, MOST_MAPS) : 1, size = pictures ? rows * columns : sizeOf(step.shape);
   const canvases = Array.from({length: count}, () => make("canvas", {width: 1, height: 1}));
   const kind = step.function ? `${step.function.replace("_", " ")}, ${KINDS[step.kind] ?? "applied to every number"}` : KINDS[step.kind];
