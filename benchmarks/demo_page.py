@@ -71,6 +71,7 @@ def main(folder: str) -> None:
 def drawings(tab: Any, run: Any) -> dict[str, Any]:
     """Draw digits on the page's paper and compare what it says and sees with what predict does of the same picture."""
     from PIL import Image
+
     from tests.use import strokes
 
     rng, rows = np.random.default_rng(1), []
@@ -99,7 +100,8 @@ def drawings(tab: Any, run: Any) -> dict[str, Any]:
         "count": len(rows), "largest difference of a pixel, 0…1": table[:, 0].max(),
         "median of each drawing's largest": float(np.median(table[:, 0])), "mean difference": table[:, 1].mean(),
         "same answer": int(table[:, 2].sum()), "same doubt": int(table[:, 3].sum()),
-        "largest difference of the probability": table[:, 4].max(), "preparation, median ms": float(np.median(table[:, 5])),
+        "largest difference of the probability": table[:, 4].max(),
+        "preparation, median ms": float(np.median(table[:, 5])),
     }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from classlab.use.export import demo, javascript
 from classlab.use.export.carried import carried
 from classlab.use.export.network_steps import steps_of
 
-SHAPES = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "digits": (1, 8, 8)}
+SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32), "digits": (1, 8, 8)}
 
 
 class Residual(nn.Module):
@@ -159,7 +159,7 @@ def test_the_file_answers_as_the_network_does_and_each_layer_too(exported):
     with torch.no_grad():
         given.network(given.normalised(given.images[:3]))
     found = demo.layers(file, given, given.images[:3])
-    assert len(found) == 14 and found[0][0] == "norm1"
+    assert len(found) == 16 and found[0][0] == "norm1"
     for name, output in found:
         assert output == pytest.approx(met[name].numpy(), abs=1e-4), name
 
