@@ -153,19 +153,22 @@ def gallery(carried: Carried, room: int) -> dict[str, Any]:
     """
     pixels = eight_bit(carried.images)
     labels = None if carried.reconstructs else carried.run.dataset().test_labels
-    packed, chosen = b"", []
+    packed: list[bytes] = []
+    chosen: list[dict[str, int]] = []
     for index, predicted in _chosen(carried, labels):
-        more = _packed(pixels[index])
-        if (len(packed) + len(more)) * 4 / 3 + 60 * (len(chosen) + 1) > room:
+        packed.append(_packed(pixels[index]))
+        if sum(map(len, packed)) * 4 / 3 + 60 * len(packed) > room:
             break
-        packed += more
         known = {} if labels is None else {"label": int(labels[index]), "predicted": predicted}
-        chosen.append({"index": int(index)} | known)
-    return {"pixels": base64.b64encode(packed).decode(), "images": chosen}
+        chosen.append({"index": index} | known)
+    # The mistakes before the right answers, each in its order.
+    order = sorted(range(len(chosen)), key=lambda place: chosen[place].get("predicted") == chosen[place].get("label"))
+    content = b"".join(packed[place] for place in order)
+    return {"pixels": base64.b64encode(content).decode(), "images": [chosen[place] for place in order]}
 
 
 def _chosen(carried: Carried, labels: np.ndarray | None) -> list[tuple[int, int]]:
-    """Return (index, predicted class) of the images for the gallery: mistakes, then right answers of every class."""
+    """Return (index, predicted class) of images for the gallery: the surest mistakes, right answers of every class."""
     if labels is None:
         return [(index, 0) for index in range(min(IMAGES, len(carried.images)))]
     predicted = carried.expected.argmax(axis=1)
@@ -180,7 +183,11 @@ def _chosen(carried: Carried, labels: np.ndarray | None) -> list[tuple[int, int]
         of_class = right[labels[right] == label]
         turn[of_class] = np.arange(len(of_class))
     right = right[np.lexsort((labels[right], turn[right]))]
-    return [(int(index), int(predicted[index])) for index in [*wrong, *right][:IMAGES]]
+    # After every three mistakes a right answer, so that both find room.
+    order = []
+    for place in range(max(-(-len(wrong) // 3), len(right))):
+        order += [*wrong[3 * place : 3 * place + 3], *right[place : place + 1]]
+    return [(int(index), int(predicted[index])) for index in order[:IMAGES]]
 
 
 def _packed(image: np.ndarray) -> bytes:
@@ -244,8 +251,7 @@ def _texts(carried: Carried) -> dict[str, Any]:
     _, height, width = carried.shape
     return {
         "title": f"The network {run.experiment.name}",
-        "subtitle": f"{capital(parameters)}, all of them in this page: it computes every answer here, and nothing that "
-        "you draw leaves it.",
+        "subtitle": f"{capital(parameters)}, all of them in this page: it computes every answer here and asks no server.",
         "facts": facts,
         "draws": _draws(carried),
         "reconstructs": carried.reconstructs,

@@ -84,6 +84,7 @@ def _by_mini_racer(script: str, network: str, images: np.ndarray, every: bool) -
             part = np.ascontiguousarray(images[first : first + AT_ONCE], dtype=np.float32)
             text = base64.b64encode(part.tobytes()).decode()
             found = engine.eval(f"outputs(floats('{text}'), {json.dumps(every)}).buffer")
+            assert isinstance(found, memoryview)
             yield np.frombuffer(found, dtype=np.float32).copy()
     except JSEvalException as error:
         raise _failed(str(error)) from None

@@ -5,7 +5,7 @@ const about = JSON.parse(byId("about").textContent), gallery = JSON.parse(byId("
 const network = ready(JSON.parse(byId("network").textContent)), last = network.steps.length;
 const percent = (fraction) => `${(100 * fraction).toFixed(1)} %`;
 const short = (value) => Number(value.toPrecision(3)).toString().replace("-", "−");
-let values = null; // of every step, for what is looked at now
+let values = null, filling = null; // what every step gave for what is looked at now; the layers about to be filled
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -41,8 +41,8 @@ function look(images, cut, truth = "") {
     values = answer.steps;
     showAnswer(answer, truth);
   }
-  for (const layer of layers) layer();
-  workOut();
+  clearTimeout(filling); // hundreds of maps are drawn once a stroke rests, so that the answer keeps up with the hand
+  filling = setTimeout(() => { for (const layer of layers) layer(); workOut(); }, cut ? 150 : 0);
 }
 
 function showAnswer(answer, truth) {
