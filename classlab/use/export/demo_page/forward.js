@@ -16,7 +16,7 @@ const LAYERS = {
   convolution(step, [input]) {
     const [maps] = input.shape, [outputs, rows, columns] = step.shape, [high, wide] = step.kernel;
     const [down, along] = step.stride, [downApart, alongApart] = step.dilation;
-    const framed = withFrame(input, step.padding), [, height, width] = framed.shape;
+    const {shape: [, height, width], values: pixels} = withFrame(input, step.padding);
     const reads = maps / step.groups, makes = outputs / step.groups; // with groups a map reads only some of the maps
     const result = new Float32Array(outputs * rows * columns), sums = new Float64Array(rows * columns);
     let place = 0; // in the weights, which stand in the order of these loops
@@ -29,7 +29,7 @@ const LAYERS = {
             const weight = step.weight[place++];
             for (let y = 0; y < rows; y++) {
               let from = (i * height + y * down + v * downApart) * width + u * alongApart;
-              for (let to = y * columns; to < (y + 1) * columns; to++, from += along) sums[to] += weight * framed.values[from];
+              for (let to = y * columns, end = to + columns; to < end; to++, from += along) sums[to] += weight * pixels[from];
             }
           }
         }
@@ -81,14 +81,11 @@ const LAYERS = {
   },
 
   // A pool keeps of each window its largest number: where something was found counts less than that it was found.
-  maxPool: (step, [input]) => pooled(step, input, windows(step, input), (numbers) => Math.max(...numbers)),
-  averagePool(step, [input]) {
-    const count = (place) => step.divisor || (step.count_padding ? place.framed : place.count);
-    return pooled(step, input, windows(step, input), (numbers, place) => numbers.reduce((sum, value) => sum + value, 0) / count(place));
-  },
+  maxPool: (step, [input]) => largest(step, input, windows(step, input)),
+  averagePool: (step, [input]) => means(step, input, windows(step, input), (place) => step.divisor || (step.count_padding ? place.framed : place.count)),
   // An adaptive pool divides the map into as many windows as it is to give, which may overlap by a pixel.
-  adaptiveMax: (step, [input]) => pooled(step, input, shares(step, input), (numbers) => Math.max(...numbers)),
-  adaptiveAverage: (step, [input]) => pooled(step, input, shares(step, input), (numbers) => numbers.reduce((sum, value) => sum + value, 0) / numbers.length),
+  adaptiveMax: (step, [input]) => largest(step, input, shares(step, input)),
+  adaptiveAverage: (step, [input]) => means(step, input, shares(step, input), (place) => place.count),
 
   // The mean of each map: what is left of where something is, is nothing; how much of it there is, stays.
   mean(step, [input]) {
@@ -164,15 +161,29 @@ function withFrame({shape: [maps, rows, columns], values}, [above, left]) {
   return {shape: [maps, height, width], values: framed};
 }
 
-/** Take the windows of every map, in the order of the output's pixels, and let `summary` make one number of each. */
-function pooled(step, {shape: [maps, rows, columns], values}, places, summary) {
+/** The largest number in each window of every map. */
+function largest(step, {shape: [maps, rows, columns], values}, places) {
   const result = new Float32Array(sizeOf(step.shape));
-  let to = 0;
-  for (let m = 0; m < maps; m++) {
+  for (let m = 0, to = 0; m < maps; m++) {
+    for (const {top, left, bottom, right} of places) {
+      let most = -Infinity;
+      for (let y = top; y < bottom; y++) {
+        for (let x = left, from = (m * rows + y) * columns + left; x < right; x++, from++) if (values[from] > most) most = values[from];
+      }
+      result[to++] = most;
+    }
+  }
+  return result;
+}
+
+/** The sum of each window of every map, divided by what `count` says of the window. */
+function means(step, {shape: [maps, rows, columns], values}, places, count) {
+  const result = new Float32Array(sizeOf(step.shape));
+  for (let m = 0, to = 0; m < maps; m++) {
     for (const place of places) {
-      const numbers = [];
-      for (let y = place.top; y < place.bottom; y++) for (let x = place.left; x < place.right; x++) numbers.push(values[(m * rows + y) * columns + x]);
-      result[to++] = summary(numbers, place);
+      let sum = 0;
+      for (let y = place.top; y < place.bottom; y++) for (let x = place.left; x < place.right; x++) sum += values[(m * rows + y) * columns + x];
+      result[to++] = sum / count(place);
     }
   }
   return result;
@@ -196,10 +207,9 @@ function shares(step, {shape: [, height, width]}) {
   const [, rows, columns] = step.shape, places = [];
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
-      places.push({
-        top: Math.floor((y * height) / rows), bottom: Math.ceil(((y + 1) * height) / rows),
-        left: Math.floor((x * width) / columns), right: Math.ceil(((x + 1) * width) / columns),
-      });
+      const top = Math.floor((y * height) / rows), bottom = Math.ceil(((y + 1) * height) / rows);
+      const left = Math.floor((x * width) / columns), right = Math.ceil(((x + 1) * width) / columns);
+      places.push({top, left, bottom, right, count: (bottom - top) * (right - left)});
     }
   }
   return places;
