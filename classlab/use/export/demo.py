@@ -251,7 +251,7 @@ def _texts(carried: Carried) -> dict[str, Any]:
     _, height, width = carried.shape
     return {
         "title": f"The network {run.experiment.name}",
-        "subtitle": f"{capital(parameters)}, all of them in this page: it computes every answer here and asks no server.",
+        "subtitle": f"{capital(parameters)}, all in this page: it computes every answer here, without a server.",
         "facts": facts,
         "draws": _draws(carried),
         "reconstructs": carried.reconstructs,

@@ -1,12 +1,16 @@
 """The demo: its script computes what PyTorch computes, and its page is used in a real browser with the network off."""
 
+import base64
+import io
 import json
 import sys
 import time
 
 import numpy as np
 import pytest
+import strokes
 import torch
+from PIL import Image
 from torch import nn
 
 import classlab as cl
@@ -17,6 +21,7 @@ from classlab.runs.finished import load as finished
 from classlab.use.export import demo, javascript
 from classlab.use.export.carried import carried
 from classlab.use.export.network_steps import steps_of
+from classlab.use.predict import predict
 
 SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32), "digits": (1, 8, 8)}
 
@@ -243,4 +248,34 @@ def test_the_page_is_used_with_the_network_off(browser, exported):
     tab.click("#wipe")
     until(tab, "document.querySelector('#word').textContent === '–'")
     assert complaints == []
+    context.close()
+
+
+@pytest.mark.browser
+def test_a_drawing_is_prepared_and_answered_as_predict_does_it(browser, exported):
+    file, given = exported
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, offline=True)
+    tab = context.new_page()
+    tab.goto(file.as_uri())
+    box, random = tab.locator("#paper").bounding_box(), np.random.default_rng(0)
+    for digit, high in ((5, 260), (2, 180), (0, 90)):  # made smaller, a little smaller, larger
+        tab.click("#wipe")
+        for line in strokes.drawn(digit, random):
+            points = (line * high + 168) * (box["width"] / 336) + [box["x"], box["y"]]
+            tab.mouse.move(*points[0])
+            tab.mouse.down()
+            for point in points[1::6]:
+                tab.mouse.move(*point)
+            tab.mouse.up()
+        until(tab, "document.querySelector('#word').textContent !== '–'")
+        tab.wait_for_timeout(300)
+        png, name, image = tab.evaluate("""() => {
+          const paper = byId("paper"), points = paper.getContext("2d").getImageData(0, 0, 336, 336).data;
+          const images = preparedDrawing(mapped(grid(336, 336), (_, place) => points[4 * place]), 8, about.by_mass);
+          return [paper.toDataURL(), byId("word").textContent, [...images[0]]];
+        }""")
+        picture = Image.open(io.BytesIO(base64.b64decode(png.partition(",")[2]))).convert("RGB")
+        answer = predict(given.run, np.asarray(picture))[0]
+        assert np.abs(answer.seen.ravel() / 255 - image).max() < 0.15
+        assert answer.name == name
     context.close()
