@@ -227,7 +227,7 @@ def read_checkpoint(path: Path) -> "dict[str, Tensor]":
 def epochs_counted(state: "Mapping[str, Tensor]", path: Path) -> int:
     """Return how many epochs a checkpoint counts: it holds the loss of each. Raises UserError where it counts none."""
     losses = state.get("losses")
-    if losses is None or losses.dim() != 1 or not len(losses):
+    if losses is None or losses.dim() != 1 or not (len(losses) or "imported" in read_about(path)):
         raise UserError(f"{path} is no checkpoint of a run: it counts no epochs")
     return len(losses)
 

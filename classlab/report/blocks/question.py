@@ -44,6 +44,8 @@ def _question(run: FinishedRun) -> str:
     )
     dataset = "images given in Python" if "data" in _given(run) else experiment.data.dataset.name
     task = f"reconstruct the images of {dataset}" if run.reconstructs else f"classify {dataset}"
+    if run.imported:
+        return f"How well does {network}, with weights from {run.imported}, {task}?"
     if not limits:
         return f"How well does {network} {task} after {words.count(experiment.training.epochs, 'epoch')}?"
     return f"Can {network} {task} with {words.listed(limits)}?"
@@ -62,6 +64,8 @@ def _limits(contract: Contract) -> list[str]:
 
 def _protocol(run: FinishedRun) -> str:
     """Say what was looked at, and when."""
+    if run.imported:
+        return _of_imported(run)
     protocol, split = run.experiment.protocol, run.split()
     test = f"the {words.count(split['test'], 'test image')}"
     once = f"{test[0].upper()}{test[1:]} were evaluated once, at the end."
@@ -89,6 +93,18 @@ def _protocol(run: FinishedRun) -> str:
     if protocol.select == "last" and run.experiment.chosen_on:
         chosen += f", which early stopping chose by the test {metric}"
     return f"No images were held out: {test} served for validation after every epoch, {chosen}."
+
+
+def _of_imported(run: FinishedRun) -> str:
+    """Say where the weights come from, and what is not known of them."""
+    record = run.environment["imported"]
+    names = f" In the file {record['names']}." if record.get("names") else ""
+    return (
+        f"The weights were imported from {record['file']} (SHA-256 {record['sha256'][:16]}…) and not trained here."
+        f"{names} The {words.count(run.split()['test'], 'test image')} were evaluated once, in fp32. How the weights "
+        "were trained, for how long, and whether these very images were among those they were trained on, nobody can "
+        "tell from the file."
+    )
 
 
 def _protocol_of_study(result: StudyResult) -> str:

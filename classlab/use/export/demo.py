@@ -1,11 +1,12 @@
-"""The demo: one HTML file that runs the network anywhere, with a paper to draw on, test images and every feature map.
+"""A page: one HTML file that runs the network in any browser, on a phone too, from the disk and without a connection.
 
-The page holds the network as a list of steps (network_steps.py), its weights as text, and forward.js, which computes
-the steps in plain loops. Nothing is fetched: the page works from a disk, without a network connection.
+Open it. It has a paper to draw on where the network knows digits, test images with the mistakes first, and every
+feature map of every layer. It computes with its own script, which is plain JavaScript and can be read in the file.
 """
 
 import base64
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,22 @@ from classlab.drawing import html_templates
 from classlab.drawing.grids import eight_bit
 from classlab.errors import UserError
 from classlab.formats import capital, count, interval, percent
-from classlab.progress import progress
 from classlab.use.export.carried import Carried
+from classlab.use.export.layer_outputs import NORMALISATION, Outputs
 from classlab.version import __version__
 
 HERE = Path(__file__).parent / "demo_page"
 DRAWING = Path(html_templates.__file__).parent
-NAME = "demo.html"
+SUFFIX = ".html"
 PAGE_BYTES = 150_000  # of all but the weights
 MISTAKES, IMAGES = 60, 100  # test images in the gallery, at most
+
+
+def engine() -> str:
+    """Return what runs such a file, for the proof. Raises UserError where there is no JavaScript engine."""
+    from classlab.use.export import javascript
+
+    return f"{javascript.engine()}, the page's script"
 
 
 def write(carried: Carried, folder: Path) -> Path:
@@ -32,7 +40,7 @@ def write(carried: Carried, folder: Path) -> Path:
 
     Raises UserError for a network that the page cannot compute, see network_steps.steps_of.
     """
-    file = folder / NAME
+    file = folder / f"{carried.name}{SUFFIX}"
     files.write(file, html(carried))
     return file
 
@@ -46,31 +54,35 @@ def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
     return _outputs(file, images, every=False).reshape(len(images), *network["steps"][-1]["shape"])
 
 
-def layers(file: Path, carried: Carried, images: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
     """Return (name, output) of each layer in order, output float32 (count, *shape).
 
     A layer with a norm folded into it stands under the norm's name, whose output it gives.
     """
-    steps = json.loads(_part(file, "network"))["steps"]
+    network = json.loads(_part(file, "network"))
+    steps = network["steps"]
     sizes = [int(np.prod(step["shape"])) for step in steps]
-    rows = _outputs(file, images, every=True).reshape(len(images), sum(sizes))
+    mean, std = (np.array(network[key], dtype=np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
+    found: Outputs = [(NORMALISATION, (images - mean) / std)]
+    try:
+        rows = _outputs(file, images, every=True).reshape(len(images), sum(sizes))
+    except (RuntimeError, ValueError):  # a script that does not run to its end gives nothing
+        return found
     parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
-    return [
-        (step["names"][-1], part.reshape(len(images), *step["shape"]))
-        for step, part in zip(steps, parts, strict=True)
-        if step["kind"] != "constant"
-    ]
+    seen = Counter[str]()
+    for step, part in zip(steps, parts, strict=True):
+        if step["kind"] != "constant":
+            name = step["names"][-1]
+            seen[name] += 1
+            name = name if seen[name] == 1 else f"{name} ({seen[name]})"
+            found.append((name, part.reshape(len(images), *step["shape"])))
+    return found
 
 
 def _outputs(file: Path, images: np.ndarray, every: bool) -> np.ndarray:
     from classlab.use.export import javascript
 
-    parts = []
-    with progress("the page's script answers", len(images), "images") as advance:
-        for part in javascript.outputs(_part(file, "forward"), _part(file, "network"), images, every):
-            parts.append(part)
-            advance(min(javascript.AT_ONCE, len(images)))
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+    return np.concatenate([*javascript.outputs(_part(file, "forward"), _part(file, "network"), images, every)])
 
 
 def _part(file: Path, name: str) -> str:

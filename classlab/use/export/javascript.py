@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -40,12 +42,20 @@ for (let first = 0; first < images.length; first += part) {
 """
 
 
+def engine() -> str:
+    """Return the engine's name and version. Raises UserError where neither Node nor mini-racer is installed."""
+    if node := shutil.which("node"):
+        return f"Node {subprocess.run([node, '--version'], capture_output=True, text=True).stdout.strip()}"
+    _mini_racer()
+    return f"mini-racer {version('mini-racer')}"
+
+
 def outputs(script: str, network: str, images: np.ndarray, every: bool = False) -> Iterator[np.ndarray]:
     """Yield what a page's script computes for images, float32 in one row, for up to AT_ONCE images at a time.
 
     script: forward.js as it stands in the page. network: the JSON beside it. images: float32 0…1, (count, *shape).
     every: the values of every step of each image in order, not those of the last alone. Raises UserError where neither
-    Node nor mini-racer is installed, and for a script that fails.
+    Node nor mini-racer is installed, RuntimeError for a script that fails.
     """
     node = shutil.which("node")
     return _by_node(node, script, network, images, every) if node else _by_mini_racer(script, network, images, every)
@@ -70,14 +80,8 @@ def _by_node(node: str, script: str, network: str, images: np.ndarray, every: bo
 
 
 def _by_mini_racer(script: str, network: str, images: np.ndarray, every: bool) -> Iterator[np.ndarray]:
-    try:
-        from py_mini_racer import JSEvalException, MiniRacer
-    except ImportError:
-        raise UserError(
-            "a demo is run before it is written, and that needs a JavaScript engine: install Node, or "
-            "pip install 'classlab[export]'"
-        ) from None
-    engine = MiniRacer()
+    mini_racer = _mini_racer()
+    engine = mini_racer.MiniRacer()
     try:
         engine.eval(f"{script}{OUTPUTS}const network = ready(JSON.parse({json.dumps(network)}));")
         for first in range(0, len(images), AT_ONCE):
@@ -86,12 +90,23 @@ def _by_mini_racer(script: str, network: str, images: np.ndarray, every: bool) -
             found = engine.eval(f"outputs(floats('{text}'), {json.dumps(every)}).buffer")
             assert isinstance(found, memoryview)
             yield np.frombuffer(found, dtype=np.float32).copy()
-    except JSEvalException as error:
+    except mini_racer.JSEvalException as error:
         raise _failed(str(error)) from None
     finally:
         engine.close()  # otherwise its thread outlives the program
 
 
-def _failed(message: str) -> UserError:
+def _mini_racer() -> ModuleType:
+    try:
+        import py_mini_racer
+    except ImportError:
+        raise UserError(
+            "a demo is run before it is written, and that needs a JavaScript engine: install Node, or "
+            "pip install 'classlab[export]'"
+        ) from None
+    return py_mini_racer
+
+
+def _failed(message: str) -> RuntimeError:
     lines = [line.strip() for line in message.splitlines() if "Error" in line]
-    return UserError(f"the page's script failed: {lines[0] if lines else message.strip()[:200]}")
+    return RuntimeError(f"the page's script failed: {lines[0] if lines else message.strip()[:200]}")

@@ -119,7 +119,7 @@ class _Recorder(TorchDispatchMode):
     def _step(self, operation: str, given: dict[str, Any], result: Tensor) -> Step:
         """Return the step of one operation; of kind "" where the page cannot compute it."""
         path, layer = self.paths[-1] if self.paths else ("", False)
-        plain = operation.strip("_")
+        plain = operation.strip("_").removesuffix("_with_indices").removeprefix("native_")
         names = (path if layer else f"{path}.{plain}".lstrip("."),)
         found = _written(operation, given, result)
         if found is None:

@@ -21,23 +21,15 @@ from classlab.runs.finished import load as finished
 from classlab.use.export import demo, javascript
 from classlab.use.export.carried import carried
 from classlab.use.export.network_steps import steps_of
+from classlab.use.export.proof import Differs, prove
 from classlab.use.predict import predict
 
 SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32), "digits": (1, 8, 8)}
 
 
-class Residual(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.norm = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.again, self.linear = nn.Conv2d(4, 4, 3, padding="same"), nn.Linear(4, 10)
-
-    def forward(self, x):
-        first = torch.relu(self.norm(self.conv(x)))
-        return self.linear((self.again(first) + first).mean((2, 3)))
-
-
 class InPlace(nn.Module):
+    """An in-place operation on a tensor that is read again later."""
+
     def __init__(self):
         super().__init__()
         self.conv, self.relu, self.linear = nn.Conv2d(1, 4, 3), nn.ReLU(inplace=True), nn.Linear(4 * 36, 10)
@@ -49,7 +41,9 @@ class InPlace(nn.Module):
         return torch.log_softmax(self.linear((kept * 2 - x).view(len(x), -1)), 1)
 
 
-class Branches(nn.Module):
+class Gated(nn.Module):
+    """Branches that meet, and a parameter for each map."""
+
     def __init__(self):
         super().__init__()
         self.wide, self.narrow = nn.Conv2d(1, 3, 5, padding=2, stride=2), nn.Conv2d(1, 2, 1, stride=2)
@@ -125,7 +119,7 @@ def test_the_script_computes_every_shipped_network(name):
     assert not {"norm"} & {step["kind"] for step in steps if "eva7" not in name}  # all folded, but those behind a ReLU
 
 
-@pytest.mark.parametrize("build", [Residual, InPlace, Branches, depthwise, group_norm])
+@pytest.mark.parametrize("build", [InPlace, Gated, depthwise, group_norm])
 def test_the_script_computes_a_readers_modules(build):
     network, images = used(build(), (1, 8, 8))
     with torch.no_grad():
@@ -164,8 +158,8 @@ def test_the_file_answers_as_the_network_does_and_each_layer_too(exported):
     with torch.no_grad():
         given.network(given.normalised(given.images[:3]))
     found = demo.layers(file, given, given.images[:3])
-    assert len(found) == 16 and found[0][0] == "norm1"
-    for name, output in found:
+    assert len(found) == 17 and [name for name, _ in found[:2]] == ["the normalisation", "norm1"]
+    for name, output in found[1:]:
         assert output == pytest.approx(met[name].numpy(), abs=1e-4), name
 
 
@@ -202,8 +196,8 @@ def test_another_file_is_no_demo(exported, tmp_path):
     file, given = exported
     text = file.read_text(encoding="utf-8").replace("sums.fill(", "sums.fell(")
     (tmp_path / "broken.html").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"the page's script failed: TypeError: sums\.fell is not a function"):
-        demo.answers(tmp_path / "broken.html", given, given.images[:1])
+    with pytest.raises(Differs, match=r"its engine stops: the page's script failed: TypeError: sums\.fell is not a"):
+        prove(given, demo, tmp_path / "broken.html")
 
 
 def until(tab, expression):
@@ -279,3 +273,32 @@ def test_a_drawing_is_prepared_and_answered_as_predict_does_it(browser, exported
         assert np.abs(answer.seen.ravel() / 255 - image).max() < 0.15
         assert answer.name == name
     context.close()
+
+
+ALTERED = {
+    "padding": ("norm2", lambda steps, weights: steps["norm2"].update(padding=[0, 0])),
+    "stride": ("norm5", lambda steps, weights: steps["norm5"].update(stride=[2, 2])),
+    "no activation": ("relu3", lambda steps, weights: steps["relu3"].update(function="tanh")),
+    "another pool": ("average", lambda steps, weights: steps["average"].update(kind="adaptiveMax")),
+    "exchanged weights": ("norm4", lambda steps, weights: exchange(weights, *steps["norm4"]["weights"]["weight"])),
+    "a lost bias": ("linear", lambda steps, weights: steps["linear"]["weights"].pop("bias")),
+}
+
+
+def exchange(weights, first, count):
+    weights[first : first + count] = weights[first : first + count][::-1]
+
+
+@pytest.mark.parametrize("kind", ALTERED)
+def test_an_altered_page_is_refused_and_the_layer_is_named(kind, exported, tmp_path):
+    file, given = exported
+    layer, alter = ALTERED[kind]
+    text = demo._part(file, "network")
+    document = json.loads(text)
+    weights = np.frombuffer(base64.b64decode(document["weights"]), dtype=np.float32).copy()
+    alter({step["names"][-1]: step for step in document["steps"]}, weights)
+    document["weights"] = base64.b64encode(weights.tobytes()).decode()
+    altered = tmp_path / "altered.html"
+    altered.write_text(file.read_text(encoding="utf-8").replace(text, json.dumps(document)), encoding="utf-8")
+    with pytest.raises(Differs, match=f"the first layer that differs is {layer}[, ]"):
+        prove(given, demo, altered)
