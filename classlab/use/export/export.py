@@ -21,6 +21,7 @@ FORMATS = {
     "safetensors": "weights_file",
     "python": "plain_script",
     "notebook": "story_notebook",
+    "demo": "demo",
 }
 MOST_BYTES = 2_000_000_000  # of one exported file
 
