@@ -39,6 +39,7 @@ VARIANTS = 1_000
 SEEDS = 10_000  # how many
 SEED = 10**15  # the largest
 RUNS = 20_000
+SEARCHED, CHOICES = 20, 200  # settings of a search, and their choices in all
 
 # The reader's own data and pictures.
 ARRAYS_BYTES = 4_000 * MB

@@ -6,7 +6,10 @@ from classlab.experiment import Contract
 from classlab.report import words
 from classlab.report.material import Material
 from classlab.runs.finished import FinishedRun
+from classlab.study.declaration import Study
 from classlab.study.result import StudyResult
+from classlab.study.search import Search
+from classlab.study.sweep import short_keys
 
 TITLE_CHARACTERS = 90
 
@@ -109,6 +112,8 @@ def _of_imported(run: FinishedRun) -> str:
 
 def _protocol_of_study(result: StudyResult) -> str:
     study, seeds = result.study, result.study.seed_list
+    if study.sweep.search is not None:
+        return _protocol_of_search(study, study.sweep.search, result.answer.baseline)
     times = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, {words.listed([str(seed) for seed in seeds])}"
     text = f"{words.count(len(result.variants), 'variant')}, each trained from {times}"
     metric, baseline = metrics.words(study.compare.metric), result.answer.baseline
@@ -126,6 +131,16 @@ def _protocol_of_study(result: StudyResult) -> str:
             "the last epoch stands beside it."
         )
     return text
+
+
+def _protocol_of_search(study: Study, search: Search, baseline: str) -> str:
+    keys = words.listed([key.replace("_", " ") for key in short_keys(list(search.settings)).values()])
+    return (
+        f"A search over {keys}, at most {words.count(search.budget.runs, 'run')} in all. Variants are chosen by "
+        f"{metrics.words(search.metric)}, the mean of {len(study.seed_list)} seeds; the test images have no say in it. "
+        f"The best one and {baseline} are then trained from {search.confirm} fresh seeds, and these runs alone are "
+        f"compared, by {metrics.words(study.compare.metric)}."
+    )
 
 
 def _given(run: FinishedRun) -> list[str]:
