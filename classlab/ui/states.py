@@ -35,7 +35,8 @@ class State:
     """A run as its folder says.
 
     signature: changes whenever a file of the folder does. born: changes when the run is another one at the same place.
-    imported: whether its weights were trained elsewhere. epochs: how many it trains in all. done: how many are done. problem: why the folder cannot be read, "" where it can.
+    imported: whether its weights were trained elsewhere. epochs: how many it trains in all. done: how many are
+    done. problem: why the folder cannot be read, "" where it can.
     spark: a few values of its curve, for a small drawing. changed_at: when its files last changed, in seconds.
     text, rows: metrics.csv and what it says, kept while the run is open: then only its new lines are read.
     """

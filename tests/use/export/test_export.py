@@ -16,7 +16,7 @@ from classlab.use.export.carried import carried
 from classlab.use.export.export import export
 from classlab.use.export.proof import Differs, prove
 
-FORMATS = ("onnx", "pt2", "safetensors")
+FORMATS = ("demo", "onnx", "pt2", "safetensors")
 LOSSES = {"autoencoder": "reconstruction", "era_s6": "nll", "net2": "nll", "net3": "nll", "net8": "nll"}
 
 
@@ -40,7 +40,13 @@ def test_so_does_a_readers_module(name, folder):
     for to in FORMATS:
         exported = export(run, to, folder / name / "out")
         assert exported.proof.agreeing == 60
-    assert {file.suffix for file in (folder / name / "out").iterdir()} == {".onnx", ".pt2", ".safetensors", ".md"}
+    assert {file.suffix for file in (folder / name / "out").iterdir()} == {
+        ".html",
+        ".onnx",
+        ".pt2",
+        ".safetensors",
+        ".md",
+    }
 
 
 @pytest.fixture(scope="module")
