@@ -10,7 +10,7 @@ from classlab.cli.options import Json, Trust
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, as `classlab runs` lists them")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, pt2, safetensors or demo")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, pt2, safetensors, python, notebook or demo")],
     out: Annotated[Path | None, typer.Option(help="the folder to write to; by default exports/RUN's name")] = None,
     again: Annotated[bool, typer.Option("--again", help="write over files that are there")] = False,
     trust: Trust = False,

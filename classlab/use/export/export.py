@@ -19,6 +19,8 @@ FORMATS = {
     "onnx": "onnx_graph",
     "pt2": "torch_program",
     "safetensors": "weights_file",
+    "python": "plain_script",
+    "notebook": "story_notebook",
     "demo": "demo",
 }
 MOST_BYTES = 2_000_000_000  # of one exported file
@@ -45,7 +47,7 @@ class Exported:
 def export(run: "FinishedRun", to: str, out: str | Path | None = None, *, replace: bool = False) -> Exported:
     """Write a run's network in a format, with a model card beside it, once its own engine has proved it.
 
-    to: onnx, pt2, safetensors or demo. out: the folder; by default exports/<the run folder's name>. replace: write
+    to: one of FORMATS. out: the folder; by default exports/<the run folder's name>. replace: write
     over files that are there and hold something else.
     Raises UserError for a network that the format cannot hold, proof.Differs where the answers are not the network's.
     """
