@@ -10,6 +10,7 @@ import typer
 from classlab.cli import (
     assign_command,
     check_command,
+    hand_in_command,
     compare_command,
     data_command,
     doctor_command,
@@ -64,6 +65,7 @@ app.command()(report_command.report)
 app.command()(reproduce_command.reproduce)
 app.command()(predict_command.predict)
 app.command()(assign_command.assign)
+app.command("hand-in")(hand_in_command.hand_in)
 app.command()(check_command.check)
 app.command()(doctor_command.doctor)
 app.command()(ui_command.ui)
