@@ -10,10 +10,11 @@ import typer
 from classlab.cli import (
     assign_command,
     check_command,
-    hand_in_command,
     compare_command,
     data_command,
     doctor_command,
+    grade_command,
+    hand_in_command,
     inspect_command,
     lesson_command,
     list_command,
@@ -67,6 +68,7 @@ app.command()(predict_command.predict)
 app.command()(assign_command.assign)
 app.command("hand-in")(hand_in_command.hand_in)
 app.command()(check_command.check)
+app.command()(grade_command.grade)
 app.command()(doctor_command.doctor)
 app.command()(ui_command.ui)
 app.add_typer(data_command.app, name="data")

@@ -123,7 +123,11 @@ def _of_networks(first: Traits, second: Traits, left: np.ndarray, right: np.ndar
     if alike > WEIGHTS_ALIKE and first.weights.size >= FEWEST_WEIGHTS:
         likely = weights_by_chance(alike, first.weights.size)
         chance = f"below {max(likely, 1e-300):.0e} for two independent trainings"
-        return [Likeness(*pair, "nearly the same weights", f"cosine of the weights {alike:.3f}, of two seeds near 0", chance)]
+        return [
+            Likeness(
+                *pair, "nearly the same weights", f"cosine of the weights {alike:.3f}, of two seeds near 0", chance
+            )
+        ]
     answers = cosine(left, right)
     if answers > ANSWERS_ALIKE:
         evidence = f"answers to {len(left)} test images, beyond their classes, correlate {answers:.4f}"
@@ -147,7 +151,9 @@ def _foreign_seeds(traits: Sequence[Traits], seeds: Mapping[str, int]) -> list[L
         owner = owners.get(part.seed) if part.seed is not None else None
         if owner is not None and owner != part.student:
             evidence = f"trained with seed {part.seed}, which is {owner}'s"
-            found.append(Likeness(part.student, owner, part.run, "another student's seed", evidence, "1 in 1,000 million"))
+            found.append(
+                Likeness(part.student, owner, part.run, "another student's seed", evidence, "1 in 1,000 million")
+            )
     return found
 
 

@@ -116,7 +116,10 @@ def _content(folder: Path, file: str, code: str) -> bytes:
         content = to_json({**json.loads(content), "run": code}).encode() + b"\n"
     elif file == store.ENVIRONMENT:
         held = json.loads(content)
-        held["dataset"] = {**held["dataset"], "source": re.sub(r"(/|[A-Za-z]:\\)\S*", "a folder", held["dataset"]["source"])}
+        held["dataset"] = {
+            **held["dataset"],
+            "source": re.sub(r"(/|[A-Za-z]:\\)\S*", "a folder", held["dataset"]["source"]),
+        }
         content = to_json(held).encode() + b"\n"
     return content
 

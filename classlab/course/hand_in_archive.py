@@ -109,7 +109,9 @@ def _named(text: str) -> str:
 def unpack(archive: zipfile.ZipFile, members: list[Member], folder: Path, name: str) -> None:
     """Write members below a folder, each no longer than its header says. Raises BadFile past the limits."""
     if len(members) > limits.HAND_IN_FILES:
-        raise BadFile(f"{name} holds {len(members):,} files, and of a hand-in at most {limits.HAND_IN_FILES:,} are read")
+        raise BadFile(
+            f"{name} holds {len(members):,} files, and of a hand-in at most {limits.HAND_IN_FILES:,} are read"
+        )
     total = sum(member.size for member in members)
     if total > limits.HAND_IN_BYTES:
         raise BadFile(

@@ -77,7 +77,9 @@ class Rules(Section):
     experiments: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
     contracts: dict[Name, dict[str, Any]] = Field(default={})
     student_seeds: bool = Field(default=False, description="each student trains with a seed derived from their code")
-    keep_epochs: bool = Field(default=False, description="every epoch's checkpoint is kept and handed in; student_seeds")
+    keep_epochs: bool = Field(
+        default=False, description="every epoch's checkpoint is kept and handed in; student_seeds"
+    )
     points: Points | None = Field(default=None, description="how a hand-in's measurements become points")
 
     @property

@@ -191,7 +191,9 @@ def same_state(first: "Mapping[str, Tensor]", second: "Mapping[str, Tensor]") ->
 
     return first.keys() == second.keys() and all(
         value.dtype == second[name].dtype
-        and torch.equal(value.contiguous().view(-1).view(torch.uint8), second[name].contiguous().view(-1).view(torch.uint8))
+        and torch.equal(
+            value.contiguous().view(-1).view(torch.uint8), second[name].contiguous().view(-1).view(torch.uint8)
+        )
         for name, value in first.items()
     )
 

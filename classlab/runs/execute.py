@@ -371,7 +371,9 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
 def _keep_first(path: Path, prepared: Prepared, about: dict[str, Any]) -> None:
     """Write the weights before training, which the seed alone decides, as the checkpoint of epoch 0."""
     files.make_folder(path / store.EPOCHS)
-    weights = {f"model.{name}": value.detach().cpu().contiguous() for name, value in prepared.model.state_dict().items()}
+    weights = {
+        f"model.{name}": value.detach().cpu().contiguous() for name, value in prepared.model.state_dict().items()
+    }
     store.write_checkpoint(store.epoch_checkpoint(path, 0), weights, about)
 
 
