@@ -74,6 +74,7 @@ HAND_IN_FILES = 2_000
 HAND_IN_BYTES = 300 * MB  # unpacked
 HAND_IN_TABLE = 1 * MB  # of a zip file's table of contents
 HAND_INS = 5_000
+CLASS_BYTES = 20_000 * MB  # of archives in an archive, unpacked
 HAND_IN_DEPTH = 4  # of archives in archives
 NOTES_BYTES = 2 * MB  # of a report's text that is compared
 

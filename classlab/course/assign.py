@@ -73,7 +73,8 @@ def files(name: str, rules: Rules, task: Task, code: str) -> dict[str, bytes]:
     for experiment, fields in task.experiments.items():
         whole = task_file.whole(name, rules, experiment, fields, code)
         _checked(f"{name}, experiments.{experiment}", Experiment, whole)
-        head = f"# Task {code} of {name}: {experiment}.\n# Command: classlab run {experiment}.yaml --seed {seed} --report\n"
+        command = f"classlab run {experiment}.yaml --seed {seed} --report"
+        head = f"# Task {code} of {name}: {experiment}.\n# Command: {command}\n"
         written[f"{experiment}.yaml"] = head + to_yaml(whole)
     for experiment, fields in task.contracts.items():
         contracts[experiment] = _checked(f"{name}, contracts.{experiment}", Contract, fields)

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -112,6 +113,10 @@ def _opened(source: Source, work: Path, depth: int) -> list[Source]:
                 raise UserError(f"{source.name} is no hand-in: there is no {task_file.FILE} in it")
             if depth == limits.HAND_IN_DEPTH:
                 raise UserError(f"{source.name} is refused: archives lie in it {depth} deep")
+            total = sum(member.size for member in inner)
+            if total > limits.CLASS_BYTES:
+                most = f"at most {limits.CLASS_BYTES:,} are read"
+                raise UserError(f"{source.name} holds archives of {total:,} bytes, {most}")
             nested = [_extracted(archive, member, source, work) for member in inner]
     except UserError as error:
         return [Source(source.name, source.path, "", source.time, source.digest, str(error))]
@@ -123,14 +128,14 @@ def _inside(source: Source, place: str, several: bool) -> Source:
     return Source(name, source.path, place, source.time, source.digest)
 
 
-def _is_archive(archive, member: Member) -> bool:
+def _is_archive(archive: zipfile.ZipFile, member: Member) -> bool:
     if member.name.lower().endswith(".zip"):
         return True
     with archive.open(member.info) as stream:
         return stream.read(4) == hand_in_archive.ZIP
 
 
-def _extracted(archive, member: Member, source: Source, work: Path) -> Source:
+def _extracted(archive: zipfile.ZipFile, member: Member, source: Source, work: Path) -> Source:
     name = f"{source.name}/{on_a_line(member.name)}"
     time = _member_time(member) or source.time
     if member.size > limits.HAND_IN_BYTES:

@@ -107,7 +107,7 @@ def words_of(html: str) -> frozenset[str]:
 
 
 def _beyond_labels(part: Traits) -> np.ndarray:
-    """Return the answers without their mean over the images of each class: what is the network's rather than the data's."""
+    """Return the answers without their mean over the images of each class, which any network learns."""
     left = part.answers.astype(np.float64)
     for label in np.unique(part.labels) if left.size else ():
         rows = part.labels == label

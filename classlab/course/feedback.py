@@ -114,11 +114,11 @@ def _overview(graduation: "Graduation", handed_in: "list[Graded]") -> list[Block
         Number("late", str(sum(student.days_late > 0 for student in handed_in))),
     ))  # fmt: skip
     bands = Counter(min(int(BANDS * value / most), BANDS - 1) for value in points)
+    scale = max(1.0, max(bands.values()) / 30)
     rows = tuple(
-        (f"{band * most / BANDS:g} to {(band + 1) * most / BANDS:g}", bands[band], "▇" * bands[band] if len(points) <= 60
-         else "▇" * round(60 * bands[band] / len(points)))
+        (f"{band * most / BANDS:g} to {(band + 1) * most / BANDS:g}", bands[band], "▇" * round(bands[band] / scale))
         for band in reversed(range(BANDS))
-    )  # fmt: skip
+    )
     columns = (Column("points"), Column("students", "count"), Column(""))
     table = Table("distribution", "How the points lie (a value between two rows counts in the upper)", columns, rows)
     every = tuple((student.roll, student.code, student.scored.points if student.scored else None,

@@ -116,7 +116,7 @@ def _tasks(
 
 
 def _secret(file: Path) -> str:
-    """Return what the epochs are drawn by: drawn when the first hand-ins are here, and kept for a grading that goes on."""
+    """Return what the epochs are drawn by: drawn once the hand-ins are here, kept for a grading that goes on."""
     try:
         return str(json.loads(files.read_text(file, limits.RECORD_BYTES))["drawn_by"])
     except files.MissingFile:
@@ -186,6 +186,10 @@ def _put_together(
     per_run = [sum(part.run == run for part in traits) for run in rules.experiments]
     pairs = sum(count * (count - 1) // 2 for count in per_run)
     return Graduation(name, rules, tuple(students), tuple(sorted(strays)), tuple(found), pairs, spot_checks)
+
+
+def _when(source: Source) -> tuple[datetime.datetime, str]:
+    return source.time or datetime.datetime.min, source.name
 
 
 def _graded(

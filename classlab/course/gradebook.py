@@ -1,4 +1,4 @@
-"""What comes of a graded class: grades.csv, a form that learning platforms import, a page a student, the teacher's page."""
+"""What comes of a graded class: grades.csv, a form for a learning platform, a page a student, the teacher's page."""
 
 import csv
 import io
@@ -45,8 +45,9 @@ def _row(graduation: "Graduation", student: "Graded") -> list[Any]:
     scores = [f"{score.points:g}" for score in student.scored.scores]
     notes = [run.problem for run in student.runs if run.problem] + [note for run in student.runs for note in run.notes]
     proofs = [f"{name}: {proof['word']}" for name, proof in student.proofs.items()]
-    return [student.roll, student.code, f"{student.scored.points:g}", f"{most:g}", student.source.name,
-            student.days_late, *scores, "; ".join(student.scored.taken_off), "; ".join(proofs), "; ".join(notes)]  # fmt: skip
+    head = [student.roll, student.code, f"{student.scored.points:g}", f"{most:g}", student.source.name]
+    words = ["; ".join(student.scored.taken_off), "; ".join(proofs), "; ".join(notes)]
+    return [*head, student.days_late, *scores, *words]
 
 
 def _import_form(graduation: "Graduation") -> bytes:

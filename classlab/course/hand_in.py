@@ -82,7 +82,7 @@ def assign_runs(folders: Sequence[Path], task: TaskFile) -> dict[str, Path]:
 
 
 def contents(runs: Mapping[str, Path], task: TaskFile, reports: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a hand-in by name. reports: each run's, as HTML. Raises UserError where a run is not whole."""
+    """Return the files of a hand-in by name. reports: each run's, as HTML. Raises UserError for a run not whole."""
     made = {task_file.FILE: task.to_yaml().encode()}
     for name, folder in runs.items():
         for file in _files_of(folder, task):
@@ -116,10 +116,8 @@ def _content(folder: Path, file: str, code: str) -> bytes:
         content = to_json({**json.loads(content), "run": code}).encode() + b"\n"
     elif file == store.ENVIRONMENT:
         held = json.loads(content)
-        held["dataset"] = {
-            **held["dataset"],
-            "source": re.sub(r"(/|[A-Za-z]:\\)\S*", "a folder", held["dataset"]["source"]),
-        }
+        source = re.sub(r"(/|[A-Za-z]:\\)\S*", "a folder", held["dataset"]["source"])
+        held["dataset"] = {**held["dataset"], "source": source}
         content = to_json(held).encode() + b"\n"
     return content
 

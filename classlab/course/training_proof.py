@@ -83,8 +83,8 @@ def _prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count:
         distances.append(distance)
         if distance > WITHIN_ROUNDING:
             sentence = (
-                f"epoch {epoch}, trained again from the checkpoint before it, gives other weights: {distance:.2f} times "
-                "as far from those handed in as another seed's epoch"
+                f"epoch {epoch}, trained again from the checkpoint before it, gives other weights: {distance:.2f} "
+                "times as far from those handed in as another seed's epoch"
             )
             return Proof("not proved", sentence, tuple(drawn), tuple(distances))
     same = not any(distances)
@@ -153,11 +153,12 @@ def _start(folder: Path, experiment: "Experiment", seed: int, epoch: int) -> "di
     file = store.epoch_checkpoint(folder, epoch - 1)
     state = store.read_checkpoint(file)
     prepared = prepare(experiment, seed, {}, None)
+    # Before check_state, which puts the checkpoint's weights into the network.
+    check_first(prepared.model.state_dict(), store.read_checkpoint(store.epoch_checkpoint(folder, 0)))
     if epoch > 1:
         execute.check_state(state, prepared, file)
         if store.epochs_counted(state, file) != epoch - 1:
             raise UserError(f"{file.name} of {store.EPOCHS} counts other epochs than its name")
-    check_first(prepared.model.state_dict(), store.read_checkpoint(store.epoch_checkpoint(folder, 0)))
     return state if epoch > 1 else None
 
 
@@ -189,11 +190,11 @@ def same_state(first: "Mapping[str, Tensor]", second: "Mapping[str, Tensor]") ->
     """Say whether two states are the same to the last bit."""
     import torch
 
+    def raw(value: "Tensor") -> "Tensor":
+        return value.contiguous().reshape(-1).view(torch.uint8)
+
     return first.keys() == second.keys() and all(
-        value.dtype == second[name].dtype
-        and torch.equal(
-            value.contiguous().view(-1).view(torch.uint8), second[name].contiguous().view(-1).view(torch.uint8)
-        )
+        value.dtype == second[name].dtype and torch.equal(raw(value), raw(second[name]))
         for name, value in first.items()
     )
 
