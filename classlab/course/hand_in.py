@@ -8,7 +8,7 @@ report.html, code/ and graph.onnx (the graph of a student's network, which is lo
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,10 @@ class WeighedRun:
     @staticmethod
     def from_json(fields: Mapping[str, Any]) -> "WeighedRun":
         """Return what `to_json` gave."""
-        return WeighedRun(**{**fields, "checks": [Check(**check) for check in fields["checks"]]})
+        checked = [Check(**check) for check in fields["checks"]]
+        return WeighedRun(
+            fields["name"], fields["measured"], checked, fields["notes"], fields["weights"], fields["problem"]
+        )
 
 
 def assign_runs(folders: Sequence[Path], task: TaskFile) -> dict[str, Path]:
@@ -177,7 +180,7 @@ def _weigh(folder: Path, name: str, asked: AskedRun, seed: int, trust: bool) -> 
     found = [Check("task_experiment", asked.digest, run.digest, same, f"the experiment is {run.digest}, the task's is "
                    f"{asked.digest}: {word}"), _seed_check(run.seed, seed)]  # fmt: skip
     notes = [_without(note, folder) for note in (*run.notes, *_edited_metrics(folder))]
-    cleaned = [Check(**{**vars(each), "sentence": _without(each.sentence, folder)}) for each in run.checks]
+    cleaned = [replace(each, sentence=_without(each.sentence, folder)) for each in run.checks]
     return WeighedRun(name, run.measured, [*found, *cleaned], notes, run.weights)
 
 

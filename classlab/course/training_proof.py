@@ -168,8 +168,11 @@ def check_first(drawn: "Mapping[str, Tensor]", kept: "Mapping[str, Tensor]") -> 
 
     for name, value in drawn.items():
         held = kept.get(f"model.{name}")
-        alike = held is not None and held.shape == value.shape
-        if not alike or not torch.allclose(value.float(), held.float(), rtol=1e-5, atol=1e-7):
+        if (
+            held is None
+            or held.shape != value.shape
+            or not torch.allclose(value.float(), held.float(), rtol=1e-5, atol=1e-7)
+        ):
             raise UserError(f"the first weights are not those that the seed draws: {name} differs")
 
 

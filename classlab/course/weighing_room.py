@@ -1,5 +1,6 @@
 """One hand-in weighed in a process of its own: unpacked, measured again, its training proved, its traits taken."""
 
+import io
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +40,9 @@ def weigh(job: Job) -> str:
     torch.set_num_threads(1)
     document, traits = _weighed(job)
     if traits:
-        np.savez_compressed(_held(job.record), **traits)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **traits)  # pyrefly: ignore[bad-argument-type]
+        files.write(_held(job.record), buffer.getvalue())
     files.write(job.record, to_json(document) + "\n")
     return job.record.name
 
