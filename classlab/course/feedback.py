@@ -27,7 +27,7 @@ BANDS = 10
 def one_thing(student: "Graded") -> str:
     """Return the one thing that a student should look at: what cost most, or that nothing did."""
     if student.scored is None:
-        return "Nothing was handed in under your task's code."
+        return "No hand-in that could be graded came under your task's code."
     lost = max(student.scored.scores, key=lambda score: score.most - score.points)
     if lost.most - lost.points > 1e-9:
         return f"Look at {lost.about}: {lost.why}."

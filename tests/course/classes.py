@@ -81,7 +81,6 @@ def write(archive, made):
 def changed(content, change):
     """Return a checkpoint's bytes after `change(name, tensor) -> tensor`."""
     import safetensors.torch
-    from safetensors import safe_open  # noqa: F401 - the header is read by hand below
 
     state = safetensors.torch.load(content)
     length = int.from_bytes(content[:8], "little")

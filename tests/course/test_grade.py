@@ -196,5 +196,5 @@ def test_points_are_plain_arithmetic(accuracy, report, late, points):
 def test_points_for_a_rule_that_a_run_has_not_are_refused(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(classes.RULES.replace("rule: all", "rule: max_epoch"))
-    with pytest.raises(UserError, match=r"points are for the rule 'max_epoch' of net; did you mean 'max_epochs'"):
+    with pytest.raises(UserError, match=r"points are for the rule 'max_epoch' of net; did you mean max_epochs"):
         load(file)
