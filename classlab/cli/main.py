@@ -13,8 +13,10 @@ from classlab.cli import (
     compare_command,
     data_command,
     doctor_command,
+    export_command,
     grade_command,
     hand_in_command,
+    import_command,
     inspect_command,
     lesson_command,
     list_command,
@@ -65,6 +67,8 @@ app.command()(inspect_command.inspect)
 app.command()(report_command.report)
 app.command()(reproduce_command.reproduce)
 app.command()(predict_command.predict)
+app.command()(export_command.export)
+app.command("import")(import_command.import_)
 app.command()(assign_command.assign)
 app.command("hand-in")(hand_in_command.hand_in)
 app.command()(check_command.check)

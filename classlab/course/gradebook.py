@@ -41,7 +41,8 @@ def _row(graduation: "Graduation", student: "Graded") -> list[Any]:
     most = graduation.rules.points.most if graduation.rules.points else 0
     if student.scored is None or student.source is None:
         blanks = [""] * len(graduation.rules.points.items if graduation.rules.points else [])
-        return [student.roll, student.code, 0, f"{most:g}", "no", "", *blanks, "", "", "no hand-in that could be graded"]
+        why = "no hand-in that could be graded"
+        return [student.roll, student.code, 0, f"{most:g}", "no", "", *blanks, "", "", why]
     scores = [f"{score.points:g}" for score in student.scored.scores]
     notes = [run.problem for run in student.runs if run.problem] + [note for run in student.runs for note in run.notes]
     proofs = [f"{name}: {proof['word']}" for name, proof in student.proofs.items()]
