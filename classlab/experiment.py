@@ -193,6 +193,9 @@ class Training(Section):
     compile: Literal["auto"] | bool = Field(
         default="auto", description="of earlier versions, which could compile a step; true is refused: see native"
     )
+    keep_epochs: bool = Field(
+        default=False, description="keep the checkpoint of every epoch, by which the training can be proved"
+    )
     native: Literal["auto"] | bool = Field(
         default="auto", description="the step in C, written for this network; auto: where it is faster on this machine"
     )
@@ -377,7 +380,7 @@ KINDS = {
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
 ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
     "training.start_from", "training.native", "training.initialise.biases", "protocol.train_loss_steps",
-    "contract.not_judged",
+    "contract.not_judged", "training.keep_epochs",
 )  # fmt: skip
 
 

@@ -72,6 +72,15 @@ WORKBOOK_TEXTS = 20_000  # different ones
 WORKBOOK_TABLES = 100
 WORKBOOK_STEPS = 11_900_000  # of work on all of it, each about 0.4 microseconds
 
+# A hand-in, and a class's hand-ins in one archive, as course sites export them.
+HAND_IN_FILES = 2_000
+HAND_IN_BYTES = 300 * MB  # unpacked
+HAND_IN_TABLE = 1 * MB  # of a zip file's table of contents
+HAND_INS = 5_000
+CLASS_BYTES = 20_000 * MB  # of archives in an archive, unpacked
+HAND_IN_DEPTH = 4  # of archives in archives
+NOTES_BYTES = 2 * MB  # of a report's text that is compared
+
 # What is said.
 SENTENCE = 1_500  # characters
 ECHO = 80  # characters of a value that a sentence repeats

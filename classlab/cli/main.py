@@ -14,6 +14,8 @@ from classlab.cli import (
     data_command,
     doctor_command,
     export_command,
+    grade_command,
+    hand_in_command,
     import_command,
     inspect_command,
     lesson_command,
@@ -68,7 +70,9 @@ app.command()(predict_command.predict)
 app.command()(export_command.export)
 app.command("import")(import_command.import_)
 app.command()(assign_command.assign)
+app.command("hand-in")(hand_in_command.hand_in)
 app.command()(check_command.check)
+app.command()(grade_command.grade)
 app.command()(doctor_command.doctor)
 app.command()(ui_command.ui)
 app.add_typer(data_command.app, name="data")

@@ -12,6 +12,7 @@ from typing import Any
 
 from classlab import files as disk
 from classlab import limits
+from classlab.course import task_file
 from classlab.course import task_sheet as sheets
 from classlab.course.derive import Task, derive
 from classlab.course.details import Details
@@ -68,16 +69,18 @@ def files(name: str, rules: Rules, task: Task, code: str) -> dict[str, bytes]:
     Raises UserError, naming the rules and the file, where a branch gives an experiment or a contract that is none.
     """
     written: dict[str, str] = {}
-    contracts = {}
+    contracts, seed = {}, task_file.seed_of(rules, code)
     for experiment, fields in task.experiments.items():
-        whole = {"name": f"{name}-{experiment}-{code}", **fields}
+        whole = task_file.whole(name, rules, experiment, fields, code)
         _checked(f"{name}, experiments.{experiment}", Experiment, whole)
-        head = f"# Task {code} of {name}: {experiment}.\n# Command: classlab run {experiment}.yaml --seed 0 --report\n"
+        command = f"classlab run {experiment}.yaml --seed {seed} --report"
+        head = f"# Task {code} of {name}: {experiment}.\n# Command: {command}\n"
         written[f"{experiment}.yaml"] = head + to_yaml(whole)
     for experiment, fields in task.contracts.items():
         contracts[experiment] = _checked(f"{name}, contracts.{experiment}", Contract, fields)
         head = f"# Task {code} of {name}: the contract of {experiment}.\n# Command: classlab check RUN --contract "
         written[f"{experiment}-contract.yaml"] = f"{head}{experiment}-contract.yaml\n{to_yaml(fields)}"
+    written[task_file.FILE] = task_file.of_task(name, rules, task, code).to_yaml()
     content = printable_within(sheets.content(name, rules, task, code, contracts))
     written["task.md"] = sheets.markdown(content)
     return {**{file: printable(text).encode() for file, text in written.items()}, "task.pdf": sheets.pdf(content)}

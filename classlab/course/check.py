@@ -92,10 +92,11 @@ def unreadable(path: Path, error: UserError) -> Checked:
     return Checked(str(path), path.parent.name, None, str(path), str(path), {}, [check])
 
 
-def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
+def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence[str] = ()) -> Checked:
     """Measure a run again and hold it against `contract`. Raises UserError where the folder is no whole run.
 
     trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
+    measure: splits that are evaluated although the contract sets no limit on them, val or test.
     """
     experiment = copied_code.load_experiment(path, trust)
     environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
@@ -121,7 +122,7 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     epochs = None if "imported" in about else _epochs(prepared, states) or None
     measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": epochs}
     if fits.passed and on_data:
-        measured |= _accuracies(prepared, contract)
+        measured |= _accuracies(prepared, contract, measure)
     measured |= _seconds(path)
     checks += [_with_source(rule_check) for rule_check in contracts.check_after(contract, measured)]
     notes = [*_cautions(experiment, contract, measured), *_notes(path, measured)]
@@ -227,8 +228,8 @@ def _epochs(prepared: "Prepared", states: "Sequence[dict[str, Tensor]]") -> int:
     return epochs
 
 
-def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
-    """Evaluate the splits that the contract names: right answers and images of each."""
+def _accuracies(prepared: "Prepared", contract: Contract, measure: Sequence[str]) -> dict[str, Any]:
+    """Evaluate the splits that the contract sets a limit on, or that are asked for: right answers, images of each."""
     import torch
     from torch import nn
 
@@ -245,7 +246,7 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     limits = {"val": contract.min_val_accuracy_percent, "test": contract.min_test_accuracy_percent}
     measured: dict[str, Any] = {}
     for split, limit in limits.items():
-        if limit is not None and len(splits[split]):
+        if (limit is not None or split in measure) and len(splits[split]):
             evaluation = evaluate_split(model, split, splits[split], prepared.experiment, prepared.seed, 0, settings)
             if evaluation.correct is not None:
                 counts = {"correct": evaluation.correct, "total": len(splits[split])}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 import pydantic
 from pydantic import Field
 
+from classlab.course.rubric import ALL, Points
 from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import find_file
 from classlab.validation import SHORT_NAME, Section, sentence
@@ -75,6 +76,16 @@ class Rules(Section):
     decisions: dict[Name, Decision]
     experiments: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
     contracts: dict[Name, dict[str, Any]] = Field(default={})
+    student_seeds: bool = Field(default=False, description="each student trains with a seed derived from their code")
+    keep_epochs: bool = Field(
+        default=False, description="every epoch's checkpoint is kept and handed in; student_seeds"
+    )
+    points: Points | None = Field(default=None, description="how a hand-in's measurements become points")
+
+    @property
+    def seeds_differ(self) -> bool:
+        """Whether each student has a seed of their own: without it nothing tells whose training it was."""
+        return self.student_seeds or self.keep_epochs
 
     @pydantic.model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -98,7 +109,34 @@ class Rules(Section):
                             f"{kind}.{name} asks for the decision {wanted!r}{did_you_mean(wanted, decided) or ';'} "
                             f"there is {listing(decided) or 'none'}"
                         )
+        if "task" in self.experiments:
+            raise ValueError("no experiment can be called task: task.yaml holds what the task asks")
+        self._check_points()
         return self
+
+    def _check_points(self) -> None:
+        for run in sorted(self.points.runs()) if self.points else []:
+            if run not in self.experiments:
+                raise ValueError(
+                    f"points are for the run {run!r}{did_you_mean(run, self.experiments) or ';'} "
+                    f"there is {listing(self.experiments)}"
+                )
+        for part in (*self.points.items, *self.points.caps) if self.points else ():
+            known = [ALL, *ALWAYS, *_rules_of(self.contracts.get(part.run or "", {}))]
+            if part.rule is not None and part.rule not in known:
+                meant = did_you_mean(part.rule, known) or ";"
+                raise ValueError(f"points are for the rule {part.rule!r} of {part.run}{meant} it has {listing(known)}")
+
+
+# What is checked of every run, whatever its contract.
+ALWAYS = ("same_experiment", "weights", "task_experiment", "student_seed")
+
+
+def _rules_of(contract: Mapping[str, Any]) -> list[str]:
+    """Return the rules that a contract is checked by, as the checks are named."""
+    nested = {key: value for key, value in contract.items() if key in ("layers", "must_contain", "must_not_contain")}
+    plain = [key for key in contract if key not in (*nested, "classes", "judged_by", "not_judged")]
+    return [*plain, *(f"{key}.{name}" for key, value in nested.items() for name in value)]
 
 
 def load(source: str | Path) -> tuple[str, Rules]:

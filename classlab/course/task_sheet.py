@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from classlab import contract as contracts
+from classlab.course import task_file
 from classlab.course.derive import Task, explained
 from classlab.course.rules import Rules
 from classlab.experiment import Contract
@@ -17,7 +18,7 @@ OURS = "not stated by the rules' source: chosen for this assignment"
 
 def content(name: str, rules: Rules, task: Task, code: str, limits: dict[str, Contract]) -> dict[str, Any]:
     """Return what the sheet says, as plain data. name: of the rules. limits: the contract of each experiment."""
-    first = next(iter(task.experiments))
+    first, seed = next(iter(task.experiments)), task_file.seed_of(rules, code)
     return {
         "title": rules.title,
         "about": rules.about,
@@ -39,8 +40,9 @@ def content(name: str, rules: Rules, task: Task, code: str, limits: dict[str, Co
         ],
         "commands": [
             f"classlab inspect {first}.yaml",
-            f"classlab run {first}.yaml --seed 0 --report",
+            f"classlab run {first}.yaml --seed {seed} --report",
             *([f"classlab check RUN --contract {first}-contract.yaml"] if first in limits else []),
+            f"classlab hand-in RUN{'' if len(task.experiments) == 1 else '…'} --for task.yaml --report --out me.zip",
         ],
         "hand_in": rules.hand_in,
     }

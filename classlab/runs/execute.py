@@ -292,11 +292,11 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
         raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
 
 
-def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) -> None:
+def check_state(state: "Mapping[str, Tensor]", prepared: Prepared, file: Path) -> None:
     """Raise UserError, before training, where a checkpoint is another run's: by name, weights or optimizer."""
     from classlab.models.make import load_weights
 
-    file, about = path / store.LAST, store.read_about(path / store.LAST)
+    about = store.read_about(file)
     named = about.get("experiment"), about.get("seed")
     if named[0] not in prepared.digests or named[1] != prepared.seed:
         raise UserError(
@@ -340,12 +340,14 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
     state = store.read_checkpoint(path / store.LAST) if (path / store.LAST).exists() else None
     done = store.epochs_counted(state, path / store.LAST) if state else 0
     if state:
-        _check_state(state, prepared, path)
+        check_state(state, prepared, path / store.LAST)
     rows = _rows_done(path, done)
     plan = prepared.experiment.training
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
     note(path, f"begins at epoch {done + 1} of {plan.epochs}, {settings}")
+    if plan.keep_epochs and not state:
+        _keep_first(path, prepared, about)
     yield Begun(path, prepared.experiment.name, prepared.seed, plan.epochs, done, len(splits["train"]))
     waiting, reported = 0, time.monotonic()  # images since the last Progress, and its time
     for epoch in train_network(model, splits, prepared.experiment, prepared.seed, settings, state):
@@ -362,9 +364,20 @@ def _train(prepared: Prepared, settings: "Settings", path: Path, about: dict[str
         store.write_metrics(path / store.METRICS, rows)
         if epoch.improved:
             store.write_checkpoint(path / store.BEST, epoch.state, about)
+        if plan.keep_epochs:
+            store.write_checkpoint(store.epoch_checkpoint(path, int(epoch.row["epoch"])), epoch.state, about)
         store.write_checkpoint(path / store.LAST, epoch.state, about)
         note(path, ", ".join(f"{name} {value:.6g}" for name, value in epoch.row.items()))
         yield EpochDone(path, epoch.row)
+
+
+def _keep_first(path: Path, prepared: Prepared, about: dict[str, Any]) -> None:
+    """Write the weights before training, which the seed alone decides, as the checkpoint of epoch 0."""
+    files.make_folder(path / store.EPOCHS)
+    weights = {
+        f"model.{name}": value.detach().cpu().contiguous() for name, value in prepared.model.state_dict().items()
+    }
+    store.write_checkpoint(store.epoch_checkpoint(path, 0), weights, about)
 
 
 def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:

@@ -25,6 +25,7 @@ EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
 BEST, LAST, PREDICTIONS = "best.safetensors", "last.safetensors", "predictions.npz"
 CALIBRATION, WEIGHTS, CODE = "calibration.safetensors", "weights.safetensors", "code"
+EPOCHS = "epochs"  # a folder with the checkpoint of every epoch; of epoch 0 the first weights
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",
     "learning_rate", "seconds",
@@ -53,6 +54,11 @@ def selected(path: Path, select: str) -> Path:
     """
     best = path / BEST
     return best if select == "best" and best.exists() else path / LAST
+
+
+def epoch_checkpoint(path: Path, epoch: int) -> Path:
+    """Return where a run that keeps every epoch has the checkpoint of this epoch; 0: the weights before training."""
+    return path / EPOCHS / f"{epoch}.safetensors"
 
 
 def unused(path: Path) -> Path:
