@@ -292,6 +292,7 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
 def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) -> None:
     """Raise UserError, before training, where a checkpoint is another run's: by name, weights or optimizer."""
     from classlab.models.make import load_weights
+    from classlab.training.weight_averages import check_beside
 
     file, about = path / store.LAST, store.read_about(path / store.LAST)
     named = about.get("experiment"), about.get("seed")
@@ -301,6 +302,7 @@ def _check_state(state: "Mapping[str, Tensor]", prepared: Prepared, path: Path) 
             f"{echoed(str(named[1]))}; --again makes a new run"
         )
     load_weights(prepared.model, state, str(file))
+    check_beside(prepared.model, prepared.experiment.training, dict(state), str(file))
     if own_code.is_own_code(prepared.experiment.training.optimizer.name):
         return  # it may order the parameters in groups, and keep tensors of any shape
     shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
