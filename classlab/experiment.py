@@ -268,7 +268,7 @@ class Protocol(Section):
 
 Content = Literal[
     "convolution", "linear", "batch_norm", "dropout", "max_pool", "average_pool", "global_average_pooling",
-    "activation", "skip_connection",
+    "activation", "skip_connection", "depthwise_convolution", "dilated_convolution", "strided_convolution",
 ]  # fmt: skip
 
 
@@ -298,6 +298,12 @@ class Contract(Section):
     first_layer_filters: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="filters of the first convolution, exactly"
     )
+    min_receptive_field: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="pixels, of the last convolution: the side of the square that one output sees"
+    )
+    in_each_of_last_epochs: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="the accuracies asked for are kept in each of so many last epochs too, by the curves"
+    )
     not_judged: dict[Literal["dataset", "min_val_accuracy_percent", "min_test_accuracy_percent"], str] = Field(
         default={}, description="limits that are said and not judged, with why: they were set for another run"
     )
@@ -306,6 +312,9 @@ class Contract(Section):
     def _check_together(self) -> Self:
         if self.classes is not None and self.dataset is None:
             raise ValueError("classes needs dataset: say whose classes they are")
+        limits_of_accuracy = (self.min_val_accuracy_percent, self.min_test_accuracy_percent)
+        if self.in_each_of_last_epochs is not None and limits_of_accuracy == (None, None):
+            raise ValueError("in_each_of_last_epochs needs min_val_accuracy_percent or min_test_accuracy_percent")
         if isinstance(self.seeds, list) and len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must name each seed once; got {self.seeds}")
         return self
@@ -421,7 +430,8 @@ KINDS = {
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
 ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
     "training.start_from", "training.native", "training.initialise.biases", "protocol.train_loss_steps",
-    "contract.not_judged", "training.warmup_epochs", "training.l1_penalty", "training.max_gradient_norm",
+    "contract.not_judged", "contract.min_receptive_field", "contract.in_each_of_last_epochs",
+    "training.warmup_epochs", "training.l1_penalty", "training.max_gradient_norm",
     "training.lookahead", "training.averages", "training.schedule.peak_epoch", "training.schedule.shape",
     "training.schedule.min_momentum", "training.schedule.max_momentum",
 )  # fmt: skip

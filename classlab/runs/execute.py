@@ -409,7 +409,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
         "seconds": seconds,
     }
     note(path, sentence)
-    contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
+    contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks, rows)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
 
 

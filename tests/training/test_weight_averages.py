@@ -159,7 +159,9 @@ def test_muon_is_torch_s_for_matrices_and_adamw_for_the_rest():
     torch.manual_seed(0)
     shapes = [(6, 2, 3, 3), (6,), (4, 6), (3, 4), (3,)]
     ours = [nn.Parameter(torch.randn(shape)) for shape in shapes]
-    theirs = [nn.Parameter(weight.detach().flatten(1) if weight.ndim > 2 else weight.detach().clone()) for weight in ours]
+    theirs = [
+        nn.Parameter(weight.detach().flatten(1) if weight.ndim > 2 else weight.detach().clone()) for weight in ours
+    ]
     mine = optimizers.muon(ours, 0.02, 0.9, True, 0.1, 0.003)
     matrices = torch.optim.Muon([theirs[0], theirs[2]], 0.02, weight_decay=0.1, momentum=0.9)
     rest = torch.optim.AdamW([theirs[1], theirs[3], theirs[4]], 0.003, weight_decay=0.1)
@@ -180,7 +182,7 @@ def test_steps_become_orthogonal(shape):
     matrix = torch.randn(shape)
     left, _, right = np.linalg.svd(matrix.numpy(), full_matrices=False)
     singular = np.linalg.svd(orthogonal(matrix).numpy(), compute_uv=False)
-    assert 0.6 < singular.min() and singular.max() < 1.3
+    assert singular.min() > 0.6 and singular.max() < 1.3
     assert (left.T @ orthogonal(matrix).numpy() @ right.T).diagonal().min() > 0.6
 
 

@@ -49,7 +49,9 @@ def _settings(experiment: Experiment) -> dict[str, Fact]:
         "training.loss": Fact("Loss", words.spelled(training.loss)),
         "training.optimizer": Fact("Optimizer", words.spelled(training.optimizer)),
         "training.schedule": Fact("Schedule", words.spelled(training.schedule)),
-        "training.warmup_epochs": Fact("Warm-up", f"{training.warmup_epochs:g} epochs" if training.warmup_epochs else ""),
+        "training.warmup_epochs": Fact(
+            "Warm-up", f"{training.warmup_epochs:g} epochs" if training.warmup_epochs else ""
+        ),
         "training.l1_penalty": Fact("L1 penalty", f"{training.l1_penalty:g}" if training.l1_penalty else ""),
         "training.max_gradient_norm": Fact("Gradients", _clipping(experiment)),
         "training.lookahead": Fact("Lookahead", _lookahead(experiment)),
