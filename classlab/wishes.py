@@ -43,7 +43,11 @@ _WISHES = {
     "data.normalise={mean: [0.1307], std: [0.3081]}": "normalise normalize normalization normalisation mean std",
     "data.augmentations=[{name: rotate, degrees: 10}]": "augment augmentation augmentations aug transform transforms "
     "randomrotation rotation rotations",
-    "data.augmentations=[{name: erase}]": "cutout randomerasing randomerase erasing coarsedropout erase",
+    "data.augmentations=[{name: erase}]": "randomerasing randomerase erasing erase",
+    "data.augmentations=[{name: cutout, size: 3}]": "cutout coarsedropout",
+    "data.augmentations=[{name: saturation, percent: 20}]": "saturation saturate",
+    "data.augmentations=[{name: hue, degrees: 20}]": "hue randomhue",
+    "data.augmentations=[{name: greyscale, probability: 0.1}]": "greyscale grayscale randomgrayscale togray",
     "data.augmentations=[{name: horizontal_flip}]": "flip hflip fliplr mirror randomhorizontalflip randomflip",
     "data.augmentations=[{name: vertical_flip}]": "vflip flipud randomverticalflip",
     "data.augmentations=[{name: shift, pixels: 2}]": "translate translation randomtranslation randomshift",
@@ -53,8 +57,8 @@ _WISHES = {
     "data.augmentations=[{name: rotate, degrees: 10}, {name: shift, pixels: 2}, {name: zoom, percent: 10}]":
     "affine randomaffine",
     "data.augmentations=[{name: pad_and_crop, pixels: 4}]": "randomcrop padcrop",
-    "data.augmentations=[{name: brightness, percent: 20}, {name: contrast, percent: 20}]": "colorjitter colourjitter "
-    "jitter",
+    "data.augmentations=[{name: brightness, percent: 20}, {name: contrast, percent: 20}, {name: saturation, "
+    "percent: 20}, {name: hue, degrees: 18}]": "colorjitter colourjitter jitter",
     "data.augmentations=[{name: gaussian_noise, std: 0.1}]": "noise addnoise randomnoise",
     "data.expansion=[[], [{name: rotate, degrees: 10}]]": "expansion copies repeataugment",
     "data.expansion_seed=0": "expansionseed",

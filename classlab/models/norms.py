@@ -13,8 +13,8 @@ Norm = Literal["batch", "layer", "group", "instance", "none"]
 def norm_layer(norm: Norm, channels: int, groups: int, model: str) -> nn.Module:
     """Return a norm over maps of so many channels, with a weight and a bias for each; "none": what changes nothing.
 
-    layer: over all channels and pixels of an image, group normalisation with one group (Wu and He, 2018). instance: over
-    the pixels of each channel. groups: of group. Raises UserError where the channels cannot be put in such groups.
+    layer: over all channels and pixels of an image, which is group normalisation with one group (Wu and He, 2018).
+    instance: over the pixels of each channel. groups: of group. Raises UserError where the channels do not fit them.
     """
     if norm == "group" and channels % groups:
         raise UserError(f"model {model}: groups must divide the channels of every layer; got {groups} for {channels}")

@@ -181,8 +181,8 @@ def multiply_adds(operation: Operation) -> int | None:
 def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
     """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown.
 
-    It is followed twice where a norm reaches further than the windows do, or a factor for each channel that was made of
-    whole maps (squeeze and excitation): once as if that were not there, for the sizes, and once with all that it reaches.
+    It is followed twice where a norm reaches further than the windows do, or a factor for each channel that was made
+    of whole maps (squeeze and excitation): once as if that were not there, for the sizes, and once with all of it.
     """
     known = [seen for seen in fields if seen is not None]
     if len(known) < len(fields) or not known:
