@@ -44,15 +44,14 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
         inner = max(1, channels // reduction)
-        self.factors = nn.Sequential(
-            OrderedDict(
-                average=nn.AdaptiveAvgPool2d(1),
-                squeeze=nn.Conv2d(channels, inner, 1),
-                relu=nn.ReLU(),
-                excite=nn.Conv2d(inner, channels, 1),
-                sigmoid=nn.Sigmoid(),
-            )
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            average=nn.AdaptiveAvgPool2d(1),
+            squeeze=nn.Conv2d(channels, inner, 1),
+            relu=nn.ReLU(),
+            excite=nn.Conv2d(inner, channels, 1),
+            sigmoid=nn.Sigmoid(),
         )
+        self.factors = nn.Sequential(layers)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the shape given."""

@@ -40,7 +40,7 @@ def build(
 
 
 def _nine(channels: int, width: int, norm: NormOf) -> OrderedDict[str, nn.Module]:
-    layers = OrderedDict(prepare=_convolution(channels, width, norm))
+    layers: OrderedDict[str, nn.Module] = OrderedDict(prepare=_convolution(channels, width, norm))
     for number, factor in enumerate((2, 4, 8), start=1):
         layers[f"layer{number}"] = _convolution(factor // 2 * width, factor * width, norm)
         layers[f"pool{number}"] = nn.MaxPool2d(2)
@@ -52,7 +52,7 @@ def _nine(channels: int, width: int, norm: NormOf) -> OrderedDict[str, nn.Module
 
 
 def _eighteen(channels: int, width: int, norm: NormOf) -> OrderedDict[str, nn.Module]:
-    layers = OrderedDict(prepare=_convolution(channels, width, norm))
+    layers: OrderedDict[str, nn.Module] = OrderedDict(prepare=_convolution(channels, width, norm))
     inputs = width
     for number, factor in enumerate((1, 2, 4, 8), start=1):
         for block in (1, 2):
