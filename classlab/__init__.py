@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from classlab.errors import Refused, UserError
     from classlab.experiment import Experiment
     from classlab.experiment import load as load_experiment
-    from classlab.lab import Run, StudyResult, load_run, load_study, study, train
+    from classlab.lab import Run, StudyResult, import_weights, load_run, load_study, study, train
     from classlab.reproduction.reproduce import reproduce
     from classlab.study.compare import compare
     from classlab.study.declaration import Study
@@ -37,6 +37,7 @@ _PLACES = {
     "Study": "classlab.study.declaration:Study",
     "StudyResult": "classlab.lab:StudyResult",
     "compare": "classlab.study.compare:compare",
+    "import_weights": "classlab.lab:import_weights",
     "load_run": "classlab.lab:load_run",
     "load_study": "classlab.lab:load_study",
     "reproduce": "classlab.reproduction.reproduce:reproduce",
@@ -44,8 +45,8 @@ _PLACES = {
     "train": "classlab.lab:train",
 }
 __all__ = [
-    "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "load_experiment", "load_run",
-    "load_study", "reproduce", "study", "train",
+    "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "import_weights",
+    "load_experiment", "load_run", "load_study", "reproduce", "study", "train",
 ]  # fmt: skip
 
 

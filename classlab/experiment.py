@@ -80,10 +80,13 @@ class _ChoiceOf:
         except pydantic.ValidationError as error:
             known = lookup.known_options(self.kind, name)
             raise UserError(f"{self.kind} {choice.name}: {sentence(error, known, 'it')}") from None
-        for option, value in options.items():
+        for option, value in list(options.items()):
             try:
                 to_jsonable_python(value)
             except PydanticSerializationError:
+                if option not in choice.options:  # the default of the reader's own code, which the code itself keeps
+                    del options[option]
+                    continue
                 raise UserError(
                     f"{self.kind} {choice.name}: the option {option} is {value!r}, which no file can hold; "
                     "it must be a number, a text, true, false, null or a list of these"

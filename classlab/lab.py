@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self
 
-from classlab.runs import execute, finished
+from classlab.runs import execute, finished, imported
 from classlab.runs.finished import FinishedRun
 from classlab.study import conduct, result
 
 if TYPE_CHECKING:
+    from classlab.use.export.export import Exported
     from classlab.use.predict import Predictions
 
 P = ParamSpec("P")
@@ -42,6 +43,12 @@ class Run(FinishedRun):
         from classlab.use.predict import predict
 
         return predict(self, pictures, prepare=prepare, each=each)
+
+    def export(self, to: str, out: str | Path | None = None, *, replace: bool = False) -> "Exported":
+        """Write the network for use without classlab, once its own engine has proved it; see use.export.export."""
+        from classlab.use.export.export import export
+
+        return export(self, to, out, replace=replace)
 
     def draw(self) -> Any:
         """Return a paper to draw on in a notebook; what the network says of the drawing stands beside it.
@@ -92,5 +99,6 @@ def _as_study(function: Callable[P, result.StudyResult]) -> Callable[P, StudyRes
 
 train = _as_run(execute.train)
 load_run = _as_run(finished.load)
+import_weights = _as_run(imported.import_weights)
 study = _as_study(conduct.study)
 load_study = _as_study(result.load)

@@ -18,6 +18,8 @@ SPLIT_BYTES = 10 * MB
 METRICS_BYTES = 20 * MB
 LOG_BYTES = 20 * MB
 CHECKPOINT_BYTES = 8_000 * MB  # of what a run goes on with; of what is only opened, its network's own size
+WEIGHTS_BYTES = 1_000 * MB  # of weights from elsewhere
+WEIGHTS_STEPS = 2_000_000  # instructions of the pickle that describes them
 HEADER_BYTES = 2 * MB  # of a safetensors file
 PREDICTIONS_BYTES = 400 * MB  # unpacked
 CODE_BYTES = 5 * MB  # of a reader's own file
@@ -37,6 +39,7 @@ VARIANTS = 1_000
 SEEDS = 10_000  # how many
 SEED = 10**15  # the largest
 RUNS = 20_000
+SEARCHED, CHOICES = 20, 200  # settings of a search, and their choices in all
 
 # The reader's own data and pictures.
 ARRAYS_BYTES = 4_000 * MB

@@ -209,8 +209,7 @@ def _options_model(
 def bind(kind: str, name: str, options: Mapping[str, Any]) -> Callable[..., Any]:
     """Return what `name` means with its options filled in; it takes what classlab hands over, by keyword."""
     function = find(kind, name)
-    parameters = _parameters(function)
-    wanted = [key for key in HANDED_OVER[kind] if key in parameters]
+    wanted = taken(kind, function)
     asked = filled_in(kind, function, options)
 
     def bound(**handed_over: Any) -> Any:
@@ -235,6 +234,12 @@ def filled_in(kind: str, function: Callable[..., Any], options: Mapping[str, Any
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return what a function or a class takes; a network that stands ready in a reader's file takes nothing."""
     return {} if is_network(function) else inspect.signature(function).parameters
+
+
+def taken(kind: str, function: Callable[..., Any]) -> list[str]:
+    """Return which of the things that classlab hands over a function or a class asks for."""
+    parameters = _parameters(function)
+    return [key for key in HANDED_OVER[kind] if key in parameters]
 
 
 def is_network(thing: Any) -> bool:

@@ -102,8 +102,13 @@ def _rule(kind: str, limits: Mapping[str, Any], otherwise: str) -> str:
 
 
 def _is_key(step: int | str) -> bool:
-    """Pydantic's location also names the branches of a union and its own validators; a reader has no use for those."""
-    return isinstance(step, int) or (re.fullmatch(r"[A-Za-z_][\w-]*", step) is not None and step not in _UNION_BRANCHES)
+    """Pydantic's location also names the branches of a union and its own validators; a reader has no use for those.
+
+    A key may be dotted, as that of a setting in a study.
+    """
+    return isinstance(step, int) or (
+        re.fullmatch(r"[A-Za-z_][\w.-]*", step) is not None and step not in _UNION_BRANCHES
+    )
 
 
 _UNION_BRANCHES = {"int", "float", "bool", "str", "constrained-int", "constrained-float"}

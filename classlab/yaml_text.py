@@ -175,6 +175,17 @@ def set_at(fields: dict[str, Any], key: str, value: Any) -> None:
         place = place[step]
 
 
+def value_at(document: Any, key: str) -> Any:
+    """Return what a document has at a dotted key, which reaches into lists; None where there is nothing."""
+    for step in key.split("."):
+        if isinstance(document, list):
+            inside = re.fullmatch("[0-9]{1,9}", step) and int(step) < len(document)
+            document = document[int(step)] if inside else None
+        else:
+            document = document.get(step) if isinstance(document, Mapping) else None
+    return document
+
+
 def to_yaml(document: Any) -> str:
     """Return plain data as YAML that reads back to the same data."""
     stream = io.StringIO()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import classlab as cl
-from classlab import lookup
+from classlab import lookup, own_code
 from classlab.experiment import Experiment, load, schema
 from classlab.yaml_text import parse_yaml
 
@@ -168,10 +168,15 @@ def test_what_the_reader_s_own_code_raises_is_not_taken_for_a_wrong_setting(rais
     assert not isinstance(caught.value, cl.UserError)
 
 
-def test_an_option_that_no_file_can_hold_is_refused(tmp_path):
+def test_a_default_that_no_file_can_hold_stays_in_the_code_and_what_is_given_so_is_refused(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def build(input_shape, classes, layer=print, width: int = 3):\n    pass\n")
-    with pytest.raises(cl.UserError, match=r"mine.py:build: the option layer is <built-in .*, which no file can hold"):
-        load("digits-quick", [f"model={file}:build"], trust=True)
+    assert load("digits-quick", [f"model={file}:build"], trust=True).model.options == {"width": 3}
+    document = load("digits-quick").model_dump() | {"model": {"name": f"{file}:build", "layer": print}}
+    with (
+        own_code.trusting(),
+        pytest.raises(cl.UserError, match=r"mine.py:build: the option layer is <built-in .*, which no file can hold"),
+    ):
+        cl.Experiment.model_validate(document)
     again = load("digits-quick", [f"model={{name: '{file}:build', layer: relu}}"], trust=True)
     assert again.model.options["layer"] == "relu"

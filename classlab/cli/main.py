@@ -13,6 +13,8 @@ from classlab.cli import (
     compare_command,
     data_command,
     doctor_command,
+    export_command,
+    import_command,
     inspect_command,
     lesson_command,
     list_command,
@@ -63,6 +65,8 @@ app.command()(inspect_command.inspect)
 app.command()(report_command.report)
 app.command()(reproduce_command.reproduce)
 app.command()(predict_command.predict)
+app.command()(export_command.export)
+app.command("import")(import_command.import_)
 app.command()(assign_command.assign)
 app.command()(check_command.check)
 app.command()(doctor_command.doctor)

@@ -193,9 +193,9 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     return {
         "test": _test(row),
         "val": _accuracy(row.get("val_accuracy")),
-        "epochs": str(row["epochs"]),
+        "epochs": "" if row.get("imported") else str(row["epochs"]),
         "parameters": f"{row['parameters']:,}" if "parameters" in row else "",
-        "time": duration(row["seconds"]) if "seconds" in row else "",
+        "time": duration(row["seconds"]) if "seconds" in row and not row.get("imported") else "",
         "contract": _verdict(row),
         "date": row["date"][:16],
         "settings": ", ".join(f"{names[key]} {value}" for key, value in row["settings"].items()),
@@ -206,6 +206,8 @@ def _cells(row: Mapping[str, Any]) -> dict[str, str]:
 def _verdict(row: Mapping[str, Any]) -> str:
     if row["status"] != "finished":
         return row["status"].partition(":")[0].replace("_", " ")
+    if row.get("imported"):
+        return "imported"
     contract = row.get("contract") or {"checks": [], "passed": None}
     if contract["passed"] and (contract.get("open") or contract.get("not_judged")):
         return "kept so far"

@@ -63,7 +63,7 @@ def study(
     with beside(out, ui):
         done = train(name, seeds=seeds, set=set_ or [], out=out, jobs=jobs, resume=resume, device=device)
     print_json(to_json(done)) if json else _say(done)
-    if any(row["status"] == "failed" for row in done.rows):
+    if any(row["status"] == "failed" for rows in done.compared.values() for row in rows):
         raise typer.Exit(1)
 
 
@@ -77,6 +77,10 @@ def _say(done: "StudyResult") -> None:
     console.print()
     if done.weighing:
         _say_weighing(done.weighing)
+    if done.found:
+        for sentence in done.found.sentences(done.search_verdict):
+            _say_point("•", sentence)
+        console.print()
     say_answer(done.answer, done.watched, differences(done.rows))
     for row in done.rows:
         if row["status"] == "failed":
@@ -205,7 +209,7 @@ def _say_expected(expected: "DryRun") -> None:
     for heading in ("runs", "parameters", "steps a run", "trained", "time a run"):
         table.add_column(heading, justify="left" if heading == "trained" else "right", no_wrap=True)
     for variant in expected.variants:
-        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds)}"
+        runs = f"{variant.done}/{len(variant.seeds)}" if variant.done else f"{len(variant.seeds) or ''}"
         table.add_row(
             escape(variant.variant),
             runs,

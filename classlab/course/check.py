@@ -117,7 +117,9 @@ def check(path: Path, contract: Contract, trust: bool = False) -> Checked:
     checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
     fits = _weights(path, prepared, selected)
     checks.append(fits)
-    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": _epochs(prepared, states)}
+    # Of weights that were imported nobody knows in batches of how many images their norms counted.
+    epochs = None if "imported" in about else _epochs(prepared, states) or None
+    measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": epochs}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract)
     rows = _rows(path)
@@ -232,12 +234,14 @@ def _accuracies(prepared: "Prepared", contract: Contract) -> dict[str, Any]:
     import torch
     from torch import nn
 
+    from classlab.network.memory_layout import takes_channels_last
     from classlab.runs.preparation import place_model, place_splits
     from classlab.training.epoch_metrics import evaluate_split
     from classlab.training.settings import Settings
 
     convolutions = any(isinstance(layer, nn.Conv2d) for layer in prepared.model.modules())
-    settings = Settings("cpu", "fp32", channels_last=convolutions, threads=torch.get_num_threads())
+    layout = convolutions and takes_channels_last(prepared.model, prepared.dataset.input_shape)
+    settings = Settings("cpu", "fp32", channels_last=layout, threads=torch.get_num_threads())
     splits = place_splits(prepared, settings)
     model = place_model(prepared.model, settings)
     limits = {"val": contract.min_val_accuracy_percent, "test": contract.min_test_accuracy_percent}
@@ -275,7 +279,9 @@ def _cautions(experiment: Experiment, contract: Contract, measured: dict[str, An
     """Return what takes something away from the accuracy, though no rule forbids it."""
     notes = []
     planned = experiment.training.epochs
-    if measured["epochs"] < planned:
+    if measured["epochs"] is None:
+        notes.append("the weights were imported: how long they were trained is not known")
+    elif measured["epochs"] < planned:
         notes.append(f"trained for {measured['epochs']} of the {planned} epochs that its experiment states")
     if "test_total" in measured:
         chosen = experiment.chosen_on

@@ -60,7 +60,7 @@ class Expansion:
             for number, augmentations in enumerate(self.copies):
                 if augmentations:
                     rows = (copy == number).nonzero()[:, 0]
-                    yield rows, augmentations, ImageKeys(_key(self.seed, number), base[rows])
+                    yield rows, augmentations, ImageKeys(key_of_copy(self.seed, number), base[rows])
 
         return images, copied()
 
@@ -69,7 +69,7 @@ class Expansion:
         return labels.repeat(len(self.copies))
 
 
-def _key(seed: int, copy: int) -> int:
+def key_of_copy(seed: int, copy: int) -> int:
     """Return what the draws of a copy depend on besides the image: 32 bits, of which seed 65,536 would leave none."""
     if seed < 65_536:
         return seed * 65_536 + copy

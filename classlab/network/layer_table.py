@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from classlab import readers_code
 from classlab.errors import UserError
 from classlab.network import operations
-from classlab.network.trace import Failure, Step, Trace, trace
+from classlab.network.trace import Failure, Step, Trace, blank, trace
 from classlab.network.unused import Unused, unused
 
 MEBIBYTE = 2**20
@@ -137,6 +138,21 @@ def check_output(met: Trace, wanted: tuple[int, ...] | None, classes: int | None
         advice = f"; end it with nn.Unflatten(1, {_shape(wanted)})" if flat else ""
         raise UserError(
             f"the model does not fit the data: {by} {_shape(given)} for each image, {meaning} {_shape(wanted)}{advice}"
+        )
+
+
+def check_training(model: nn.Module, input_shape: tuple[int, int, int]) -> None:
+    """Check that the model answers with one tensor while it is trained, too. Raises UserError.
+
+    Some give a second answer then, from a branch half-way, as GoogLeNet does.
+    """
+    network = copy.deepcopy(model).train()
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), readers_code.running():
+        output = network(blank(network, input_shape))
+    if not isinstance(output, torch.Tensor):
+        raise UserError(
+            f"in training mode the model returns {_returned(output)}, and a loss takes one tensor; return the main "
+            "answer alone"
         )
 
 

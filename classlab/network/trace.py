@@ -75,7 +75,7 @@ def trace(model: nn.Module, input_shape: tuple[int, int, int]) -> Trace:
     images = blank(model, input_shape)
     recorder.know(images, IMAGE, receptive.image(*input_shape[1:]))
     with (
-        _evaluating(model),
+        evaluating(model),
         torch.no_grad(),
         torch.random.fork_rng(devices=[]),
         recorder.watching(),
@@ -98,7 +98,8 @@ def blank(model: nn.Module, input_shape: tuple[int, int, int], count: int = BATC
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put the network into evaluation mode while the block runs."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:

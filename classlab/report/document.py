@@ -76,7 +76,12 @@ def write(
 
 def byline(run: FinishedRun | None, author: str | None, roll: str | None, course: str | None) -> tuple[Fact, ...]:
     """Return who the report is by, and on which day `run` was begun, as far as they are known."""
-    reader = (("Author", author), ("Roll number", roll), ("Course", course), ("Trained", _date(run) if run else None))
+    reader = (
+        ("Author", author),
+        ("Roll number", roll),
+        ("Course", course),
+        ("Imported" if run and run.imported else "Trained", _date(run) if run else None),
+    )
     return tuple(Fact(label, value) for label, value in reader if value)
 
 

@@ -234,8 +234,10 @@ def _settings(prepared: Prepared, path: Path, device: str | None, threads: int |
     return choose_settings(prepared, device, threads)
 
 
-def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> None:
-    """Write what is known before training."""
+def begin(
+    prepared: Prepared, settings: "Settings", step: str, path: Path, imported: Mapping[str, str] | None = None
+) -> None:
+    """Write what is known before training. imported: where the weights come from that are trained no further."""
     from classlab.training.settings import environment
 
     store.create(path)
@@ -269,6 +271,7 @@ def begin(prepared: Prepared, settings: "Settings", step: str, path: Path) -> No
             "epoch_images": prepared.epoch_images,
             "code": digests_of_own_code(experiment),
             **({"copies": copies} if copies else {}),
+            **({"imported": dict(imported)} if imported else {}),
             **({"started_from": prepared.started} if prepared.started else {}),
             **environment(),
         },
@@ -384,7 +387,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     labels = test.labels.cpu().numpy()
     store.write_predictions(path / store.PREDICTIONS, measured.outputs.cpu().numpy(), labels)
 
-    epoch = store.epochs_counted(state, path)
+    epoch = len(rows) and store.epochs_counted(state, path)  # none: the weights were imported
     status, sentence = recount.status(rows, measured.loss, measured.correct, labels)
     temperature = None
     if measured.correct is not None and status != "diverged":
@@ -392,6 +395,12 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
         store.write_checkpoint(path / store.CALIBRATION, calibration.tensors(), {})
         temperature = calibration.temperature
     counted = recount.of_epochs(rows, epoch, len(prepared.val))
+    if not rows:
+        val = splits["val"]
+        measured_on_val = (
+            evaluate_split(model, "val", val, experiment, prepared.seed, 0, settings) if len(val) else None
+        )
+        counted = recount.of_no_epoch(measured_on_val, len(val))
     seconds = counted.pop("seconds")
     summary = {
         "run": str(path),
@@ -408,6 +417,8 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
         "temperature": temperature,
         "seconds": seconds,
     }
+    if not rows:
+        summary["imported"] = records.read_environment(path / store.ENVIRONMENT)["imported"]["file"]
     note(path, sentence)
     contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks, rows)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})

@@ -133,6 +133,11 @@ class FinishedRun:
         return records.read_environment(self.path / store.ENVIRONMENT)
 
     @property
+    def imported(self) -> str:
+        """The file that the weights were imported from, "" for a run that was trained here."""
+        return self.environment["imported"]["file"] if "imported" in self.environment else ""
+
+    @property
     def seed(self) -> int:
         """The seed."""
         return self.environment["seed"]

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ def prepare(
     from classlab.data.loading import prepare as prepare_data
     from classlab.models.make import make
     from classlab.network.contents import contents
-    from classlab.network.layer_table import check_last_batch, check_shapes, layer_table
+    from classlab.network.layer_table import check_last_batch, check_shapes, check_training, layer_table
     from classlab.runs.start import take_over
     from classlab.training.random import number
     from classlab.training.task import reconstructs, softmax_twice
@@ -99,6 +99,8 @@ def prepare(
     started = take_over(model, start) if start else None
     check_shapes(model, dataset.input_shape, None if reconstructs(experiment.training.loss) else classes)
     images = len(train) * plan.copies
+    if "model" in given or own_code.is_own_code(experiment.model.name):
+        check_training(model, dataset.input_shape)
     check_last_batch(model, dataset.input_shape, images, experiment.training.batch_size)
     table = layer_table(model, dataset.input_shape)
     if mistake := softmax_twice(table, experiment.training.loss):
@@ -249,12 +251,15 @@ def choose_settings(
     device, threads: None lets choose. plan: the experiment whose length counts, where that is not the prepared one.
     Raises UserError as training.settings.choose does, and where a native step is asked for that cannot be.
     """
+    from classlab.network.memory_layout import takes_channels_last
     from classlab.training.fast.native.decision import decide
     from classlab.training.settings import choose
 
     experiment, images = plan or prepared.experiment, prepared.epoch_images
     settings = choose(device, experiment.training, prepared.model, prepared.multiply_adds, threads)
     shape = prepared.dataset.input_shape
+    if settings.channels_last and not takes_channels_last(prepared.model, shape):
+        settings = replace(settings, channels_last=False)
     return decide(settings, experiment, prepared.model, shape, images, prepared.multiply_adds)
 
 
@@ -306,5 +311,5 @@ def place_model(model: "nn.Module", settings: "Settings") -> "nn.Module":
     if settings.precision == "fp64":
         model = model.double()
     # torch's types do not know the keyword that its documentation gives for changing the layout.
-    model = replacements.quicken(model)
+    model = replacements.quicken(model, replacements.FORMS if settings.channels_last else replacements.FORMS_OF_ROWS)
     return model.to(torch.device(settings.device)).to(memory_format=layout)  # pyrefly: ignore[no-matching-overload]

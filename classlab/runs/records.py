@@ -91,6 +91,7 @@ class Summary(TypedDict):
     temperature: NotRequired[float | None]
     seconds: Seconds
     contract: ContractRecord
+    imported: NotRequired[Text]  # the file that the weights come from, which were not trained here
 
 
 @pydantic.with_config(CLOSED)
@@ -136,6 +137,15 @@ class CopyRecord(TypedDict):
 
 
 @pydantic.with_config(OPEN)
+class ImportRecord(TypedDict):
+    """Where weights come from that were not trained here, see runs.imported."""
+
+    file: Text
+    sha256: Text
+    names: NotRequired[Text]
+
+
+@pydantic.with_config(OPEN)
 class Environment(TypedDict):
     """environment.json: with what a run was made."""
 
@@ -151,6 +161,7 @@ class Environment(TypedDict):
     epoch_images: NotRequired[Count]  # that an epoch trains on, every copy counted; earlier versions did not note it
     code: NotRequired[dict[str, str]]
     copies: NotRequired[dict[str, CopyRecord]]
+    imported: NotRequired[ImportRecord]
     started_from: NotRequired[Text]  # the SHA-256 of the weights taken over from another run
     python: NotRequired[Text | None]
     torch: NotRequired[Text | None]

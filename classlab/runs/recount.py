@@ -7,7 +7,7 @@ summary says something else, that is said.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from classlab import files, statistics
 from classlab.errors import UserError
 from classlab.experiment import Contract
 from classlab.runs import store
+
+if TYPE_CHECKING:
+    from classlab.training.evaluate import Evaluation
 
 # Figures of the selected epoch that metrics.csv holds too.
 OF_THE_EPOCH = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -65,7 +68,9 @@ def judge_again(
     fixed: the rules on data and layers, which training does not change, see contract.check_data and check_layers.
     rows: those of metrics.csv.
     """
-    checks = [*contracts.check_after(contract, summary), *contracts.check_last_epochs(contract, rows), *fixed]
+    # Of weights that were imported nobody knows for how long they were trained.
+    known = summary if summary["epochs"] else {**summary, "epochs": None, "seconds": None}
+    checks = [*contracts.check_after(contract, known), *contracts.check_last_epochs(contract, rows), *fixed]
     return {
         "passed": contracts.verdict(checks) and summary["status"] == "finished",
         "checks": [vars(check) for check in checks],
@@ -89,6 +94,14 @@ def of_epochs(rows: Sequence[Mapping[str, float]], selected_epoch: int, val_tota
     return found | {"seconds": round(sum(row["seconds"] for row in rows), 3)}
 
 
+def of_no_epoch(val: "Evaluation | None", val_total: int) -> dict[str, Any]:
+    """Return what stands in the place of an epoch's figures for weights that were imported, see runs.imported."""
+    counted: dict[str, Any] = {"epochs": 0, "selected_epoch": 0, "seconds": 0.0, "val_loss": val.loss if val else None}
+    if val and val.correct is not None:
+        counted |= {"val_accuracy": val.correct / val_total, "val_correct": val.correct, "val_total": val_total}
+    return counted
+
+
 def accuracy(correct: int | None, total: int) -> dict[str, Any]:
     """Return the test accuracy with its Wilson interval; a network that reconstructs images has none."""
     if correct is None:
@@ -105,15 +118,17 @@ def status(
     rows: Sequence[Mapping[str, float]], test_loss: float, correct: int | None, labels: np.ndarray
 ) -> tuple[str, str]:
     """Return what became of a run: finished, diverged or did_not_learn, and a sentence. labels: int64, (count,)."""
-    last, total = rows[-1], len(labels)
+    last, total = rows[-1] if rows else {}, len(labels)
     losses = [value for name, value in last.items() if name.endswith("_loss")]
     if not np.isfinite([*losses, test_loss]).all():
-        return "diverged", f"diverged: the loss was not finite in epoch {last['epoch']}"
+        return "diverged", f"diverged: the loss was not finite in epoch {last.get('epoch', 0)}"
     if correct is not None:
         largest = float(np.bincount(labels).max()) / total
         if statistics.no_better_than_chance(correct, total, largest):
             share = f"{100 * correct / total:.2f} % right where always answering one class gives {100 * largest:.2f} %"
             return "did_not_learn", f"did not learn: {share}"
+    if not rows:
+        return "finished", "imported, not trained here"
     return "finished", f"finished after {len(rows)} epoch{'' if len(rows) == 1 else 's'}"
 
 

@@ -66,6 +66,10 @@ def repeat(run: FinishedRun, out: Path, verbose: bool = True) -> Repetition:
 def _check(run: FinishedRun) -> None:
     if run.status == "incomplete":
         raise UserError(f"{run.path} has not come to its end; go on with it by classlab run … --resume")
+    if imported := run.environment.get("imported"):
+        raise UserError(
+            f"{run.path} was imported from {imported['file']} and not trained here, so there is nothing to repeat"
+        )
     given = run.environment["given_in_python"]
     if given:
         raise UserError(

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -124,6 +125,34 @@ def epochs_done(path: Path) -> int:
     return max(0, len(lines) - 1)
 
 
+def contents(path: Path) -> dict[str, bytes]:
+    """Return every file of a run's folder, by its path below it; what begins with a full stop is none of the run's."""
+    found = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {file.relative_to(path).as_posix(): files.read(file, limits.CHECKPOINT_BYTES) for file in found}
+
+
+def receive(path: Path, contents: Mapping[str, bytes]) -> None:
+    """Put a run that was trained elsewhere into its folder, whole or not at all, in the place of what was begun there.
+
+    contents: as `contents` gives them. Its summary then says where the run is now. Raises UserError.
+    """
+    arriving = path.with_name(f".{path.name}.arriving")
+    shutil.rmtree(arriving, ignore_errors=True)
+    refuse_links(path.parent, path)
+    for name, content in contents.items():
+        file = arriving / name
+        files.make_folder(file.parent)
+        if name == SUMMARY:
+            write_json(file, {**json.loads(content), "run": str(path)})
+        else:
+            write(file, content)
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        arriving.rename(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {files.reason(error)}") from None
+
+
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Write a JSON document, indented, keys in the order given; a number that is not finite becomes null."""
     write(path, to_json(document) + "\n")
@@ -227,7 +256,7 @@ def read_checkpoint(path: Path) -> "dict[str, Tensor]":
 def epochs_counted(state: "Mapping[str, Tensor]", path: Path) -> int:
     """Return how many epochs a checkpoint counts: it holds the loss of each. Raises UserError where it counts none."""
     losses = state.get("losses")
-    if losses is None or losses.dim() != 1 or not len(losses):
+    if losses is None or losses.dim() != 1 or not (len(losses) or "imported" in read_about(path)):
         raise UserError(f"{path} is no checkpoint of a run: it counts no epochs")
     return len(losses)
 

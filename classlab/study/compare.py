@@ -65,6 +65,8 @@ class Compared:
         """The settings that differ: dotted key -> variant -> its value, as short text; and what Python handed over."""
         given = {name: _given(next(iter(by_seed.values()))) for name, by_seed in self.folders.items()}
         more = {"given in Python": given} if len(set(given.values())) > 1 else {}
+        weights = {name: _weights(next(iter(by_seed.values()))) for name, by_seed in self.folders.items()}
+        more |= {"weights": weights} if len(set(weights.values())) > 1 else {}
         return differing_settings(self.documents) | more
 
     @property
@@ -213,6 +215,12 @@ def _digest(folder: Path) -> str:
     """Return the digest in a run folder's name: it also stands for what Python handed over, which no file tells."""
     found = re.match(r"s\d+-([0-9a-f]{8})", folder.name)
     return found.group(1) if found else ""
+
+
+def _weights(folder: Path) -> str:
+    """Return whether a run's weights were trained here."""
+    record = records.read_environment(folder / store.ENVIRONMENT).get("imported")
+    return f"imported from {record['file']}" if record else "trained here"
 
 
 def _given(folder: Path) -> str:

@@ -1,23 +1,18 @@
 """Execute a study: from its declaration to a folder of runs and their results."""
 
 import json
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from classlab import lookup
 from classlab.errors import UserError, listing
-from classlab.experiment import Experiment
 from classlab.own_code import Untrusted
 from classlab.runs import copied_code, store
-from classlab.runs.events import Ended, Event, Failed
-from classlab.study import arithmetic, forecast, live_table, plan, results
+from classlab.study import arithmetic, execution, forecast, plan, results, rounds
 from classlab.study import declaration as studies
 from classlab.study.declaration import Study
-from classlab.study.jobs import Job, Place
 from classlab.study.plan import Plan, Planned, population_state
-from classlab.study.result import FAILURES, STUDY, StudyResult, read_failures
+from classlab.study.result import STUDY, StudyResult, read_failures
 from classlab.study.sweep import Variant, variants
 from classlab.terminal import errors
 from classlab.training.fast.cores import cores
@@ -59,6 +54,12 @@ def study(
     if any(run.run not in failures for run in missing) and not resume:
         done = len(planned.runs) - len(missing)
         raise UserError(f"{folder} is incomplete ({done} of {len(planned.runs)} runs are done); go on with --resume")
+    if whole.sweep.search is not None:
+        store.refuse_links(folder, folder / plan.RUNS)
+        store.create(folder)
+        with store.alone(folder, folder / LOCK):
+            rounds.search(folder, whole, jobs or cores(), resume, device, verbose)
+        return StudyResult(folder)
     _count(folder, whole, made, verbose)
     new = unplanned(planned, made, whole.seed_list)
     if new or (missing and resume):
@@ -68,8 +69,8 @@ def study(
         with store.alone(folder, folder / LOCK):
             planned = plan.extend(plan.read(folder), new, whole.seed_list, works, whole.place)
             _say_what_begins_anew(folder, planned, missing)
-            _begin(folder, whole, planned, {} if resume else failures)
-            _train(folder, whole, made, planned, jobs or cores(), verbose)
+            execution.begin(folder, whole, planned, {} if resume else failures)
+            execution.train(folder, whole, made, planned, jobs or cores(), verbose)
         return StudyResult(folder)
     with store.alone(folder, folder / LOCK):
         store.write(folder / STUDY, whole.to_yaml())  # what is compared may be asked anew of the same runs
@@ -108,9 +109,14 @@ def merged(asked: Study, folder: Path) -> Study:
         theirs = {variant.name: variant.experiment.digest() for variant in variants(held)}
     except Untrusted as error:
         raise UserError(f"{folder} holds another study, which {error.what}; give another folder with --out") from None
+    elsewhere = "give another name with --set name=…, or another folder with --out"
+    if asked.sweep.search != held.sweep.search or (asked.sweep.search and asked.seed_list != held.seed_list):
+        raise UserError(
+            f"{folder} holds another study: its sweep.search or its seeds are others, and a search does not grow; "
+            f"{elsewhere}"
+        )
     changed = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
     seeds, held_seeds = frozenset(asked.seed_list), frozenset(held.seed_list)
-    elsewhere = "give another name with --set name=…, or another folder with --out"
     if changed:
         raise UserError(f"{folder} holds another study: its variant {changed[0]} is another experiment; {elsewhere}")
     edited = copied_code.edited(store.runs_in(folder / plan.RUNS), folder / STUDY)
@@ -145,74 +151,13 @@ def _say_what_begins_anew(folder: Path, planned: Plan, missing: Sequence[Planned
         )  # fmt: skip
 
 
-def _begin(folder: Path, whole: Study, planned: Plan, failures: Mapping[str, str]) -> None:
-    store.write(folder / STUDY, whole.to_yaml())
-    plan.write(folder, planned)
-    store.write_json(folder / FAILURES, failures)
-
-
-def _train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, jobs: int, verbose: bool) -> None:
-    """Train what is not finished, entry by entry; results.csv follows the runs as they end."""
-    experiments = {variant.name: variant.experiment for variant in made}
-    failures = read_failures(folder)
-    rows = {run.run: results.row(folder / run.run, failures.get(run.run)) for run in planned.runs}
-    rows = {run: row for run, row in rows.items() if row["status"] in (*results.ENDED, "failed")}
-    happening = _kept(_events(folder, planned, experiments, failures, jobs), folder, failures, rows)
-    try:
-        with closing(happening):  # Ctrl-C may come while the table is drawn: then too the place is to stop
-            for _ in live_table.screen(happening, rows, whole, made, planned, folder) if verbose else happening:
-                pass
-    except KeyboardInterrupt:
-        done = sum((folder / run.run / store.SUMMARY).is_file() for run in planned.runs)
-        sentence = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
-        errors.print(sentence, markup=False)
-        raise
-    finally:
-        StudyResult(folder).write(rows)  # what has not ended is looked at once more
-
-
-def _kept(
-    events: Generator[Event | None, None, None], folder: Path, failures: dict[str, str], rows: dict[str, results.Row]
-) -> Generator[Event | None, None, None]:
-    """Write what happens into the study's folder, and yield it on. failures, rows: of the runs that have ended."""
-    result = StudyResult(folder)
-    with closing(events):
-        for event in events:
-            if isinstance(event, Ended | Failed):
-                run = event.run.relative_to(folder).as_posix()
-                if isinstance(event, Failed):
-                    failures[run] = event.sentence
-                    store.write_json(folder / FAILURES, dict(sorted(failures.items())))
-                elif failures.pop(run, None):  # another process had it, and has come to its end
-                    store.write_json(folder / FAILURES, dict(sorted(failures.items())))
-                rows[run] = results.row(event.run, failures.get(run))
-                with suppress(UserError):  # a full disk, say: they are written again at the end, where it is said
-                    result.write(rows)
-            yield event
-
-
-def _events(
-    folder: Path, planned: Plan, experiments: Mapping[str, Experiment], failures: Collection[str], jobs: int
-) -> Generator[Event | None, None, None]:
-    """Train what is not finished and has not failed, and yield what happens."""
-    for entry in planned.entries:
-        waiting = [run for run in entry.runs if not (folder / run.run / store.SUMMARY).is_file()]
-        asked = [
-            Job(folder / run.run, experiments[run.variant], run.seed, entry.device, entry.threads)
-            for run in waiting
-            if run.run not in failures
-        ]
-        if asked:
-            place: Place = lookup.find("place", entry.place)
-            yield from place(asked, jobs, folder / store.LOG)
-
-
 def to_json(result: StudyResult) -> dict[str, Any]:
     """Return a study's result as a program reads it."""
     return {
         "study": str(result.path),
         "question": result.study.question,
         **({"published": result.weighing.to_json()} if result.weighing else {}),
+        **({"search": result.found.to_json(result.search_verdict)} if result.found else {}),
         **result.answer.to_json(),
         "sentences": result.sentences(),
         "runs": json.loads(json.dumps(result.rows)),

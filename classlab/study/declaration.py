@@ -15,6 +15,7 @@ from classlab.errors import UserError, did_you_mean, listing
 from classlab.experiment import Experiment
 from classlab.study import published_curve
 from classlab.study.published_curve import PublishedCurve
+from classlab.study.search import Search
 from classlab.validation import FREE_NAME, NAME, Section, sentence
 from classlab.yaml_text import parse_yaml, read_yaml, set_value, to_yaml, value_text
 
@@ -66,11 +67,17 @@ class Named(Section):
 
 
 class Sweep(Section):
-    """The variants: named ones, every combination of a grid's values, or each named one in every combination."""
+    """The variants: named ones, every combination of a grid's values, or each named one in every combination.
+
+    With a search, the named ones are those that are known: the baseline first, and in a study's folder those found.
+    """
 
     variants: list[Named] = Field(default=[], description="a list of {name: …, set: {…}} or {name: …, experiment: …}")
     grid: dict[str, list[Any]] = Field(
         default={}, description="dotted key: its values, as training.batch_size: [1, 4, 1000]"
+    )
+    search: Search | None = Field(
+        default=None, description="dotted key: {from: …, to: …, log: …} or {choices: […]}, and budget: {runs: …}"
     )
 
     @pydantic.field_validator("grid")
@@ -140,7 +147,28 @@ class Study(Section):
         if self.experiment is None and (homeless or not self.sweep.variants):
             whose = f": {listing(homeless)} has none of its own" if homeless else ""
             raise ValueError(f"experiment is required where a variant does not name one{whose}")
+        if self.sweep.search is not None:
+            self._check_search(self.sweep.search)
         return self
+
+    def _check_search(self, search: Search) -> None:
+        """Raise ValueError where the rest of the study does not go with its search."""
+        seeds, elsewhere = len(self.seed_list), [named for named in self.sweep.variants if named.experiment is not None]
+        if self.sweep.grid:
+            raise ValueError("sweep.search finds its variants itself and a grid states them; leave one out")
+        if elsewhere:
+            raise ValueError(
+                f"sweep.search changes one experiment, and the variant {elsewhere[0].name} has another; leave it out"
+            )
+        if self.compare.published is not None:
+            raise ValueError("compare.published asks which stated variant explains a curve; a search states none")
+        if seeds < 2:
+            raise ValueError(f"seeds must be at least 2 for a search, which chooses by their mean; got {seeds}")
+        if search.budget.runs < search.least_runs(seeds):
+            raise ValueError(
+                f"sweep.search.budget.runs must be at least {search.least_runs(seeds)}: {seeds} seeds of the baseline "
+                f"and of one variant, and {search.confirm} fresh ones of both; got {search.budget.runs}"
+            )
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -152,6 +180,11 @@ class Study(Section):
     def seed_list(self) -> list[int]:
         """The seeds, each of them."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+
+    @property
+    def watched_metric(self) -> str:
+        """What may be looked at while the study trains: the test images have no say in a search."""
+        return self.sweep.search.metric if self.sweep.search else self.compare.metric
 
     def to_yaml(self) -> str:
         """Return the study as YAML that loads to an equal object, its experiments spelled out."""
@@ -221,7 +254,8 @@ def _check_heard(study: Study, key: str) -> None:
     """Raise UserError where a variant sets for itself what an override would change in every variant."""
     if key not in study.set:
         return
-    places = [("sweep.grid", study.sweep.grid)]
+    places: list[tuple[str, Mapping[str, Any]]] = [("sweep.grid", study.sweep.grid)]
+    places += [("sweep.search", study.sweep.search.settings)] if study.sweep.search else []
     places += [(f"the variant {named.name}", named.set) for named in study.sweep.variants]
     for place, swept in places:
         for other in swept:

@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from classlab import experiment as experiments
+from classlab.errors import Refused, UserError
+from classlab.formats import listed
 from classlab.study import arithmetic, conduct, forecast, plan, results
 from classlab.study import declaration as studies
 from classlab.study.declaration import Study
 from classlab.study.plan import Entry, Planned
-from classlab.study.sweep import variants
+from classlab.study.search import Search
+from classlab.study.sweep import Variant, short_keys, space_of, variants
 from classlab.training.fast.cores import cores
 
 
@@ -39,7 +44,7 @@ class DryRun:
     """The variants, and the whole of what is still to do.
 
     seconds: by the clock, with `jobs` processes where runs are trained so. disk: bytes that are still to be written.
-    decided: what arithmetic says of a published curve, where the study asks about one.
+    decided: what arithmetic says of a published curve, where the study asks about one; of a search what it may try.
     """
 
     study: str
@@ -72,6 +77,8 @@ def dry_run(
     variants(asked, trust=True)  # what is asked for is the reader's own; what the folder holds may be anybody's
     folder, jobs = Path(out) / asked.name, jobs or cores()
     whole = conduct.merged(asked, folder)
+    if whole.sweep.search is not None:
+        return _of_search(whole, whole.sweep.search, folder, jobs, device)
     made, curve = variants(whole), whole.compare.published
     works = forecast.check(made, device, fetch=False)
     planned = plan.extend(plan.read(folder), made, whole.seed_list, works, whole.place)
@@ -113,8 +120,63 @@ def dry_run(
     )
 
 
+def _of_search(whole: Study, search: Search, folder: Path, jobs: int, device: str | None) -> DryRun:
+    """Return what a search may train at most: its budget, at the price of its dearest corner.
+
+    Timed are the baseline and two corners, every setting at its least and at its most (the first and the last choice).
+    """
+    made, space = variants(whole), space_of(whole, pairs=True)
+    base = made[0]
+    corners = [base, *(_corner(base, space.values(point), name) for name, point in space.corners().items())]
+    works, known = dict[str, forecast.Work](), dict[str, forecast.Seconds]()
+    for variant in corners:
+        with suppress(*(() if variant is base else (UserError, Refused))):  # a search goes around what cannot be
+            works |= forecast.check([variant], device, fetch=False)
+            known |= forecast.times([variant], device, {}, fetch=False)
+    planned = plan.read(folder)
+    done = sum(results.row(folder / run.run)["status"] in results.ENDED for run in planned.runs)
+    left = max(0, search.budget.runs - done)
+    threads = {work.threads for work in works.values()}
+    place = whole.place if whole.place != "auto" else "processes" if threads == {1} else "one by one"
+    together = 1 if place == "one by one" else jobs
+    expected = [
+        Expected(
+            variant.name, [], 0, works[variant.name].parameters, works[variant.name].steps, [place],
+            known[variant.name].seconds, known[variant.name].known_from, known[variant.name].step,
+            works[variant.name].disk,
+        )
+        for variant in corners
+        if variant.name in known
+    ]  # fmt: skip
+    return DryRun(
+        study=whole.name,
+        question=whole.question,
+        folder=str(folder),
+        jobs=jobs,
+        variants=expected,
+        runs=search.budget.runs,
+        done=done,
+        seconds=left * max(seconds.seconds for seconds in known.values()) / together,
+        disk=left * max(work.disk for work in works.values()),
+        decided=[_what_is_searched(whole, search)],
+    )
+
+
+def _what_is_searched(whole: Study, search: Search) -> str:
+    keys = listed(list(short_keys(list(search.settings)).values()))
+    return (
+        f"a search over {keys}: at most {search.budget.runs} runs in all, {search.round} variants a round with up to "
+        f"{len(whole.seed_list)} seeds each, then {search.confirm} fresh seeds of the winner and of the baseline; the "
+        "times below are of corners of what it may try, and the sum is of its whole budget at the dearest"
+    )
+
+
+def _corner(base: Variant, values: Mapping[str, Any], name: str) -> Variant:
+    return Variant(name, experiments.load(base.experiment, changes=values), values)
+
+
 def _entry_seconds(entry: Entry, waiting: Sequence[Planned], times: Mapping[str, forecast.Seconds], jobs: int) -> float:
     left = [times[run.variant].seconds for run in entry.runs if run in waiting]
-    if entry.place != "processes" or not left:
+    if entry.place not in ("processes", "ray") or not left:
         return math.fsum(left)
     return max(max(left), math.fsum(left) / min(jobs, len(left)))

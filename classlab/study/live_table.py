@@ -94,10 +94,10 @@ def _live(wanted: bool) -> "Iterator[Callable[[Table], None]]":
 
 
 def _value(row: results.Row, study: Study) -> str:
-    value = row.get(study.compare.metric)
+    value = row.get(study.watched_metric)
     if row["status"] == "failed" or value is None:
         return str(row["sentence"])
-    measured = metrics.scale(study.compare.metric).value(value)
+    measured = metrics.scale(study.watched_metric).value(value)
     return measured if row["status"] == "finished" else f"{measured} ({row['status'].replace('_', ' ')})"
 
 
@@ -105,7 +105,7 @@ def _table(study: Study, made: Sequence[Variant], plan: Plan, seen: Seen) -> "Ta
     from rich.table import Table
     from rich.text import Text
 
-    scale, metric = metrics.scale(study.compare.metric), study.compare.metric
+    scale, metric = metrics.scale(study.watched_metric), study.watched_metric
     means: dict[str, float] = {}
     for variant in made:
         values = [

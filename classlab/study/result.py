@@ -13,7 +13,9 @@ from classlab.study import arithmetic, plan, results
 from classlab.study import declaration as studies
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import Study
+from classlab.study.found import Found, found_in
 from classlab.study.plan import Plan
+from classlab.study.results import Row
 from classlab.study.sweep import Variant, baseline, settings, variants
 from classlab.study.weighing import Weighing, weigh
 from classlab.yaml_text import value_text
@@ -117,11 +119,29 @@ class StudyResult:
         return pandas.DataFrame(self.rows, columns=results.columns(self.rows, settings(self.variants)[0]))
 
     @cached_property
+    def found(self) -> Found | None:
+        """What the study's search found, None where it has no search."""
+        if self.study.sweep.search is None:
+            return None
+        with own_code.copied(self._copies), own_code.trusting(self.trust):
+            return found_in(self.study, self.variants, self.rows)
+
+    @property
+    def search_verdict(self) -> str:
+        """Whether a search gained anything on fresh seeds, see Found.verdict; nothing where there is none."""
+        return self.found.verdict(self.answer.comparisons, self.answer.scale.higher_is_better) if self.found else ""
+
+    @cached_property
+    def compared(self) -> dict[str, list[Row]]:
+        """Variant -> the rows that the answer is about: all; of a search those of fresh seeds."""
+        if self.found is not None:
+            return self.found.compared
+        return {variant.name: [row for row in self.rows if row["variant"] == variant.name] for variant in self.variants}
+
+    @cached_property
     def answer(self) -> Answer:
         """Each variant's mean with its interval, and each test against the baseline."""
-        by_variant = {
-            variant.name: [row for row in self.rows if row["variant"] == variant.name] for variant in self.variants
-        }
+        by_variant = self.compared
         chance = next(filter(None, map(results.largest_class_share, self._all_folders())), None)
         compare, names = self.study.compare, list(by_variant)
         return answer(
@@ -148,6 +168,10 @@ class StudyResult:
         }
         return weigh(curve, runs, {variant.name: counted[variant.name] for variant in self.variants})
 
+    @property
+    def _compared_rows(self) -> list[Row]:
+        return [row for rows in self.compared.values() for row in rows]
+
     def _all_folders(self) -> list[Path]:
         return [folder for by_seed in self.folders.values() for folder in by_seed.values()]
 
@@ -158,7 +182,8 @@ class StudyResult:
     def sentences(self) -> list[str]:
         """Return the answer in plain words: a sentence for each variant and for each test."""
         published = self.weighing.sentences() if self.weighing else []
-        return [*published, *self.answer.sentences(), *results.differences(self.rows)]
+        searched = self.found.sentences(self.search_verdict) if self.found else []
+        return [*published, *searched, *self.answer.sentences(), *results.differences(self.rows)]
 
     @property
     def watched(self) -> str | None:
@@ -194,14 +219,17 @@ class StudyResult:
 
         Every variant is there, in the study's order, so that all charts give it one colour; nothing where none has any.
         """
-        found = results.histories(self.folders, metric)
-        return {name: found.get(name, {}) for name in self.folders} if found else {}
+        folders = {
+            name: {row["seed"]: self.folders[name][row["seed"]] for row in rows} for name, rows in self.compared.items()
+        }
+        found = results.histories(folders, metric)
+        return {name: found.get(name, {}) for name in folders} if found else {}
 
     @property
     def diverged(self) -> dict[str, set[int]]:
         """Variant -> the seeds whose run diverged."""
         found: dict[str, set[int]] = {}
-        for row in self.rows:
+        for row in self._compared_rows:
             if row["status"] == "diverged":
                 found.setdefault(row["variant"], set()).add(row["seed"])
         return found
@@ -233,7 +261,8 @@ class StudyResult:
         """Return variant, seed, value and status of every run."""
         metric = self.answer.metric
         return [
-            {**{key: row[key] for key in ("variant", "seed", "status")}, "value": row.get(metric)} for row in self.rows
+            {**{key: row[key] for key in ("variant", "seed", "status")}, "value": row.get(metric)}
+            for row in self._compared_rows
         ]
 
     def interval_rows(self) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from classlab.formats import count
 from classlab.study.declaration import Study
 from classlab.study.published_curve import PublishedCurve
 from classlab.study.results import TAKEN
+from classlab.study.space import Space, space
+from classlab.yaml_text import value_at
 
 SPLIT_SEED = "data.split_seed"
 MOST_LETTERS = 28  # of a value in a name
@@ -40,7 +41,9 @@ def variants(study: Study, trust: bool = False) -> list[Variant]:
 
 
 def _variants(study: Study) -> list[Variant]:
-    grid = study.sweep.grid
+    grid, search = study.sweep.grid, study.sweep.search
+    if search and not study.sweep.variants:  # those of a study's folder were checked when they were found
+        space_of(study)
     asked = max(1, len(study.sweep.variants))
     for values in grid.values():
         asked *= len(values)
@@ -69,9 +72,20 @@ def _variants(study: Study) -> list[Variant]:
     _check_baseline(study, made)
     for variant in made:
         _check_metric(study.compare.metric, variant)
+        if search:
+            _check_metric(search.metric, variant, f"sweep.search.metric {search.metric}")
     if study.compare.published:
         _check_published(study.compare.published, made)
     return made
+
+
+def space_of(study: Study, pairs: bool = False) -> Space:
+    """Return what a study's search may try. Raises UserError where a setting is none of the experiment's.
+
+    pairs: see space.space.
+    """
+    assert study.sweep.search and study.experiment, "a study with a search has an experiment"
+    return space(study.sweep.search, study.experiment, study.set, pairs)
 
 
 def _experiment(name: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Experiment:
@@ -220,7 +234,7 @@ def settings(made: Sequence[Variant]) -> tuple[list[str], dict[str, dict[str, st
             found[variant.name]["experiment"] = variant.experiment.name
     for key, column in short_keys(keys, TAKEN).items():
         columns.append(column)
-        texts = short_values_each([_at(variant.experiment.model_dump(mode="json"), key) for variant in made])
+        texts = short_values_each([value_at(variant.experiment.model_dump(mode="json"), key) for variant in made])
         for variant, text in zip(made, texts, strict=True):
             found[variant.name][column] = text
     return columns, found
@@ -232,13 +246,3 @@ def short_values_each(values: Sequence[Any]) -> list[str]:
     distinct = dict(zip(spelled, values, strict=True))
     texts = dict(zip(distinct, short_values(list(distinct.values())), strict=True))
     return [texts[text] for text in spelled]
-
-
-def _at(document: Any, key: str) -> Any:
-    for step in key.split("."):
-        if isinstance(document, list):
-            inside = re.fullmatch("[0-9]{1,9}", step) and int(step) < len(document)
-            document = document[int(step)] if inside else None
-        else:
-            document = document.get(step) if isinstance(document, Mapping) else None
-    return document

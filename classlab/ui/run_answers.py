@@ -219,9 +219,14 @@ def study_answer(path: str) -> dict[str, Any]:
     asked = max((variant.runs for variant in opened.answer.variants), default=0)
     whole = all(row["status"] in ("finished", "diverged", "did_not_learn", "failed") for row in opened.rows)
     fewest = min(done.values(), default=0)
+    if opened.found is not None and not opened.found.winner:
+        whole = False
     word = "The answer" if whole else f"Too early to tell: {fewest} of {asked} seeds"
     tested = opened.answer.tested() if fewest else []
     first = tested[0] if tested else "no variant beside the baseline has a value yet"
+    if opened.found is not None:
+        searched = opened.found.sentences(opened.search_verdict)
+        word, first = word if whole else "The search goes on", "; ".join(searched[:3])
     blocks = _answer_blocks(opened.answer, word, first)
     return {
         "question": opened.study.question,

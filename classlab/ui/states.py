@@ -35,7 +35,8 @@ class State:
     """A run as its folder says.
 
     signature: changes whenever a file of the folder does. born: changes when the run is another one at the same place.
-    epochs: how many it trains in all. done: how many are done. problem: why the folder cannot be read, "" where it can.
+    imported: whether its weights were trained elsewhere. epochs: how many it trains in all. done: how many are
+    done. problem: why the folder cannot be read, "" where it can.
     spark: a few values of its curve, for a small drawing. changed_at: when its files last changed, in seconds.
     text, rows: metrics.csv and what it says, kept while the run is open: then only its new lines are read.
     """
@@ -51,6 +52,7 @@ class State:
     status: str = "waiting"
     sentence: str = ""
     contract: str = ""
+    imported: bool = False
     test_accuracy: float | None = None
     test_loss: float | None = None
     last: dict[str, float] = field(default_factory=dict)
@@ -96,8 +98,8 @@ class State:
     def document(self) -> dict[str, Any]:
         """Return what a page is told of the run."""
         kept = (
-            "experiment", "group", "seed", "epochs", "done", "status", "sentence", "contract", "test_accuracy",
-            "test_loss", "spark_of", "spark", "seconds", "parameters", "problem", "born", "last",
+            "experiment", "group", "seed", "epochs", "done", "status", "sentence", "contract", "imported",
+            "test_accuracy", "test_loss", "spark_of", "spark", "seconds", "parameters", "problem", "born", "last",
         )  # fmt: skip
         document: dict[str, Any] = {"key": self.place.key, "name": self.place.name}
         document |= {name: getattr(self, name) for name in kept}
@@ -196,8 +198,8 @@ def _end(state: State, summary: records.Summary) -> None:
     state.status, state.sentence = summary["status"], summary["status_sentence"]
     state.epochs, state.parameters = summary["epochs"], summary["parameters"]
     state.test_accuracy, state.test_loss = summary["test_accuracy"], summary["test_loss"]
-    contract = summary["contract"]
-    if contract["checks"]:
+    contract, state.imported = summary["contract"], "imported" in summary
+    if contract["checks"] and not state.imported:  # of imported weights nobody knows the epochs
         kept = "kept so far" if contract.get("open") else "kept"
         state.contract = kept if contract["passed"] else "not kept"
 

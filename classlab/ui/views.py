@@ -22,6 +22,7 @@ STATIC = {
     "ui.css": PAGES / "ui.css",
     "lesson.css": LESSON / "page.css",
     "lesson.js": LESSON / "page.js",
+    "strokes.js": DRAWING / "strokes.js",
     **{file.name: file for file in sorted(SCRIPTS.glob("*.js"))},
 }
 KINDS = {".css": "text/css", ".js": "text/javascript"}

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from typer.testing import CliRunner
 
+import classlab as cl
 from classlab.cli.main import app
 from classlab.errors import UserError
 
@@ -270,3 +272,31 @@ def _check_size(output, images, field, name):
             spans.append((int(lines[0]), int(lines[-1])))
         assert max(last - first + 1 for first, last in spans) == size, (name, axis, spans)
         assert spans[-1][0] - spans[0][0] == (steps - 1) * stride, (name, axis, spans)
+
+
+TRAINED = [("lenets", "LeNet5"), ("lenets", "Forgetful"), ("resnets", "ResNet"), ("resnets", "Mobile"),
+           ("resnets", "Inception"), ("resnets", "SqueezeExcite"), ("norms", "Functional"), ("norms", "WeightNormed"),
+           ("tuples", "Rows"), ("tuples", "Patches"), ("dilated", "Cropped"), ("dilated", "shuffled")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "name"), TRAINED)
+def test_what_is_inspected_trains_too(file, name, tmp_path):
+    """Most make rows of their maps by `view`, some have a class for an option's default."""
+    images = next(images for known, known_name, images, _ in NETWORKS if (known, known_name) == (file, name))
+    shape = tuple(int(side) for side in images.split("x"))
+    run = trained(f"{FOLDER}/{file}.py:{name}", shape, tmp_path)
+    assert run.status in ("finished", "did_not_learn") and run.logits().shape == (20, 10)
+    assert cl.load_run(run.path, trust=True).model() is not None
+
+
+def test_a_second_answer_in_training_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"in training mode the model returns a tuple of 2 \(Tensor, Tensor\)"):
+        trained(f"{FOLDER}/resnets.py:Auxiliary", (3, 32, 32), tmp_path)
+
+
+def trained(model, shape, out):
+    images = np.random.default_rng(0).integers(0, 255, (40, *shape)).astype(np.uint8)
+    data = images, np.arange(40) % 10
+    training = {"epochs": 1, "batch_size": 20, "optimizer": {"name": "sgd", "learning_rate": 0.01}, "native": False}
+    experiment = {"name": "student", "data": {"dataset": "digits"}, "model": model, "training": training}
+    return cl.train(experiment, data=data, test=(images[:20], data[1][:20]), out=out, verbose=False)

@@ -41,6 +41,8 @@ STUDY = (
     "dots",
     "explanations",
     "multiples",
+    "search-course",
+    "setting-importance",
     "study-runs",
     "study-verdict",
     "variants",

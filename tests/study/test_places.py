@@ -1,5 +1,6 @@
 """Places: a new one is one file; each yields what happens, and what fails ends its run alone."""
 
+import importlib.util
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from classlab.errors import UserError
 from classlab.experiment import load
 from classlab.runs import store
 from classlab.runs.events import Begun, Ended, EpochDone, Failed
-from classlab.study import conduct
+from classlab.study import conduct, live_table
 from classlab.study.declaration import load as load_study
 from classlab.study.jobs import Job
 from classlab.study.places import processes
@@ -36,7 +37,13 @@ def job(out, seed=0, **changes):
     return Job(store.folder(out, experiment.name, seed, experiment.digest()), experiment, seed, "cpu", 1)
 
 
-@pytest.mark.parametrize("name", lookup.names("place"))
+def needing(name):
+    """Return the place as a parameter, which is skipped where its extra is not installed."""
+    lacking = name == "ray" and importlib.util.find_spec("ray") is None
+    return pytest.param(name, marks=pytest.mark.skipif(lacking, reason="the extra ray is not installed"))
+
+
+@pytest.mark.parametrize("name", map(needing, lookup.names("place")))
 def test_a_place_yields_what_happens_and_a_run_that_fails_ends_alone(name, tmp_path):
     place = lookup.find("place", name)
     broken = job(tmp_path, 5, name="broken", model={"name": "convnet", "filters": [4] * 9})
@@ -80,7 +87,7 @@ def test_ctrl_c_while_the_table_is_drawn_leaves_nothing_running(tmp_path, monkey
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(conduct.live_table, "screen", interrupted)
+        patch.setattr(live_table, "screen", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cl.study(STUDY, out=tmp_path)
     result = cl.study(STUDY, out=tmp_path, resume=True, verbose=False)

@@ -31,9 +31,7 @@ def blocks(material: Material) -> list[Block]:
 
 
 def _of_study(result: StudyResult) -> list[Block]:
-    rows: Rows = {variant.name: [] for variant in result.variants}
-    for row in result.rows:
-        rows[row["variant"]].append(row)
+    rows: Rows = result.compared
     note = protocol_notes.notes({variant.name: variant.experiment for variant in result.variants})
     return _answer_blocks(result.answer, rows, result.watched, note)
 

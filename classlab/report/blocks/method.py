@@ -33,6 +33,8 @@ def blocks(material: Material) -> list[Block]:
 
 def _of_run(run: FinishedRun) -> list[Block]:
     rows = _settings(run.experiment)
+    if run.imported:  # the settings of the training are the experiment's, and nobody knows whether they were followed
+        return [Facts((rows["model"], rows["training.loss"]))]
     if "model" in run.environment.get("given_in_python", []):
         rows["model"] = Fact("Model", "given in Python")
     weights = rows["training.initialise"]

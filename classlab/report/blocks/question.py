@@ -6,7 +6,10 @@ from classlab.experiment import Contract
 from classlab.report import words
 from classlab.report.material import Material
 from classlab.runs.finished import FinishedRun
+from classlab.study.declaration import Study
 from classlab.study.result import StudyResult
+from classlab.study.search import Search
+from classlab.study.sweep import short_keys
 
 TITLE_CHARACTERS = 90
 
@@ -44,6 +47,8 @@ def _question(run: FinishedRun) -> str:
     )
     dataset = "images given in Python" if "data" in _given(run) else experiment.data.dataset.name
     task = f"reconstruct the images of {dataset}" if run.reconstructs else f"classify {dataset}"
+    if run.imported:
+        return f"How well does {network}, with weights from {run.imported}, {task}?"
     if not limits:
         return f"How well does {network} {task} after {words.count(experiment.training.epochs, 'epoch')}?"
     return f"Can {network} {task} with {words.listed(limits)}?"
@@ -62,6 +67,8 @@ def _limits(contract: Contract) -> list[str]:
 
 def _protocol(run: FinishedRun) -> str:
     """Say what was looked at, and when."""
+    if run.imported:
+        return _of_imported(run)
     protocol, split = run.experiment.protocol, run.split()
     test = f"the {words.count(split['test'], 'test image')}"
     once = f"{test[0].upper()}{test[1:]} were evaluated once, at the end."
@@ -91,8 +98,22 @@ def _protocol(run: FinishedRun) -> str:
     return f"No images were held out: {test} served for validation after every epoch, {chosen}."
 
 
+def _of_imported(run: FinishedRun) -> str:
+    """Say where the weights come from, and what is not known of them."""
+    record = run.environment["imported"]
+    names = f" In the file {record['names']}." if record.get("names") else ""
+    return (
+        f"The weights were imported from {record['file']} (SHA-256 {record['sha256'][:16]}…) and not trained here."
+        f"{names} The {words.count(run.split()['test'], 'test image')} were evaluated once, in fp32. How the weights "
+        "were trained, for how long, and whether these very images were among those they were trained on, nobody can "
+        "tell from the file."
+    )
+
+
 def _protocol_of_study(result: StudyResult) -> str:
     study, seeds = result.study, result.study.seed_list
+    if study.sweep.search is not None:
+        return _protocol_of_search(study, study.sweep.search, result.answer.baseline)
     times = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds, {words.listed([str(seed) for seed in seeds])}"
     text = f"{words.count(len(result.variants), 'variant')}, each trained from {times}"
     metric, baseline = metrics.words(study.compare.metric), result.answer.baseline
@@ -110,6 +131,16 @@ def _protocol_of_study(result: StudyResult) -> str:
             "the last epoch stands beside it."
         )
     return text
+
+
+def _protocol_of_search(study: Study, search: Search, baseline: str) -> str:
+    keys = words.listed([key.replace("_", " ") for key in short_keys(list(search.settings)).values()])
+    return (
+        f"A search over {keys}, at most {words.count(search.budget.runs, 'run')} in all. Variants are chosen by "
+        f"{metrics.words(search.metric)}, the mean of {len(study.seed_list)} seeds; the test images have no say in it. "
+        f"The best one and {baseline} are then trained from {search.confirm} fresh seeds, and these runs alone are "
+        f"compared, by {metrics.words(study.compare.metric)}."
+    )
 
 
 def _given(run: FinishedRun) -> list[str]:

@@ -20,6 +20,8 @@ def blocks(material: Material) -> list[Block]:
 def _of_run(run: FinishedRun) -> list[Block]:
     given, name = run.environment.get("given_in_python", []), run.experiment.name
     experiment = Code(run.experiment.to_yaml(), "The experiment, every default spelled out")
+    if run.imported:
+        return [Words(f"Nothing here can be trained again: the weights come from {run.imported}."), experiment]
     if given:
         sentence = f"This run cannot be reproduced from its file: its {words.listed(given)} came from Python."
         return [Words(sentence), experiment]

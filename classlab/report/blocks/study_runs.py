@@ -6,9 +6,11 @@ from classlab.drawing.blocks import Block, Column, Table, Words
 from classlab.report import protocol_notes, words
 from classlab.report.material import Material
 from classlab.study.answer import WORDS
+from classlab.study.result import StudyResult
 from classlab.study.results import differences
 
 ROWS = 60
+TESTED = ("test_accuracy", "test_loss")
 COLUMNS = {
     "selected_epoch": Column("epoch", "count"),
     "parameters": Column("parameters", "count"),
@@ -24,13 +26,15 @@ def blocks(material: Material) -> list[Block]:
     result = material.study
     if result is None:
         return material.lacking("These runs are no study, so there is no list of those that it planned.")
-    rows = result.rows
+    rows = _untested(result)
     present = [name for name in COLUMNS if any(row.get(name) is not None for row in rows)]
     columns = (Column("variant"), Column("seed", "count"), *(COLUMNS[name] for name in present))
     cells = tuple(_row(row, present) for row in rows[:ROWS])
     caption = "Every run; its figures are those of the epoch that its protocol chose"
     if len(rows) > ROWS:
         caption = f"The first {ROWS} of {len(rows)} runs; results.csv in the study's folder has all"
+    if result.found is not None:
+        caption += ". Test figures are those of fresh seeds alone"
     caption += protocol_notes.clause(
         protocol_notes.notes({variant.name: variant.experiment for variant in result.variants})
     )
@@ -38,6 +42,14 @@ def blocks(material: Material) -> list[Block]:
     failed = (row for row in rows if row["status"] == "failed")
     sentences = [f"{row['variant']}, seed {row['seed']}: {row['sentence']}." for row in failed]
     return [table, *map(Words, sentences), *(Words(f"{sentence}.") for sentence in differences(rows))]
+
+
+def _untested(result: StudyResult) -> list[dict[str, Any]]:
+    """Return the rows; without the test figures of the runs that a search chose by: they have no say in it."""
+    if result.found is None:
+        return result.rows
+    compared = {row["run"] for rows in result.compared.values() for row in rows}
+    return [row if row["run"] in compared else {**row, **dict.fromkeys(TESTED)} for row in result.rows]
 
 
 def _row(row: dict[str, Any], present: list[str]) -> tuple[Any, ...]:

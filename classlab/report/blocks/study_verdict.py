@@ -22,6 +22,9 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
     if missing == len(result.rows):
         return Verdict("bad", "Not begun", "No run of this study has come to its end.")
     unfinished = f" {words.count(missing, 'run')} of {len(result.rows)} are still missing." if missing else ""
+    if result.found is not None:
+        word = words.capital(result.search_verdict)
+        return Verdict("plain", word, f"{words.capital('; '.join(result.found.outcome(result.search_verdict)))}.")
     if not answer.comparisons:
         means = "; ".join(variant.sentence for variant in answer.variants)
         return Verdict("plain", "Measured", f"{means}.{unfinished}")
@@ -56,6 +59,12 @@ def _equivalence(answer: Answer) -> tuple[str, list[tuple[list[str], str, str]]]
     ]
 
 
+def _seeds(result: StudyResult) -> str:
+    if result.found is None:
+        return "of each variant"
+    return f"of each variant that was not given up, {len(result.found.fresh)} fresh ones of the winner and the baseline"
+
+
 def _numbers(result: StudyResult) -> Numbers:
     runs = result.rows
     done = [row for row in runs if row["status"] in ENDED]
@@ -64,7 +73,7 @@ def _numbers(result: StudyResult) -> Numbers:
     note = f"{len(wrong)} of them went wrong, and count" if wrong else "none of them went wrong"
     numbers = (
         Number("Variants", f"{len(result.variants):,}"),
-        Number("Seeds", f"{len(result.study.seed_list):,}", "of each variant"),
+        Number("Seeds", f"{len(result.study.seed_list):,}", _seeds(result)),
         Number("Runs", f"{len(done):,} of {len(runs):,}", note if done else ""),
         Number("Training time", words.duration(seconds) if done else "none", "of all runs, added up"),
     )

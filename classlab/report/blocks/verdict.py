@@ -28,7 +28,7 @@ def blocks(material: Material) -> list[Block]:
 def _of_run(run: FinishedRun) -> list[Block]:
     contract = run.summary.get("contract")
     checks = contract["checks"] if contract else []
-    found: list[Block] = [_verdict(run.summary, checks)]
+    found: list[Block] = [_of_imported(run, checks) if run.imported else _verdict(run.summary, checks)]
     found += [Words(f"{difference}.") for difference in (run.counted.differences if run.counted else ())]
     found.append(_numbers(run))
     if checks:
@@ -65,6 +65,20 @@ def _verdict(summary: Mapping[str, Any], checks: Sequence[records.CheckRecord]) 
     return Verdict("good", "Contract kept", f"{kept}: {right}, {_size(summary)}.")
 
 
+def _of_imported(run: FinishedRun, checks: Sequence[records.CheckRecord]) -> Verdict:
+    """Return the verdict on weights from elsewhere: what can be measured is judged, the rest is not."""
+    if run.status != "finished" or any(not check["passed"] and check["measured"] is not None for check in checks):
+        return _verdict(run.summary, checks)
+    unknown = [RULES[check["rule"]][0] for check in checks if not check["passed"]]
+    kept = [RULES.get(check["rule"], (check["rule"], ""))[0] for check in checks if check["passed"]]
+    parts = [f"{words.percent(run.summary['test_accuracy'])} of {_test_images(run.summary)} classified correctly"]
+    if run.reconstructs:
+        parts = [f"{_test_images(run.summary)} reconstructed with a mean loss of {run.summary['test_loss']:.4f}"]
+    parts += [f"kept are the limits on {words.listed(kept)}"] if kept else []
+    parts += [f"nobody knows of the {words.listed(unknown)}"] if unknown else []
+    return Verdict("plain", "Imported, not trained here", f"{'; '.join(parts)}.")
+
+
 def _limits(checks: Sequence[records.CheckRecord]) -> str:
     return words.count(len(checks), "limit")
 
@@ -96,6 +110,8 @@ def _numbers(run: FinishedRun) -> Numbers:
     if "parameters" in summary:
         note = words.count(summary["multiply_adds"], "multiply-add") + " an image" if "multiply_adds" in summary else ""
         numbers.append(Number("Parameters", f"{summary['parameters']:,}", note))
+    if run.imported:
+        return Numbers((*numbers, Number("Weights", "imported", f"from {run.imported}; epochs and time are not known")))
     selected = summary.get("selected_epoch")
     numbers.append(Number("Epochs", f"{summary['epochs']:,}", f"weights of epoch {selected}" if selected else ""))
     if "seconds" in summary:

@@ -12,9 +12,12 @@ Form = tuple[type[nn.Module], type[nn.Module], Any]
 DROPOUT: Form = (nn.Dropout, dropout.Dropout, lambda layer: True)
 POOLING: Form = (nn.MaxPool2d, pooling.MaxPool2d, pooling.is_plain)
 COLUMNS: Form = (nn.Conv2d, columns.Conv2d, columns.is_plain)
+FORMS = (DROPOUT, POOLING, COLUMNS)
+# An image of one channel lies both ways at once, so that the convolution by columns would turn it channels last.
+FORMS_OF_ROWS = (DROPOUT, POOLING)
 
 
-def quicken(model: nn.Module, forms: Sequence[Form] = (DROPOUT, POOLING, COLUMNS)) -> nn.Module:
+def quicken(model: nn.Module, forms: Sequence[Form] = FORMS) -> nn.Module:
     """Give torch's own layers the faster form, in place, and return the network; subclasses of them keep theirs."""
     for layer in model.modules():
         for torchs, ours, suits in forms:

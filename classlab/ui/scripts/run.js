@@ -14,15 +14,16 @@ function draw() {
   const facts = [state.name, state.parameters ? `${state.parameters.toLocaleString("en")} parameters` : "", state.seconds ? `${duration(state.seconds)} of training` : ""];
   byId("subtitle").textContent = facts.filter(Boolean).join(" · ");
   const bad = ["diverged", "did_not_learn", "broken", "silent"].includes(state.status) || state.contract === "not kept";
-  const word = {finished: state.contract ? `Contract ${state.contract}` : "Finished", did_not_learn: "Did not learn", broken: "Cannot be read", silent: "Silent"}[state.status] ?? capital(state.status);
+  const word = state.imported ? "Imported" : {finished: state.contract ? `Contract ${state.contract}` : "Finished", did_not_learn: "Did not learn", broken: "Cannot be read", silent: "Silent"}[state.status] ?? capital(state.status);
   byId("word").textContent = word;
-  byId("verdict").className = `verdict ${bad ? "bad" : state.status === "finished" ? "good" : "plain"}`;
+  byId("verdict").className = `verdict ${bad ? "bad" : state.status === "finished" && !state.imported ? "good" : "plain"}`;
   const tested = state.test_accuracy !== null ? `, ${percent(state.test_accuracy)} of the test images right` : state.test_loss !== null ? `, test loss ${valueText("test_loss", state.test_loss)}` : "";
   byId("sentence").textContent = `${capital(state.problem || state.sentence)}${state.problem ? "" : tested}.`;
   const progress = byId("progress");
   progress.max = Math.max(1, state.epochs);
   progress.value = state.done;
   progress.hidden = !["running", "waiting", "silent"].includes(state.status);
+  for (const heading of ["h-curves", "h-epochs"]) byId(heading).parentElement.hidden = state.imported;
   problem(state.problem ? `${capital(state.problem)}.` : "", "folder");
   document.title = `${state.status === "running" ? `${state.done}/${state.epochs} ` : ""}${state.experiment}, seed ${state.seed} · classlab`;
 }

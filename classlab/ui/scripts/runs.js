@@ -102,7 +102,7 @@ function rowsOf(group) {
   const head = make("tr", {role: "row", class: `group${alone ? "" : " several"}`, "data-group": key},
     make("td", {role: "cell", class: "choose"}, box),
     make("th", {scope: "row", role: "rowheader"}, name, ...differing, make("small", {}, alone ? runs[0].name : folder(runs[0]))),
-    cell("curve", lines.some((line) => line.length) ? spark(lines, runs[0].spark_of, points(runs[0])) : "no epoch yet"),
+    cell("curve", lines.some((line) => line.length) ? spark(lines, runs[0].spark_of, points(runs[0])) : runs[0].imported ? "imported, not trained here" : "no epoch yet"),
     cell("seeds", seeds(runs)), cell("test", result(group)), contract(runs), cell("state", ...state(runs)));
   return unfolded.has(key) && !alone ? [head, ...runs.map(seedRow)] : [head];
 }
@@ -119,7 +119,7 @@ function points(run) {
 function seedRow(run) {
   return make("tr", {role: "row", class: "seed"}, make("td", {role: "cell"}),
     make("th", {scope: "row", role: "rowheader"}, make("a", {href: `/run/${run.key}`}, `seed ${run.seed ?? "?"}`), make("small", {}, run.name)),
-    cell("curve", run.spark.length ? spark([run.spark], run.spark_of, points(run)) : "no epoch yet"),
+    cell("curve", run.spark.length ? spark([run.spark], run.spark_of, points(run)) : run.imported ? "imported, not trained here" : "no epoch yet"),
     cell("seeds", ""), cell("test", run.test_accuracy !== null ? percent(run.test_accuracy) : run.test_loss !== null ? `loss ${valueText("test_loss", run.test_loss)}` : latest(run)),
     contract([run]), cell("state", ...state([run])));
 }

@@ -1,13 +1,15 @@
 """What leaves the lab with a network, whatever the format: its weights, how images are prepared, what its outputs mean.
 
-A format is one file of this folder with three functions, found by the format's name:
+A format is one file of this folder with four functions, see export.FORMATS:
 
+    engine() -> str                         what runs such a file, with its version
     write(carried, folder) -> Path          write the format's files into a folder, return the main file
     answers(file, carried, images) -> array the file's answers by its own engine; images float32 0…1, (count, *shape)
     layers(file, carried, images) -> list   (name, output) of each layer in order, to name the first one that differs
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,11 @@ class Carried:
     temperature: float
     least_lead: float
     recorded: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """The name that the exported files have: the experiment's, as a file's name."""
+        return file_name(self.run.experiment.name)
 
     @property
     def reconstructs(self) -> bool:
@@ -91,7 +98,9 @@ class Carried:
             "input_scale": "0 to 1",
             "mean": list(self.mean),
             "std": list(self.std),
-            "polarity": "bright strokes on black" if self.run.environment["dataset"]["name"] in ("mnist", "digits") else "",
+            "polarity": "bright strokes on black"
+            if self.run.environment["dataset"]["name"] in ("mnist", "digits")
+            else "",
             "class_names": [] if self.reconstructs else list(self.class_names),
             "temperature": self.temperature,
         }
@@ -120,6 +129,11 @@ def carried(run: "FinishedRun") -> Carried:
         least_lead=calibration.least_lead if calibration else 0.0,
         recorded=run.logits("test"),
     )
+
+
+def file_name(text: str) -> str:
+    """Return a text as the name of a file that every system takes."""
+    return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:60] or "network"
 
 
 def _parts(images: np.ndarray, size: int = 200) -> list[np.ndarray]:
