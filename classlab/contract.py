@@ -91,9 +91,9 @@ def _receptive_field(wanted: int | None, contents: Mapping[str, int | None]) -> 
         return []
     has = contents["receptive_field"]
     if has is None:
-        sentence = f"receptive field of the last convolution not known, at least {wanted} pixels wanted: not shown"
+        sentence = f"receptive field of the convolutions not known, at least {wanted} pixels wanted: not shown"
         return [Check("min_receptive_field", wanted, None, False, sentence)]
-    sentence = f"receptive field of the last convolution {has} pixels, at least {wanted} wanted: {_word(has >= wanted)}"
+    sentence = f"largest receptive field of a convolution {has} pixels, at least {wanted} wanted: {_word(has >= wanted)}"
     return [Check("min_receptive_field", wanted, has, has >= wanted, sentence, has - wanted)]
 
 
@@ -234,7 +234,7 @@ def in_words(contract: Contract) -> list[str]:
     phrases += [_layers(name, count) for name, count in contract.layers.items()]
     filters, field, last = contract.first_layer_filters, contract.min_receptive_field, contract.in_each_of_last_epochs
     phrases += [] if filters is None else [f"{filters} filters in the first convolution"]
-    phrases += [] if field is None else [f"a receptive field of at least {field} pixels at the last convolution"]
+    phrases += [] if field is None else [f"a receptive field of at least {field} pixels"]
     return phrases + ([] if last is None else [f"these accuracies in each of the last {last} epochs"])
 
 

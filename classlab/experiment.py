@@ -302,7 +302,7 @@ class Contract(Section):
         default=None, description="filters of the first convolution, exactly"
     )
     min_receptive_field: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="pixels, of the last convolution: the side of the square that one output sees"
+        default=None, description="pixels: the side of the largest square that one output of a convolution sees"
     )
     in_each_of_last_epochs: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="the accuracies asked for are kept in each of so many last epochs too, by the curves"

@@ -23,8 +23,9 @@ _KINDS: dict[str, tuple[str, ...]] = {
 def contents(table: LayerTable) -> dict[str, int | None]:
     """Return how many of each kind of layer the network has; first_layer_filters and receptive_field, None without.
 
-    receptive_field: pixels, that of the last convolution, as the layer table says it: through norms it may reach
-    further. Its shorter side where the two differ, None where it is unknown.
+    receptive_field: pixels, the largest of a convolution over a map, as the layer table says it: through norms it may
+    reach further, and a 1×1 after a global pool sees what the pool saw. The shorter side where the two differ; None
+    where none is known.
 
     A layer used twice counts twice, and a dropout with probability 0 is none. A global average pooling is an average
     pool, or a mean, that leaves one number of a whole map larger than 1×1; it counts as an average pool too.
@@ -37,30 +38,34 @@ def contents(table: LayerTable) -> dict[str, int | None]:
     counted["skip_connection"] = len(joins)
     convolutions = [layer for layer in table.layers if layer.kind in _KINDS["convolution"]]
     counted["depthwise_convolution"] = sum(_is_depthwise(table, layer) for layer in convolutions)
-    counted["dilated_convolution"] = sum(max(_sides(layer.dilation)) > 1 for layer in convolutions)
-    counted["strided_convolution"] = sum(max(_sides(layer.stride)) > 1 for layer in convolutions)
+    counted["dilated_convolution"] = sum(max(_sides(layer.dilation or 1)) > 1 for layer in convolutions)
+    counted["strided_convolution"] = sum(max(_sides(layer.stride or 1)) > 1 for layer in convolutions)
     first = next((layer for layer in table.layers if layer.kind in _KINDS["convolution"]), None)
     return {
         **{name: counted[name] for name in get_args(Content)},
         "first_layer_filters": first.output_shape[0] if first else None,
-        "receptive_field": _field_of_last(convolutions),
+        "receptive_field": _largest_field([layer for layer in convolutions if _before(table, layer)[1:] != (1, 1)]),
     }
+
+
+def _before(table: LayerTable, layer: Layer) -> tuple[int, ...]:
+    """Return the shape of what a layer is given."""
+    place = layer.inputs[0] if layer.inputs else -1
+    return table.layers[place].output_shape if place >= 0 else table.input_shape
 
 
 def _is_depthwise(table: LayerTable, layer: Layer) -> bool:
     """Say whether each filter sees a single channel, of several."""
-    place = layer.inputs[0] if layer.inputs else -1
-    before = table.layers[place].output_shape if place >= 0 else table.input_shape
-    return layer.groups is not None and 1 < layer.groups == before[0]
+    return layer.groups is not None and 1 < layer.groups == _before(table, layer)[0]
 
 
-def _field_of_last(convolutions: list[Layer]) -> int | None:
-    size = (convolutions[-1].receptive_field or {}).get("size") if convolutions else None
-    return None if size is None or None in _sides(size) else min(_sides(size))
+def _largest_field(convolutions: list[Layer]) -> int | None:
+    sizes = [_sides((layer.receptive_field or {}).get("size", (None,))) for layer in convolutions]
+    return max((min(sides) for sides in sizes if None not in sides), default=None)
 
 
 def _sides(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, list | tuple) else (1 if value is None else value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _is_global_average(table: LayerTable, layer: Layer) -> bool:

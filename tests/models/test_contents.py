@@ -82,9 +82,14 @@ def test_depthwise_dilated_and_strided_convolutions_and_the_field_of_the_last():
     wanted = Contract(min_receptive_field=16, must_contain=["depthwise_convolution"])
     assert [(check.passed, check.sentence) for check in contracts.check_layers(wanted, found)] == [
         (True, "1 depthwise convolution layer, at least one wanted: kept"),
-        (False, "receptive field of the last convolution 15 pixels, at least 16 wanted: not kept"),
+        (False, "largest receptive field of a convolution 15 pixels, at least 16 wanted: not kept"),
     ]
     assert contracts.check_layers(Contract(min_receptive_field=15), found)[0].margin == 0
     unknown = contracts.check_layers(Contract(min_receptive_field=15), {**found, "receptive_field": None})[0]
     assert not unknown.passed and unknown.sentence.endswith("not known, at least 15 pixels wanted: not shown")
     assert contracts.is_fixed("min_receptive_field")
+
+
+def test_a_1x1_after_a_global_pool_has_no_field_of_its_own():
+    model = nn.Sequential(nn.Conv2d(1, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 10, 1), nn.Flatten())
+    assert contents(layer_table(model, (1, 28, 28)))["receptive_field"] == 5
