@@ -93,8 +93,9 @@ def _receptive_field(wanted: int | None, contents: Mapping[str, int | None]) -> 
     if has is None:
         sentence = f"receptive field of the convolutions not known, at least {wanted} pixels wanted: not shown"
         return [Check("min_receptive_field", wanted, None, False, sentence)]
-    sentence = f"largest receptive field of a convolution {has} pixels, at least {wanted} wanted: {_word(has >= wanted)}"
-    return [Check("min_receptive_field", wanted, has, has >= wanted, sentence, has - wanted)]
+    passed = has >= wanted
+    sentence = f"largest receptive field of a convolution {has} pixels, at least {wanted} wanted: {_word(passed)}"
+    return [Check("min_receptive_field", wanted, has, passed, sentence, has - wanted)]
 
 
 def is_fixed(rule: str) -> bool:
