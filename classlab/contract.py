@@ -117,7 +117,7 @@ def check_last_epochs(contract: Contract, rows: Sequence[Mapping[str, float]]) -
         if limit is None:
             continue
         rule, wanted = f"in_each_of_last_epochs.{split}", f"at least {_number(limit)} % wanted"
-        whose = f"{SPLITS[split]} accuracy in each of the last {count} epochs"
+        whose = f"{SPLITS[split]} accuracy in {f'each of the last {count} epochs' if count > 1 else 'the last epoch'}"
         curve = [row.get(f"{split}_accuracy", math.nan) for row in rows[-count:]]
         if len(curve) < count or not all(math.isfinite(value) for value in curve):
             checks.append(Check(rule, limit, None, False, f"{whose} not measured, {wanted}: not shown"))
