@@ -1,7 +1,9 @@
 """A .onnx file, for ONNX Runtime and whatever else reads the format: phones, browsers, C++, other languages.
 
-session = onnxruntime.InferenceSession("mnist-20k.onnx")
-logits, probabilities = session.run(None, {"images": images})   # float32, 0 to 1, (count, channels, height, width)
+    session = onnxruntime.InferenceSession("mnist-20k.onnx")
+    logits, probabilities = session.run(None, {"images": images})   # float32, 0 to 1, (count, channels, height, width)
+
+The graph normalises the images itself.
 """
 
 import ast

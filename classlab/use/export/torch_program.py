@@ -1,7 +1,9 @@
 """A .pt2 file: the network as torch.export records it. It needs torch alone, and no code of classlab's or the reader's.
 
-program = torch.export.load("mnist-20k.pt2").module()
-logits, probabilities = program(images)          # float32, 0 to 1, (count, channels, height, width)
+    program = torch.export.load("mnist-20k.pt2").module()
+    logits, probabilities = program(images)          # float32, 0 to 1, (count, channels, height, width)
+
+The program normalises the images itself.
 """
 
 from pathlib import Path

@@ -1,7 +1,9 @@
 """A .safetensors file: the weights alone, with what they need to be used in the file's metadata.
 
-tensors = safetensors.torch.load_file("mnist-20k.safetensors")
-network.load_state_dict(tensors)
+    tensors = safetensors.torch.load_file("mnist-20k.safetensors")
+    network.load_state_dict(tensors)
+
+The network is given normalised images; mean and std stand in the metadata.
 """
 
 from pathlib import Path
