@@ -83,12 +83,50 @@ def check_layers(contract: Contract, contents: Mapping[str, int | None]) -> list
         sentence = f"{figure}, {wanted} wanted: {_word(has == wanted)}"
         margin = None if has is None else -abs(has - wanted)
         checks.append(Check("first_layer_filters", wanted, has, has == wanted, sentence, margin))
-    return checks
+    return [*checks, *_receptive_field(contract.min_receptive_field, contents)]
+
+
+def _receptive_field(wanted: int | None, contents: Mapping[str, int | None]) -> list[Check]:
+    if wanted is None:
+        return []
+    has = contents["receptive_field"]
+    if has is None:
+        sentence = f"receptive field of the convolutions not known, at least {wanted} pixels wanted: not shown"
+        return [Check("min_receptive_field", wanted, None, False, sentence)]
+    passed = has >= wanted
+    sentence = f"largest receptive field of a convolution {has} pixels, at least {wanted} wanted: {_word(passed)}"
+    return [Check("min_receptive_field", wanted, has, passed, sentence, has - wanted)]
 
 
 def is_fixed(rule: str) -> bool:
     """Say whether a rule is on data or layers, which training does not change."""
-    return rule == "dataset" or rule.startswith(("must_", "layers.", "first_layer_"))
+    return rule in ("dataset", "min_receptive_field") or rule.startswith(("must_", "layers.", "first_layer_"))
+
+
+def check_last_epochs(contract: Contract, rows: Sequence[Mapping[str, float]]) -> list[Check]:
+    """Check that the accuracies asked for were kept in each of the last epochs too, by the rows of metrics.csv.
+
+    Measured is the lowest of them, in per cent. Fewer epochs than asked for, or a split that was not evaluated after
+    each epoch, do not show it. Every run is held against it by itself.
+    """
+    count, checks = contract.in_each_of_last_epochs, []
+    if count is None:
+        return []
+    for split in SPLITS:
+        limit = _limit(contract, split)
+        if limit is None:
+            continue
+        rule, wanted = f"in_each_of_last_epochs.{split}", f"at least {_number(limit)} % wanted"
+        whose = f"{SPLITS[split]} accuracy in {f'each of the last {count} epochs' if count > 1 else 'the last epoch'}"
+        curve = [row.get(f"{split}_accuracy", math.nan) for row in rows[-count:]]
+        if len(curve) < count or not all(math.isfinite(value) for value in curve):
+            checks.append(Check(rule, limit, None, False, f"{whose} not measured, {wanted}: not shown"))
+            continue
+        lowest = min(curve)
+        passed, percent = lowest + ACCURACY_NOISE >= limit / 100, round(100 * lowest, 6)
+        sentence = f"{whose}, lowest {_percent(percent, limit, passed)}, {wanted}: {_word(passed)}"
+        checks.append(Check(rule, limit, percent, passed, sentence, percent - limit))
+    return checks
 
 
 def check_after(contract: Contract, summary: Mapping[str, Any]) -> list[Check]:
@@ -195,8 +233,10 @@ def in_words(contract: Contract) -> list[str]:
     phrases += [f"at least one {name.replace('_', ' ')} layer" for name in contract.must_contain]
     phrases += [f"no {name.replace('_', ' ')} layers" for name in contract.must_not_contain]
     phrases += [_layers(name, count) for name, count in contract.layers.items()]
-    filters = contract.first_layer_filters
-    return phrases + ([] if filters is None else [f"{filters} filters in the first convolution"])
+    filters, field, last = contract.first_layer_filters, contract.min_receptive_field, contract.in_each_of_last_epochs
+    phrases += [] if filters is None else [f"{filters} filters in the first convolution"]
+    phrases += [] if field is None else [f"a receptive field of at least {field} pixels"]
+    return phrases + ([] if last is None else [f"these accuracies in each of the last {last} epochs"])
 
 
 def verdict(checks: Sequence[Check]) -> bool:

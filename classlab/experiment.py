@@ -176,6 +176,30 @@ class Start(Section):
         return self
 
 
+class Averages(Section):
+    """What is evaluated and kept in place of the weights themselves: their mean over the steps or over the epochs."""
+
+    ema_decay: Fraction | None = Field(
+        default=None, description="after each step: mean = decay * mean + (1 - decay) * weights"
+    )
+    swa_from_epoch: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="the mean of the weights at the ends of the epochs from this one on"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if (self.ema_decay is None) == (self.swa_from_epoch is None):
+            raise ValueError("averages needs exactly one of ema_decay and swa_from_epoch")
+        return self
+
+
+class Lookahead(Section):
+    """After every `every_steps` steps slow weights go `share` of the way to the weights, which go on from there."""
+
+    every_steps: Annotated[int, Field(ge=1)] = 5
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+
 class Training(Section):
     """How to train."""
 
@@ -184,6 +208,17 @@ class Training(Section):
     loss: Annotated[Choice, _ChoiceOf("loss")] = Choice(name="cross_entropy")
     optimizer: Annotated[Choice, _ChoiceOf("optimizer")]
     schedule: Annotated[Choice, _ChoiceOf("schedule")] = Choice(name="constant")
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="a straight line up to what the schedule says, over so many epochs; 0: none"
+    )
+    l1_penalty: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="times the sum of the weights' absolute values, added to the loss that is trained on"
+    )
+    max_gradient_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="longer gradients, of all weights together, are shortened to it; null: none are"
+    )
+    lookahead: Lookahead | None = None
+    averages: Averages | None = None
     initialise: Annotated[Choice, _ChoiceOf("initialisation")] = Choice(name="default")
     start_from: Annotated[Start, BeforeValidator(_spell_out_start, json_schema_input_type=str | Start)] | None = None
     early_stopping: EarlyStopping | None = None
@@ -199,6 +234,18 @@ class Training(Section):
     native: Literal["auto"] | bool = Field(
         default="auto", description="the step in C, written for this network; auto: where it is faster on this machine"
     )
+
+    @pydantic.model_validator(mode="after")
+    def _check_epochs(self) -> Self:
+        peak = self.schedule.options.get("peak_epoch") if self.schedule.name == "one_cycle" else None
+        first = self.averages.swa_from_epoch if self.averages else None
+        if peak is not None and peak >= self.epochs:
+            raise ValueError(f"schedule one_cycle: peak_epoch must be below epochs ({self.epochs}); got {peak:g}")
+        if first is not None and first > self.epochs:
+            raise ValueError(f"averages.swa_from_epoch must be at most epochs ({self.epochs}); got {first}")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs must be at most epochs ({self.epochs}); got {self.warmup_epochs:g}")
+        return self
 
 
 class Protocol(Section):
@@ -227,7 +274,7 @@ class Protocol(Section):
 
 Content = Literal[
     "convolution", "linear", "batch_norm", "dropout", "max_pool", "average_pool", "global_average_pooling",
-    "activation", "skip_connection",
+    "activation", "skip_connection", "depthwise_convolution", "dilated_convolution", "strided_convolution",
 ]  # fmt: skip
 
 
@@ -257,6 +304,12 @@ class Contract(Section):
     first_layer_filters: Annotated[int, Field(ge=1)] | None = Field(
         default=None, description="filters of the first convolution, exactly"
     )
+    min_receptive_field: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="pixels: the side of the largest square that one output of a convolution sees"
+    )
+    in_each_of_last_epochs: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="the accuracies asked for are kept in each of so many last epochs too, by the curves"
+    )
     not_judged: dict[Literal["dataset", "min_val_accuracy_percent", "min_test_accuracy_percent"], str] = Field(
         default={}, description="limits that are said and not judged, with why: they were set for another run"
     )
@@ -265,6 +318,9 @@ class Contract(Section):
     def _check_together(self) -> Self:
         if self.classes is not None and self.dataset is None:
             raise ValueError("classes needs dataset: say whose classes they are")
+        limits_of_accuracy = (self.min_val_accuracy_percent, self.min_test_accuracy_percent)
+        if self.in_each_of_last_epochs is not None and limits_of_accuracy == (None, None):
+            raise ValueError("in_each_of_last_epochs needs min_val_accuracy_percent or min_test_accuracy_percent")
         if isinstance(self.seeds, list) and len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must name each seed once; got {self.seeds}")
         return self
@@ -380,7 +436,10 @@ KINDS = {
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
 ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
     "training.start_from", "training.native", "training.initialise.biases", "protocol.train_loss_steps",
-    "contract.not_judged", "training.keep_epochs",
+    "contract.not_judged", "contract.min_receptive_field", "contract.in_each_of_last_epochs",
+    "training.warmup_epochs", "training.l1_penalty", "training.max_gradient_norm", "training.keep_epochs",
+    "training.lookahead", "training.averages", "training.schedule.peak_epoch", "training.schedule.shape",
+    "training.schedule.min_momentum", "training.schedule.max_momentum",
 )  # fmt: skip
 
 

@@ -339,3 +339,22 @@ def test_what_is_not_judged_says_why():
         "dataset mnist, classes 0, 1 wanted: not judged, since data.dataset is fashion-mnist instead of mnist"
     )
     assert check_data(other.contract, other.data) == []
+
+
+def test_an_accuracy_in_each_of_the_last_epochs_and_not_once():
+    rows = [{"epoch": n + 1, "test_accuracy": a} for n, a in enumerate((0.9, 0.994, 0.9951, 0.9939))]
+    wanted = {"min_test_accuracy_percent": 99.4}
+
+    def checked(count, rows=rows):
+        return contracts.check_last_epochs(Contract(**wanted, in_each_of_last_epochs=count), rows)[0]
+
+    assert checked(2).sentence == (
+        "test accuracy in each of the last 2 epochs, lowest 99.39 %, at least 99.4 % wanted: not kept"
+    )
+    assert checked(2, rows[:3]).passed and checked(2, rows[:3]).measured == 99.4
+    assert checked(5).sentence.endswith("last 5 epochs not measured, at least 99.4 % wanted: not shown")
+    assert not checked(1, [{"epoch": 1}]).passed
+    assert contracts.check_last_epochs(Contract(**wanted), rows) == []
+    assert in_words(Contract(**wanted, in_each_of_last_epochs=3))[-1] == "these accuracies in each of the last 3 epochs"
+    with pytest.raises(UserError, match="in_each_of_last_epochs needs"):
+        load("digits-quick", ["contract={in_each_of_last_epochs: 3}"])

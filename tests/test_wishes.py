@@ -101,9 +101,9 @@ def test_what_a_command_cannot_take_is_answered_by_the_rule_and_the_way_on(words
 @pytest.mark.parametrize(
     ("setting", "sentence"),
     [
-        ("data.augmentations=[cutout]", "here that is data.augmentations=[{name: erase}]; known: "),
+        ("data.augmentations=[randomerasing]", "here that is data.augmentations=[{name: erase}]; known: "),
         ("training.label_smoothing=0.1", "here that is training.loss={name: cross_entropy, label_smoothing: 0.1};"),
-        ("training.warmup_epochs=2", "here that is training.schedule={name: warm_up, warmup_epochs: 2};"),
+        ("training.warmup=2", "did you mean training.warmup_epochs?"),
         ("training.schedule=warmup", "did you mean warm_up?"),
         ("training.patience=5", "here that is training.early_stopping={patience: 5};"),
         ("training.early_stop=5", "did you mean training.early_stopping?"),

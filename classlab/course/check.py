@@ -123,8 +123,10 @@ def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence
     measured: dict[str, Any] = {"parameters": prepared.parameters, "epochs": epochs}
     if fits.passed and on_data:
         measured |= _accuracies(prepared, contract, measure)
-    measured |= _seconds(path)
+    rows = _rows(path)
+    measured |= {"seconds": round(sum(row["seconds"] for row in rows), 3)} if rows else {}
     checks += [_with_source(rule_check) for rule_check in contracts.check_after(contract, measured)]
+    checks += [_with_source(rule_check) for rule_check in contracts.check_last_epochs(contract, rows)]
     notes = [*_cautions(experiment, contract, measured), *_notes(path, measured)]
     weights = _weights_digest(selected)
     return Checked(str(path), experiment.name, seed, digest, weights, measured, checks, notes)
@@ -255,21 +257,22 @@ def _accuracies(prepared: "Prepared", contract: Contract, measure: Sequence[str]
     return measured
 
 
-def _seconds(path: Path) -> dict[str, float]:
-    """Return how long the training took, by the run's own account, where it has a readable one."""
+def _rows(path: Path) -> list[dict[str, float]]:
+    """Return what was measured after each epoch, by the run's own account, where it has a readable one."""
     try:
         rows = store.read_metrics(path / store.METRICS)
-        return {"seconds": round(sum(row["seconds"] for row in rows), 3)} if rows else {}
-    except (UserError, KeyError):
-        return {}
+        return rows if all("seconds" in row for row in rows) else []
+    except UserError:
+        return []
 
 
 def _with_source(check: Check) -> Check:
-    """Say of the time what it rests on."""
-    if check.rule != "max_seconds" or check.measured is None:
+    """Say of the time and of the curves what they rest on."""
+    if not check.rule.startswith(("max_seconds", "in_each_of_last_epochs")) or check.measured is None:
         return check
     whose = f"by the run's own {store.METRICS}, which anybody can edit"
-    sentence = check.sentence.replace(", at most", f" {whose}, at most", 1)
+    place = ", at most" if check.rule == "max_seconds" else ", at least"
+    sentence = check.sentence.replace(place, f" {whose}{place}", 1)
     return Check(check.rule, check.limit, check.measured, check.passed, sentence, check.margin)
 
 

@@ -6,7 +6,7 @@ are composed into one resampling; any other returns the changed images. Strength
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -25,6 +25,7 @@ Ratio = Annotated[float, Field(gt=0)]
 Side = Annotated[int, Field(ge=1)]
 
 ATTEMPTS = 10
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, ITU-R BT.601
 
 
 def rotate(
@@ -183,6 +184,33 @@ def erase(
     return torch.addcmul(images, images * in_rows[:, None, :, None], in_columns[:, None, None, :], value=-1)
 
 
+def cutout(
+    images: Tensor,
+    generator: Draws,
+    size: Side,
+    holes: Annotated[int, Field(ge=0, le=100)] = 1,
+    probability: Probability = 1.0,
+    fill: Literal["mean"] | Probability = "mean",
+) -> Tensor | None:
+    """With `probability`, fill `holes` squares of size × size pixels whose centres lie anywhere in the image.
+
+    Source: DeVries and Taylor, "Improved regularization of convolutional neural networks with cutout", 2017. What of a
+    square lies beyond the border is cut off. fill: the image's own mean in each channel, or a number on the 0…1 scale.
+    """
+    if holes == 0 or probability == 0:
+        return None
+    chosen = _chosen(images, generator, probability)[:, None, None]
+    covered = torch.zeros(len(images), *images.shape[2:], dtype=torch.bool, device=images.device)
+    rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
+    for _ in range(holes):
+        left, top = (_whole_numbers(images, generator, side - 1) - size // 2 for side in (images.shape[3], len(rows)))
+        in_columns = (columns >= left[:, None]) & (columns < left[:, None] + size)
+        in_rows = (rows >= top[:, None]) & (rows < top[:, None] + size)
+        covered |= in_rows[:, :, None] & in_columns[:, None, :] & chosen
+    filling = images.mean((2, 3), keepdim=True) if fill == "mean" else images.new_tensor(fill)
+    return torch.where(covered[:, None], filling, images)
+
+
 def gaussian_noise(
     images: Tensor, generator: Draws, std: Annotated[float, Field(ge=0)], clip: bool = True
 ) -> Tensor | None:
@@ -221,9 +249,64 @@ def contrast(images: Tensor, generator: Draws, percent: Percent) -> Tensor | Non
         return None
     factor = _between(images, generator, 1 - percent / 100, 1 + percent / 100).view(-1, 1, 1, 1)
     means = images.mean(dim=(2, 3))
-    luma = means.new_tensor([0.299, 0.587, 0.114]) if means.shape[1] == 3 else means.new_ones(1) / means.shape[1]
+    luma = means.new_tensor(LUMA) if means.shape[1] == 3 else means.new_ones(1) / means.shape[1]
     grey = (means * luma).sum(dim=1).view(-1, 1, 1, 1)
     return (images * factor).add_(grey * (1 - factor)).clamp_(0, 1)
+
+
+def saturation(images: Tensor, generator: Draws, percent: Percent) -> Tensor | None:
+    """Multiply each colour's distance from its own grey by a factor drawn evenly from 1 ± percent/100, in 0 … 1.
+
+    The grey is the luma, as of `contrast`. Raises UserError for images that have no colour.
+    """
+    if percent == 0:
+        return None
+    grey = _grey("saturation", images)
+    factor = _between(images, generator, 1 - percent / 100, 1 + percent / 100).view(-1, 1, 1, 1)
+    return (images * factor).add_(grey * (1 - factor)).clamp_(0, 1)
+
+
+def hue(images: Tensor, generator: Draws, degrees: Degrees) -> Tensor | None:
+    """Turn each colour's hue by an angle drawn evenly from ±degrees; saturation and value (of HSV) stay.
+
+    Raises UserError for images that have no colour.
+    """
+    if degrees == 0:
+        return None
+    _check_colour("hue", images)
+    turn = _between(images, generator, -degrees, degrees).div_(60).view(-1, 1, 1)
+    value, spread = images.amax(1), images.amax(1) - images.amin(1)
+    red, green, blue = images.unbind(1)
+    divisor = spread.clamp(min=torch.finfo(images.dtype).tiny)
+    # The hue in sixths of the circle, by which of the three is the largest.
+    sixths = torch.where(
+        value == red, (green - blue) / divisor, torch.where(value == green, 2 + (blue - red) / divisor,
+                                                             4 + (red - green) / divisor)
+    )  # fmt: skip
+    colours = []
+    for place in (5, 3, 1):
+        along = (place + sixths + turn).remainder(6)
+        colours.append(value - spread * torch.minimum(along, 4 - along).clamp(0, 1))
+    return torch.stack(colours, 1)
+
+
+def greyscale(images: Tensor, generator: Draws, probability: Probability = 0.1) -> Tensor | None:
+    """With `probability`, replace all three colours by the luma. Raises UserError for images that have no colour."""
+    if probability == 0:
+        return None
+    grey = _grey("greyscale", images)
+    return torch.where(_chosen(images, generator, probability).view(-1, 1, 1, 1), grey, images)
+
+
+def _check_colour(name: str, images: Tensor) -> None:
+    if images.shape[1] != 3:
+        raise UserError(f"{name} needs images of 3 channels, red, green and blue; got {images.shape[1]}")
+
+
+def _grey(name: str, images: Tensor) -> Tensor:
+    """Return the luma, (batch, 1, height, width)."""
+    _check_colour(name, images)
+    return (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def _between(images: Tensor, generator: Draws, low: float, high: float) -> Tensor:

@@ -181,15 +181,21 @@ def multiply_adds(operation: Operation) -> int | None:
 def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
     """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown.
 
-    It is followed twice where a norm reaches further than the windows do: once as if the norm were not there, for the
-    sizes, and once with all that it reaches.
+    It is followed twice where a norm reaches further than the windows do, or a factor for each channel that was made
+    of whole maps (squeeze and excitation): once as if that were not there, for the sizes, and once with all of it.
     """
     known = [seen for seen in fields if seen is not None]
     if len(known) < len(fields) or not known:
         return None
     rule = _RULES.get(operation.kind, _pointwise if operation.kind in _POINTWISE else None)
-    seen = _followed(_pointwise if operation.kind in NORMS else rule, operation, known)
-    if seen is None or not (operation.kind in NORMS or any(before.mixed for before in known)):
+    maps = [place for place, shape in enumerate(operation.inputs) if shape[2:] != (1, 1)]
+    gated = operation.kind == "mul" and len(operation.output) == 4 and 0 < len(maps) < len(known)
+    if gated:
+        alone = replace(operation, inputs=tuple(operation.inputs[place] for place in maps))
+        seen = _followed(rule, alone, [known[place] for place in maps])
+    else:
+        seen = _followed(_pointwise if operation.kind in NORMS else rule, operation, known)
+    if seen is None or not (gated or operation.kind in NORMS or any(before.mixed for before in known)):
         return seen
     mixed = _followed(rule, operation, [before.mixed or before for before in known])
     if mixed is None:  # what the norm reaches is unknown, and so it is whether every output sees the whole image

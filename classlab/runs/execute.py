@@ -295,6 +295,7 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
 def check_state(state: "Mapping[str, Tensor]", prepared: Prepared, file: Path) -> None:
     """Raise UserError, before training, where a checkpoint is another run's: by name, weights or optimizer."""
     from classlab.models.make import load_weights
+    from classlab.training.weight_averages import check_beside
 
     about = store.read_about(file)
     named = about.get("experiment"), about.get("seed")
@@ -304,6 +305,7 @@ def check_state(state: "Mapping[str, Tensor]", prepared: Prepared, file: Path) -
             f"{echoed(str(named[1]))}; --again makes a new run"
         )
     load_weights(prepared.model, state, str(file))
+    check_beside(prepared.model, prepared.experiment.training, dict(state), str(file))
     if own_code.is_own_code(prepared.experiment.training.optimizer.name):
         return  # it may order the parameters in groups, and keep tensors of any shape
     shapes = [parameter.shape for parameter in prepared.model.parameters() if parameter.requires_grad]
@@ -431,7 +433,7 @@ def conclude(prepared: Prepared, settings: "Settings", path: Path) -> None:
     if not rows:
         summary["imported"] = records.read_environment(path / store.ENVIRONMENT)["imported"]["file"]
     note(path, sentence)
-    contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks)
+    contract = recount.judge_again(summary, experiment.contract, prepared.fixed_checks, rows)
     store.write_json(path / store.SUMMARY, {**summary, "contract": contract})
 
 

@@ -99,7 +99,9 @@ class FinishedRun:
         summary, differences = dict(found.summary), list(found.differences)
         fixed = self._fixed_checks(summary, differences)
         said = summary["contract"]["passed"]
-        summary["contract"] = judge_again(summary, self.experiment.contract, fixed)
+        summary["contract"] = judge_again(
+            summary, self.experiment.contract, fixed, store.read_metrics(self.path / store.METRICS)
+        )
         if summary["contract"]["passed"] != said:
             word = {True: "kept", False: "not kept"}
             differences.append(

@@ -59,14 +59,18 @@ def recount(folder: Path, summary: Mapping[str, Any]) -> Recount:
     return Recount({**summary, **counted}, tuple(_sentence(key, summary.get(key), figures[key]) for key in different))
 
 
-def judge_again(summary: Mapping[str, Any], contract: Contract, fixed: Sequence[contracts.Check]) -> dict[str, Any]:
+def judge_again(
+    summary: Mapping[str, Any], contract: Contract, fixed: Sequence[contracts.Check],
+    rows: Sequence[Mapping[str, float]],
+) -> dict[str, Any]:  # fmt: skip
     """Return the contract part of a summary, judged by the summary's own figures.
 
     fixed: the rules on data and layers, which training does not change, see contract.check_data and check_layers.
+    rows: those of metrics.csv.
     """
     # Of weights that were imported nobody knows for how long they were trained.
     known = summary if summary["epochs"] else {**summary, "epochs": None, "seconds": None}
-    checks = [*contracts.check_after(contract, known), *fixed]
+    checks = [*contracts.check_after(contract, known), *contracts.check_last_epochs(contract, rows), *fixed]
     return {
         "passed": contracts.verdict(checks) and summary["status"] == "finished",
         "checks": [vars(check) for check in checks],

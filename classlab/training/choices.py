@@ -1,15 +1,17 @@
 """Loss, schedule and optimizer of an experiment; what the reader's own ones return is checked."""
 
+import math
 import sys
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from classlab.data import reader_functions
 from classlab.errors import UserError
-from classlab.experiment import Choice
+from classlab.experiment import Choice, Training
 
 
 def loss(choice: Choice) -> Callable[..., Tensor]:
@@ -18,11 +20,47 @@ def loss(choice: Choice) -> Callable[..., Tensor]:
     return reader_functions.bind("loss", choice, lambda given, _: isinstance(given, Tensor) and given.ndim == 0, wanted)
 
 
-def schedule(choice: Choice) -> Callable[..., float]:
-    """Return the schedule: of what training.schedules tells. A call may raise UserError."""
-    return reader_functions.bind(
-        "schedule", choice, lambda given, _: isinstance(given, Real), "a number, the factor on the rate"
+def schedule(plan: Training) -> Callable[..., tuple[float, float | None]]:
+    """Return the schedule with its warm-up: of what training.schedules tells. A call may raise UserError.
+
+    It returns the factor on the rate, and the momentum, None where the schedule leaves it as it is.
+    """
+    planned = reader_functions.bind(
+        "schedule", plan.schedule, _is_planned, "a number, the factor on the rate, or that and the momentum"
     )
+
+    def rates(step: int, steps: int, steps_per_epoch: int, losses: tuple[float, ...]) -> tuple[float, float | None]:
+        given = planned(step=step, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
+        factor, momentum = given if isinstance(given, tuple) else (given, None)
+        warmup = plan.warmup_epochs * steps_per_epoch
+        return (factor * (step + 1) / (math.floor(warmup) + 1) if step < warmup else factor), momentum
+
+    return rates
+
+
+def _is_planned(given: Any, _: Any) -> bool:
+    if isinstance(given, tuple):
+        return len(given) == 2 and all(isinstance(value, Real) for value in given)
+    return isinstance(given, Real)
+
+
+def set_rates(optimizer: Optimizer, peak_rates: list[float], factor: float, momentum: float | None) -> None:
+    """Set the learning rate of the next step, and its momentum (Adam's beta1) where the schedule plans it.
+
+    Raises UserError where the optimizer has no momentum to plan.
+    """
+    for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
+        group["lr"] = peak * factor
+        if momentum is None:
+            continue
+        if "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif group.get("momentum"):
+            group["momentum"] = momentum
+        else:
+            raise UserError(
+                "the schedule plans the momentum and the optimizer has none: set training.optimizer.momentum=0.9"
+            )
 
 
 def optimizer(choice: Choice, model: nn.Module) -> Optimizer:

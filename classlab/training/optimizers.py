@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import nn
 
 from classlab.errors import UserError
+from classlab.training.orthogonal_steps import OrthogonalSteps
 
 Rate = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -65,4 +66,27 @@ def rmsprop(
     """RMSprop (Hinton, lecture 6 of his 2012 course): each step divided by a running root mean square of gradients."""
     return torch.optim.RMSprop(
         parameters, lr=learning_rate, alpha=smoothing, momentum=momentum, weight_decay=weight_decay
+    )
+
+
+def muon(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: Rate = 0.02,
+    momentum: Share = 0.95,
+    nesterov: bool = True,
+    weight_decay: Rate = 0.0,
+    adamw_learning_rate: Rate = 0.001,
+) -> torch.optim.Optimizer:
+    """Muon (Jordan et al., 2024) for the matrices and kernels, AdamW for all else and for the last of them.
+
+    The last is the output layer's, whose rows are no directions to be made orthogonal. Both rates follow the schedule,
+    and both decay alike.
+    """
+    return OrthogonalSteps(
+        list(parameters),
+        lr=learning_rate,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        adamw_ratio=adamw_learning_rate / learning_rate if learning_rate else 0.0,
     )

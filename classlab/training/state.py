@@ -26,6 +26,7 @@ def capture(model: nn.Module, optimizer: Optimizer, past: Past) -> State:
     """Return copies, on the CPU, of the weights, the optimizer's tensors by place among the parameters, and the past.
 
     Names: model.<name in the state_dict>, optimizer.<place>.<slot>, best (metric and epoch) and losses, both float64.
+    Where averages of weights are evaluated, model.<name> are those: training.weight_averages adds what is trained.
     """
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     for place, slots in optimizer.state_dict()["state"].items():

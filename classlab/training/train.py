@@ -20,6 +20,7 @@ from classlab.training.random import generator, number
 from classlab.training.settings import Settings, isolated, sums
 from classlab.training.state import Past, State, capture, restore
 from classlab.training.task import reconstructs
+from classlab.training.weight_averages import WeightAverages
 
 
 class Step(NamedTuple):
@@ -57,7 +58,7 @@ def train_network(
     """
     plan, images = experiment.training, splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    loss_function, schedule = choices.loss(plan.loss), choices.schedule(plan.schedule)
+    loss_function, schedule = choices.loss(plan.loss), choices.schedule(plan)
     optimizer = choices.optimizer(plan.optimizer, model)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     peak_rates = [group["lr"] for group in optimizer.param_groups]
@@ -67,6 +68,7 @@ def train_network(
     forward = in_bf16(model, settings.device) if settings.precision == "bf16" else model
     names_classes = not reconstructs(plan.loss)
     past = Past() if state is None else restore(model, optimizer, state)
+    averages = WeightAverages(model, plan, state)
 
     def eager_step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
         """Forward, loss, backward, update."""
@@ -74,7 +76,9 @@ def train_network(
         loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
         for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
             parameter.grad = None
-        loss.backward()
+        (loss + plan.l1_penalty * absolute_sum(trained) if plan.l1_penalty else loss).backward()
+        if plan.max_gradient_norm is not None:
+            nn.utils.clip_grad_norm_(trained, plan.max_gradient_norm)
         optimizer.step()
         # The sums stay on the device: to read a number back at every step would be to wait for every step.
         totals[0] += loss.detach() * len(inputs)
@@ -101,23 +105,29 @@ def train_network(
             totals, earlier = sums(settings, 2), sums(settings, 2)  # of the loss, of right answers
             for done, (inputs, clean, targets) in enumerate(batches, (epoch - 1) * steps_per_epoch):
                 # The learning rate of this step: the schedule's factor on the optimizer's own rate.
-                factor = schedule(
-                    step=done, steps=plan.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch, losses=past.losses
-                )
-                for group, peak in zip(optimizer.param_groups, peak_rates, strict=True):
-                    group["lr"] = peak * factor
+                factor, momentum = schedule(done, plan.epochs * steps_per_epoch, steps_per_epoch, past.losses)
+                choices.set_rates(optimizer, peak_rates, factor, momentum)
                 if done % steps_per_epoch == skipped:  # some reports give the mean loss of an epoch's last steps
                     earlier = totals.clone()
                 step(inputs, clean, targets, totals)
+                averages.after_step(done + 1)
                 yield Step(len(inputs))
             publish()
 
-            # Once an epoch: evaluate what the protocol looks at.
+            # Once an epoch: evaluate what the protocol looks at, with the averaged weights where there are some.
             row = training_row(epoch, totals, earlier, images, experiment, optimizer.param_groups[0]["lr"])
-            row |= evaluate_splits(model, splits, experiment, seed, epoch, settings, answer)
-        past, improved = judge(row, experiment, past)
+            again = images.batches(order, plan.batch_size, augmentations, random, layout)
+            with averages.in_place(epoch, (inputs for inputs, _, _ in again)) as beside:
+                row |= evaluate_splits(model, splits, experiment, seed, epoch, settings, answer)
+                past, improved = judge(row, experiment, past)
+                state = {**capture(model, optimizer, past), **beside}
         row["seconds"] = time.perf_counter() - started
-        yield Epoch(row, capture(model, optimizer, past), improved)
+        yield Epoch(row, state, improved)
+
+
+def absolute_sum(weights: list[nn.Parameter]) -> Tensor:
+    """Return the sum of the absolute values of all weights, a scalar."""
+    return torch.stack([weight.abs().sum() for weight in weights]).sum()
 
 
 def in_bf16(model: nn.Module, device: str) -> Callable[[Tensor], Tensor]:

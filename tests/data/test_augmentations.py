@@ -1,5 +1,6 @@
 """Every augmentation against Pillow or SciPy on single images, and by the properties that all of them share."""
 
+import colorsys
 import inspect
 import math
 
@@ -35,7 +36,12 @@ OPTIONS = {
     "uniform_noise": ({"high": 0.2}, {"high": 0.0}),
     "brightness": ({"percent": 20.0}, {"percent": 0.0}),
     "contrast": ({"percent": 20.0}, {"percent": 0.0}),
+    "cutout": ({"size": 8, "holes": 2}, {"size": 8, "holes": 0}),
+    "saturation": ({"percent": 20.0}, {"percent": 0.0}),
+    "hue": ({"degrees": 20.0}, {"degrees": 0.0}),
+    "greyscale": ({"probability": 0.5}, {"probability": 0.0}),
 }
+COLOURS = {"saturation", "hue", "greyscale"}  # of images with three channels
 NAMES = sorted(OPTIONS)
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -86,6 +92,7 @@ def test_every_augmentation_is_tested_here():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_shape_type_range_and_device_are_kept_and_the_input_is_untouched(name, channels, device):
+    channels = 3 if name in COLOURS else channels
     images = pictures(32, channels).to(device)
     before = images.clone()
     changed = augment(images, bound(name), random(device=device))
@@ -100,7 +107,7 @@ def test_shape_type_range_and_device_are_kept_and_the_input_is_untouched(name, c
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_batch_and_another_seed_another(name):
-    images = pictures(32)
+    images = pictures(32, 3 if name in COLOURS else 1)
     first, again, other = (augment(images, bound(name), random(seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -108,7 +115,7 @@ def test_same_seed_same_batch_and_another_seed_another(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_session_s_own_random_state_plays_no_part(name):
-    images = pictures(8)
+    images = pictures(8, 3 if name in COLOURS else 1)
     torch.manual_seed(1)
     before = torch.get_rng_state()
     first = augment(images, bound(name), random())
@@ -129,7 +136,7 @@ def test_strength_zero_does_nothing_and_draws_nothing(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_image_keys_an_image_is_changed_in_the_same_way_in_any_company(name):
-    images = pictures(16)
+    images = pictures(16, 3 if name in COLOURS else 1)
     which = torch.arange(100, 116)
     together = augment(images, bound(name), ImageKeys(7, which))
     backwards = augment(images.flip(0), bound(name), ImageKeys(7, which.flip(0)))
@@ -397,3 +404,55 @@ def test_different_interpolations_are_not_mixed():
 def test_impossible_options_are_told_in_one_sentence(name, options, sentence):
     with pytest.raises(UserError, match=sentence):
         call(name, pictures(2), **options)
+
+
+def test_cutout_fills_squares_with_the_image_s_own_mean_or_a_number():
+    images = pictures(200, 3, 12)
+    for fill in ("mean", 0.5):
+        changed = augmentations.cutout(images, random(), size=4, fill=fill)
+        hit = (changed != images).all(1)
+        assert hit.any((1, 2)).all()
+        for image, seen, mask in zip(images, changed, hit, strict=True):
+            (rows, columns), filling = np.nonzero(mask.numpy()), image.mean((1, 2)) if fill == "mean" else fill
+            inside = image.clone()
+            inside[:, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] = (
+                filling[:, None, None] if fill == "mean" else fill
+            )
+            assert torch.allclose(seen, inside)
+            for places in (rows, columns):
+                side = places.max() - places.min() + 1
+                assert side == 4 or (side < 4 and (places.min() == 0 or places.max() == 11))
+    assert torch.equal(augmentations.cutout(images, random(), size=12, probability=1e-9), images)
+    two = augmentations.cutout(images, random(), size=2, holes=2, fill=0.0)
+    assert 4 < (two == 0).all(1).sum((1, 2)).max() <= 8
+
+
+def test_saturation_and_greyscale_equal_pillow():
+    images = pictures(20, 3)
+    changed = augmentations.saturation(images, random(1), percent=50)
+    factors = torch.rand(20, generator=random(1)) + 0.5
+    grey = augmentations.greyscale(images, random(), probability=1.0)
+    for image, seen, factor, light in zip(images, changed, factors, grey, strict=True):
+        picture = Image.fromarray((image * 255).round().byte().permute(1, 2, 0).numpy())
+        theirs = np.asarray(ImageEnhance.Color(picture).enhance(factor.item())).transpose(2, 0, 1) / 255
+        assert np.abs(seen.numpy() - theirs).max() < 2.5 / 255
+        assert np.abs(light.numpy() - np.asarray(ImageOps.grayscale(picture)) / 255).max() < 1.5 / 255
+
+
+def test_hue_equals_the_standard_library_s_conversion():
+    images = torch.rand(6, 3, 3, 3, generator=random(2))
+    images[0, :, 0, 0] = torch.tensor([0.4, 0.4, 0.4])  # a grey has no hue
+    turns = (torch.rand(6, generator=random(3)) * 360 - 180) / 360
+    changed = augmentations.hue(images, random(3), degrees=180)
+    for image, seen, turn in zip(images, changed, turns.tolist(), strict=True):
+        for row in range(3):
+            for column in range(3):
+                angle, share, value = colorsys.rgb_to_hsv(*image[:, row, column].tolist())
+                wanted = colorsys.hsv_to_rgb((angle + turn) % 1, share, value)
+                assert seen[:, row, column].tolist() == pytest.approx(wanted, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(COLOURS))
+def test_images_without_colours_are_refused_where_colours_are_changed(name):
+    with pytest.raises(UserError, match=f"{name} needs images of 3 channels, red, green and blue; got 1"):
+        call(name, pictures(2))

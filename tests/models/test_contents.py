@@ -10,7 +10,8 @@ from classlab.network.layer_table import layer_table
 
 
 def counted(model, shape=(1, 28, 28)):
-    return {name: count for name, count in contents(layer_table(model, shape)).items() if count}
+    found = contents(layer_table(model, shape))
+    return {name: count for name, count in found.items() if count and name != "receptive_field"}
 
 
 def test_era_s6():
@@ -67,3 +68,28 @@ def test_what_a_contract_asks_of_a_network():
     assert sentences[-1] == "no convolution, 10 wanted: not kept"
     assert contracts.check_layers(Contract(), plain) == []
     assert contents(layer_table(convnet.build((3, 32, 32), 10), (3, 32, 32)))["first_layer_filters"] == 6
+
+
+def test_depthwise_dilated_and_strided_convolutions_and_the_field_of_the_last():
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 3, dilation=2, groups=2),
+        nn.Flatten(), nn.Linear(392, 10),
+    )  # fmt: skip
+    found = contents(layer_table(model, (1, 28, 28)))
+    kinds = ("depthwise_convolution", "dilated_convolution", "strided_convolution")
+    assert [found[kind] for kind in kinds] == [1, 1, 1]
+    assert found["receptive_field"] == 3 + 2 * 2 + 2 * 4
+    wanted = Contract(min_receptive_field=16, must_contain=["depthwise_convolution"])
+    assert [(check.passed, check.sentence) for check in contracts.check_layers(wanted, found)] == [
+        (True, "1 depthwise convolution layer, at least one wanted: kept"),
+        (False, "largest receptive field of a convolution 15 pixels, at least 16 wanted: not kept"),
+    ]
+    assert contracts.check_layers(Contract(min_receptive_field=15), found)[0].margin == 0
+    unknown = contracts.check_layers(Contract(min_receptive_field=15), {**found, "receptive_field": None})[0]
+    assert not unknown.passed and unknown.sentence.endswith("not known, at least 15 pixels wanted: not shown")
+    assert contracts.is_fixed("min_receptive_field")
+
+
+def test_a_1x1_after_a_global_pool_has_no_field_of_its_own():
+    model = nn.Sequential(nn.Conv2d(1, 4, 5), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 10, 1), nn.Flatten())
+    assert contents(layer_table(model, (1, 28, 28)))["receptive_field"] == 5

@@ -71,7 +71,9 @@ def test_one_cycle_equals_torch_s():
     stepper = torch.optim.SGD(model.parameters(), 0.3)
     rates = torch.optim.lr_scheduler.OneCycleLR(stepper, 0.3, total_steps=57, pct_start=0.25, cycle_momentum=False)
     for step in range(57):
-        assert 0.3 * one_cycle(step, 57, 25.0) == pytest.approx(stepper.param_groups[0]["lr"], rel=1e-9)
+        assert 0.3 * one_cycle(step, 57, 1, warmup_percent=25.0) == pytest.approx(
+            stepper.param_groups[0]["lr"], rel=1e-9
+        )
         stepper.step()
         if step < 56:
             rates.step()

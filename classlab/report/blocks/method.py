@@ -51,6 +51,13 @@ def _settings(experiment: Experiment) -> dict[str, Fact]:
         "training.loss": Fact("Loss", words.spelled(training.loss)),
         "training.optimizer": Fact("Optimizer", words.spelled(training.optimizer)),
         "training.schedule": Fact("Schedule", words.spelled(training.schedule)),
+        "training.warmup_epochs": Fact(
+            "Warm-up", f"{training.warmup_epochs:g} epochs" if training.warmup_epochs else ""
+        ),
+        "training.l1_penalty": Fact("L1 penalty", f"{training.l1_penalty:g}" if training.l1_penalty else ""),
+        "training.max_gradient_norm": Fact("Gradients", _clipping(experiment)),
+        "training.lookahead": Fact("Lookahead", _lookahead(experiment)),
+        "training.averages": Fact("Weights evaluated", _averages(experiment)),
         "training.batch_size": Fact("Batch size", f"{training.batch_size:,} images"),
         "training.epochs": Fact("Epochs planned", f"{training.epochs:,}"),
         "data.expansion": Fact("Copies of each training image", _copies(experiment)),
@@ -59,6 +66,25 @@ def _settings(experiment: Experiment) -> dict[str, Fact]:
         "training.initialise": Fact("Initial weights", words.spelled(training.initialise)),
         "training.early_stopping": Fact("Early stopping", stopping),
     }
+
+
+def _clipping(experiment: Experiment) -> str:
+    longest = experiment.training.max_gradient_norm
+    return "" if longest is None else f"of length {longest:g} at most"
+
+
+def _lookahead(experiment: Experiment) -> str:
+    ahead = experiment.training.lookahead
+    return f"{ahead.share:g} of the way after every {words.count(ahead.every_steps, 'step')}" if ahead else ""
+
+
+def _averages(experiment: Experiment) -> str:
+    averages = experiment.training.averages
+    if averages is None:
+        return ""
+    if averages.ema_decay is not None:
+        return f"their exponential moving average, decay {averages.ema_decay:g}"
+    return f"their mean over the epochs from {averages.swa_from_epoch} on"
 
 
 def _start(experiment: Experiment) -> str:

@@ -28,7 +28,7 @@ from classlab.training.train import Epoch, train_network
 from classlab.use.export import clean_process, plain_script
 from classlab.use.export.carried import carried
 from classlab.use.export.eject import data_code, script
-from classlab.use.export.eject.leaving import Leaving
+from classlab.use.export.eject.leaving import NO_CHOICES, Leaving, _missing
 from classlab.use.export.eject.readers_files import readers_files, script_name
 from classlab.use.export.proof import Differs, prove
 
@@ -235,7 +235,17 @@ def test_every_setting_has_the_same_losses(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["augmentation", "initialisation", "loss", "optimizer", "schedule"])
 def test_every_choice_of_a_kind_is_among_them(kind):
     said = json.dumps([DIGITS, list(CHANGES.values()), [load(name).model_dump(mode="json") for name in SHIPPED]])
-    assert [name for name in lookup.names(kind) if f'"{name}"' not in said and name != "keep"] == []
+    assert [name for name in lookup.names(kind) if f'"{name}"' not in said and name not in ("keep", *NO_CHOICES)] == []
+
+
+@pytest.mark.parametrize("change", [
+    "training.warmup_epochs=1", "training.l1_penalty=0.1", "training.max_gradient_norm=1", "training.lookahead={}",
+    "training.averages={ema_decay: 0.9}", "training.schedule={name: one_cycle, shape: linear}",
+    "training.optimizer=muon", "data.augmentations=[{name: cutout, size: 2}]",
+])  # fmt: skip
+def test_what_a_script_has_not_is_named(change):
+    missing = _missing(load(DIGITS, [change]))
+    assert len(missing) == 1 and missing[0].rpartition(".")[2] in change and _missing(load(DIGITS)) == []
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from classlab.training.settings import Settings
 SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq"}
 RATES = ("rate", "decay", "momentum", "beta1", "beta2", "epsilon", "size", "root")
 UPDATES = ("sgd", "adam", "adamw")
+# Settings of the training that it does not have.
+LACKS = ("l1_penalty", "max_gradient_norm", "lookahead", "averages")
 LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squared_error"}
 
 
@@ -33,6 +35,8 @@ def lay_out(
         raise NotNativeError(f"it works on the cpu, not on the device {settings.device}")
     if plan.optimizer.name not in UPDATES:
         raise NotNativeError(f"it has the optimizers {listing(UPDATES)}, not {plan.optimizer.name}")
+    if asked := [f"training.{name}" for name in LACKS if getattr(plan, name)]:
+        raise NotNativeError(f"it does not have {listing(asked)}")
     if plan.loss.name not in LOSSES:
         raise NotNativeError(f"it has the losses {listing(LOSSES)}, not {plan.loss.name}")
     channels, height, width = input_shape

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from classlab.errors import UserError
+from classlab.errors import UserError, listing
 from classlab.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from classlab.use.export.carried import Carried
 
 PUBLISHED = ("mnist", "fashion-mnist", "cifar10")  # what a script fetches from the official address
+# What a script has not: settings of the training, choices by name, and options of the one cycle.
+NO_SETTINGS = ("warmup_epochs", "l1_penalty", "max_gradient_norm", "lookahead", "averages")
+NO_CHOICES = ("muon", "cutout", "saturation", "hue", "greyscale")
+NO_OPTIONS = {"peak_epoch": None, "shape": "cosine", "min_momentum": None, "max_momentum": None}  # unless these
 BLOCK = 256  # images are prepared so many at a time, as training.batches does it
 
 
@@ -106,6 +110,8 @@ def leaving(carried: "Carried") -> Leaving:
             "a script needs the source of its network, and this run was given a module in Python; put the module into "
             "a file and train with model: {name: file.py:Name}, or export to pt2, which needs no source"
         )
+    if missing := _missing(run.experiment):
+        raise UserError(f"a script in plain PyTorch cannot be written for {listing(missing)}; export to pt2 or onnx")
     recorded: dict[str, Any] = {key: value for key, value in environment["settings"].items() if key != "compiled"}
     return Leaving(
         experiment=run.experiment,
@@ -126,6 +132,18 @@ def leaving(carried: "Carried") -> Leaving:
         started=_started(carried),
         files=readers_files(run.experiment),
     )
+
+
+def _missing(experiment: Experiment) -> list[str]:
+    """Return what the experiment asks for and a script has not."""
+    training, data = experiment.training, experiment.data
+    options = training.schedule.options if training.schedule.name == "one_cycle" else {}
+    choices = [training.optimizer, *data.augmentations, *(choice for copy in data.expansion for choice in copy)]
+    return [
+        *(f"training.{name}" for name in NO_SETTINGS if getattr(training, name)),
+        *(f"training.schedule.{name}" for name, none in NO_OPTIONS.items() if options.get(name, none) != none),
+        *dict.fromkeys(choice.name for choice in choices if choice.name in NO_CHOICES),
+    ]
 
 
 def _started(carried: "Carried") -> "Mapping[str, Tensor]":

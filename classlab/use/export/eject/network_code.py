@@ -193,7 +193,11 @@ def _layer(layer: "nn.Module", by_two: bool) -> str:
     bias = {} if getattr(layer, "bias", None) is not None else {"bias": False}
     match layer:
         case nn.Conv2d():
-            options = {"padding": _short(layer.padding)} if layer.padding != (0, 0) else {}
+            options: dict[str, Any] = {}
+            options |= {"stride": _short(layer.stride)} if layer.stride != (1, 1) else {}
+            options |= {"padding": _short(layer.padding)} if layer.padding != (0, 0) else {}
+            options |= {"dilation": _short(layer.dilation)} if layer.dilation != (1, 1) else {}
+            options |= {"groups": layer.groups} if layer.groups > 1 else {}
             name = "ByColumns" if by_two else "nn.Conv2d"
             return call(name, layer.in_channels, layer.out_channels, _short(layer.kernel_size), **options, **bias)
         case nn.Linear():
