@@ -116,4 +116,4 @@ def _limits(carried: Carried) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")  # a name is no markup
