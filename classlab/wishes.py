@@ -32,6 +32,7 @@ _WISHES = {
     "training.initialise=he_normal": "init initialise initialize initialization initialisation initializer weightinit",
     "training.start_from=RUN": "pretrained finetune weights startfrom warmstart loadfrom",
     "training.precision=bf16": "precision fp16 amp half mixedprecision bf16 dtype autocast",
+    "training.keep_epochs=true": "keepepochs keepcheckpoints saveepochs savecheckpoints",
     "training.native=true": "native compile torchcompile",
     "data.dataset=mnist": "dataset datasets",
     "data.val_size=0.1": "val validation valsize valsplit valfraction validationsplit validationsize holdout",

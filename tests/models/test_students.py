@@ -111,6 +111,9 @@ def plainly(file, name, filled_in, shape):
                 network.eval()(torch.zeros(2, *shape))  # lazy layers take their shapes
     finally:
         sys.path.remove(str(FOLDER))
+        for module, imported in list(sys.modules.items()):  # lest another reader's helpers be taken for these
+            if str(getattr(imported, "__file__", None)).startswith(str(FOLDER)):
+                del sys.modules[module]
     return network
 
 

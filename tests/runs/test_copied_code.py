@@ -198,7 +198,8 @@ def test_a_copy_lies_in_its_run(work, tmp_path, monkeypatch, place):
 
     change(path, point_elsewhere)
     with pytest.raises(
-        UserError, match=r"environment.json: copies.file must be the path of a .py file below the folder, without"
+        UserError,
+        match=r"environment.json: copies.net.py.file must be the path of a .py file below the folder, without",
     ) as caught:
         cl.load_run(path, trust=True).model()
     assert "\n" not in str(caught.value)
