@@ -59,7 +59,7 @@ async def of_rows(watch: Watch, keys: Sequence[str], had: list[int]) -> AsyncIte
     had: how many rows of each run the page has. Of a run that was replaced by another, or lost rows, all come anew.
     """
     born: dict[str, str] = {}
-    read: dict[str, tuple[int, ...]] = {}
+    read: dict[str, tuple[tuple[int, ...], int]] = {}
     versions: dict[str, int] = {}
     async with watch.listening():
         await watch.look()
@@ -73,9 +73,10 @@ async def of_rows(watch: Watch, keys: Sequence[str], had: list[int]) -> AsyncIte
                         versions[key], had[place] = -1, 0
                         yield message("gone", {"run": key}, _number(had))
                     continue
-                if read.get(key) != state.signature:
+                # The version too: a row that is written just after the signature was taken is in the state already.
+                if read.get(key) != (state.signature, state.version):
                     news = await _news(state, born.get(key), had[place])
-                    read[key], born[key] = state.signature, state.born
+                    read[key], born[key] = (state.signature, state.version), state.born
                     if news["rows"] or news["anew"]:
                         had[place] = news["from"] + len(news["rows"])
                         yield message("rows", news, _number(had))
