@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-CASES = 30
+CASES = 20
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cases are judged by what Linux says of processes")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-KILLS = 3
+KILLS = 2
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are followed by what Linux says of them")
 

@@ -22,7 +22,7 @@ SHIPPED = {
             "separable": True,
             "residual": True,
             "strides": [2, 1],
-            "squeeze_excite": 4,
+            "squeeze_excite": True,
             "pool_after": [],
         },
         (3, 16, 16),
