@@ -172,9 +172,7 @@ def _put_together(
             by_code.setdefault(document["code"], []).append((source, record, document))
     students, traits = [], []
     for code, (roll, task) in tasks.items():
-        handed_in = sorted(
-            by_code.get(code, []), key=lambda part: (part[0].time or datetime.datetime.min, part[0].name)
-        )
+        handed_in = sorted(by_code.get(code, []), key=lambda part: _when(part[0]))
         if not handed_in:
             students.append(Graded(roll, code, task))
             continue

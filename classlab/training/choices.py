@@ -29,10 +29,12 @@ def schedule(plan: Training) -> Callable[..., tuple[float, float | None]]:
         "schedule", plan.schedule, _is_planned, "a number, the factor on the rate, or that and the momentum"
     )
 
+    warmup_epochs = plan.warmup_epochs
+
     def rates(step: int, steps: int, steps_per_epoch: int, losses: tuple[float, ...]) -> tuple[float, float | None]:
         given = planned(step=step, steps=steps, steps_per_epoch=steps_per_epoch, losses=losses)
         factor, momentum = given if isinstance(given, tuple) else (given, None)
-        warmup = plan.warmup_epochs * steps_per_epoch
+        warmup = warmup_epochs * steps_per_epoch
         return (factor * (step + 1) / (math.floor(warmup) + 1) if step < warmup else factor), momentum
 
     return rates

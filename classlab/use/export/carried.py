@@ -8,8 +8,8 @@ A format is one file of this folder with four functions, see export.FORMATS:
     layers(file, carried, images) -> list   (name, output) of each layer in order, to name the first one that differs
 """
 
-import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -74,17 +74,15 @@ class Carried:
         import torch
 
         with torch.no_grad():
-            parts = [self.network(self.normalised(part)).numpy() for part in _parts(self.images)]
+            parts = [self.network(self.normalised(part)).numpy() for part in in_batches(self.images)]
         return np.concatenate(parts)
 
     @cached_property
     def weights_digest(self) -> str:
-        """The SHA-256 over the names, shapes and bytes of all weights, in the order of their names."""
-        total = hashlib.sha256()
-        for name, value in sorted(self.network.state_dict().items()):
-            total.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-            total.update(value.contiguous().numpy().tobytes())
-        return total.hexdigest()
+        """The SHA-256 over the names, types, shapes and bytes of all weights, in the order of their names."""
+        from classlab.runs.start import digest
+
+        return digest(self.network.state_dict())
 
     def document(self) -> dict[str, Any]:
         """Return what every format carries beside the network, as JSON has it."""
@@ -136,5 +134,7 @@ def file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:60] or "network"
 
 
-def _parts(images: np.ndarray, size: int = 200) -> list[np.ndarray]:
-    return [images[start : start + size] for start in range(0, len(images), size)]
+def in_batches(images: np.ndarray, size: int = 200) -> Iterator[np.ndarray]:
+    """Yield the images in batches, for all of them at once would fill the memory of a network of convolutions."""
+    for start in range(0, len(images), size):
+        yield images[start : start + size]

@@ -20,7 +20,7 @@ import numpy as np
 from classlab import files
 from classlab.errors import UserError
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried
+from classlab.use.export.carried import Carried, in_batches
 from classlab.use.export.layer_outputs import Met, Outputs, first_line, leaves, recorded
 from classlab.use.export.packed import Packed, names, packed_layers
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 SUFFIX = ".onnx"
 EXTRA = "onnx, onnxscript and onnxruntime are missing; install them: pip install 'classlab[export]'"
 SCOPES = "pkg.torch.onnx.name_scopes"  # under which torch notes which module a node belongs to
-BATCH = 500
 
 
 def engine() -> str:
@@ -79,8 +78,8 @@ def write(carried: Carried, folder: Path) -> Path:
 def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
     """Return the graph's answers by ONNX Runtime, (count, classes), or for reconstruction in the images' shape."""
     session = _session(str(file))
-    parts = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-    return np.concatenate([session.run([names(carried)[0]], {"images": part})[0] for part in parts])
+    answered = (session.run([names(carried)[0]], {"images": part})[0] for part in in_batches(images))
+    return np.concatenate(list(answered))
 
 
 def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:

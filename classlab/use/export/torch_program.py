@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried
+from classlab.use.export.carried import Carried, in_batches
 from classlab.use.export.layer_outputs import Outputs, leaves, met, recorded
 from classlab.use.export.packed import Packed, packed_layers
 
 SUFFIX = ".pt2"
 DOCUMENT = "classlab.json"  # the file inside that says what is carried
-BATCH = 500
 
 
 def engine() -> str:
@@ -43,8 +42,7 @@ def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
 
     program = torch.export.load(str(file)).module()
     with torch.no_grad():
-        parts = (torch.from_numpy(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
-        return np.concatenate([program(part)[0].numpy() for part in parts])
+        return np.concatenate([program(torch.from_numpy(part))[0].numpy() for part in in_batches(images)])
 
 
 def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
