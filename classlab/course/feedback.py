@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from classlab.course.training_proof import chance
 from classlab.drawing.blocks import (
     Block,
     Column,
@@ -15,6 +16,7 @@ from classlab.drawing.blocks import (
     Verdict,
     Words,
 )
+from classlab.formats import percent
 from classlab.version import __version__
 
 if TYPE_CHECKING:
@@ -125,7 +127,22 @@ def _overview(graduation: "Graduation", handed_in: "list[Graded]") -> list[Block
                    ", ".join(proof["word"] for proof in student.proofs.values()) or None)
                   for student in graduation.students)  # fmt: skip
     columns = (Column("roll"), Column("task", "code"), Column("points", "number", 1), Column("proof of training"))
-    return [figures, table, Table("students", "Every student", columns, every)]
+    return [figures, table, Table("students", "Every student", columns, every), *_chances(graduation, handed_in)]
+
+
+def _chances(graduation: "Graduation", handed_in: "list[Graded]") -> list[Block]:
+    """Say with which chance the epochs that were trained again meet an invented one, by the epochs of each run."""
+    lengths = {(run.name, run.measured["epochs"]) for student in handed_in for run in student.runs
+               if run.name in student.proofs and run.measured.get("epochs")}  # fmt: skip
+    sentences = []
+    for name, epochs in sorted(lengths):
+        drawn = min(graduation.spot_checks, epochs)
+        chances = [percent(chance(epochs, min(forged, epochs), drawn), 0) for forged in (1, 2)]
+        sentences.append(
+            f"Of the {epochs} epochs of {name} {drawn} were trained again: who invented one is found with a chance of "
+            f"{chances[0]}, who invented two with {chances[1]}."
+        )
+    return [Words(" ".join(sentences))] if sentences else []
 
 
 def _missed(handed_in: "list[Graded]") -> list[Block]:

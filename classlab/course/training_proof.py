@@ -90,16 +90,11 @@ def _prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count:
     same = not any(distances)
     word: Word = "proved" if same else "proved within rounding"
     how = "the same bytes" if same else f"the same up to {max(distances):.1g} of the distance between two seeds"
-    caught = chance(epochs, 1, len(drawn))
     sentence = (
         f"epochs {listing(map(str, drawn))} of {epochs} were drawn and trained again: {how}; the first weights are the "
-        f"seed's. Whoever invents one epoch is caught with chance {caught:.0%}, two {_two(epochs, len(drawn)):.0%}"
+        "seed's"
     )
     return Proof(word, sentence, tuple(drawn), tuple(distances))
-
-
-def _two(epochs: int, drawn: int) -> float:
-    return chance(epochs, min(2, epochs), drawn)
 
 
 def _settings(folder: Path) -> "Settings":
