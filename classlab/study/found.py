@@ -126,7 +126,10 @@ class Found:
         )
         if name != self.baseline and of_baseline and self.baseline in means:
             gains = self.scale.gaps(means[name] - means[self.baseline], of_winner.mean - of_baseline.mean)
-            text += f"; its gain over {self.baseline} was {gains[0]}{self.scale.gap_unit} and is {gains[1]}"
+            text += (
+                f"; by that its lead over {self.baseline} was {gains[0]}{self.scale.gap_unit} and is {gains[1]} on the "
+                "fresh seeds"
+            )
         return text
 
     def _given_up(self) -> str:
