@@ -43,6 +43,7 @@ _CURVES = '''
                 if name.endswith(kind):
                     place.plot([row["epoch"] for row in rows], [row[name] for row in rows], ".-", label=name)
             place.set_xlabel("epoch")
+            place.xaxis.get_major_locator().set_params(integer=True)
             place.set_ylabel(kind)
             place.legend()
         figure.tight_layout()
