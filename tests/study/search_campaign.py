@@ -15,8 +15,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import classlab as cl
-from tests.study.test_search import TINY
 
+TINY = {
+    "name": "tiny", "data": {"dataset": "digits", "val_size": 100, "max_per_class": 40, "max_test_per_class": 10},
+    "model": {"name": "perceptron", "widths": [8]},
+    "training": {"epochs": 1, "batch_size": 32, "optimizer": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9}},
+}  # fmt: skip
 STUDY = {
     "name": "searched", "experiment": TINY, "place": "one by one",
     "sweep": {
