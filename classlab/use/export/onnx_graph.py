@@ -20,7 +20,7 @@ import numpy as np
 from classlab import files
 from classlab.errors import UserError
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried, in_batches
+from classlab.use.export.carried import Carried
 from classlab.use.export.layer_outputs import Met, Outputs, first_line, leaves, recorded
 from classlab.use.export.packed import Packed, names, packed_layers
 
@@ -91,7 +91,7 @@ def graph(network: "nn.Module", images: "Tensor", outputs: list[str]) -> "onnx.M
 def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
     """Return the graph's answers by ONNX Runtime, (count, classes), or for reconstruction in the images' shape."""
     session = _session(str(file))
-    answered = (session.run([names(carried)[0]], {"images": part})[0] for part in in_batches(images))
+    answered = (session.run([names(carried)[0]], {"images": part})[0] for part in carried.batches(images))
     return np.concatenate(list(answered))
 
 
