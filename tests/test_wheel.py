@@ -1,4 +1,4 @@
-"""The wheel: what it holds, and a first run from it where the sources are not, in a folder and a language of no help."""
+"""The wheel: what it holds, and a run from it without the sources, in a folder and a locale that give no help."""
 
 import os
 import subprocess
