@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from classlab.reproduction.reproduce import reproduce
     from classlab.study.compare import compare
     from classlab.study.declaration import Study
+    from classlab.study.rate_range import rate
 
 # OpenMP's threads otherwise spin while they wait for each other; on a machine with anything else to do, that makes two
 # threads ten times slower than one. So they sleep, but only after some microseconds: to be woken takes longer than a
@@ -40,13 +41,14 @@ _PLACES = {
     "import_weights": "classlab.lab:import_weights",
     "load_run": "classlab.lab:load_run",
     "load_study": "classlab.lab:load_study",
+    "rate": "classlab.study.rate_range:rate",
     "reproduce": "classlab.reproduction.reproduce:reproduce",
     "study": "classlab.lab:study",
     "train": "classlab.lab:train",
 }
 __all__ = [
     "Experiment", "Refused", "Run", "Study", "StudyResult", "UserError", "compare", "import_weights",
-    "load_experiment", "load_run", "load_study", "reproduce", "study", "train",
+    "load_experiment", "load_run", "load_study", "rate", "reproduce", "study", "train",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from classlab.cli import (
     lesson_command,
     list_command,
     predict_command,
+    rate_command,
     report_command,
     reproduce_command,
     rerun_command,
@@ -63,6 +64,7 @@ app.command()(rerun_command.rerun)
 app.command("list")(list_command.list_)
 app.command()(study_commands.study)
 app.command()(compare_command.compare)
+app.command()(rate_command.rate)
 app.command()(inspect_command.inspect)
 app.command()(report_command.report)
 app.command()(reproduce_command.reproduce)

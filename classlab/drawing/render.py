@@ -93,11 +93,16 @@ def svg_to_pdf(text: str) -> bytes:
     return vl_convert.svg_to_pdf(printable(text))
 
 
+def check_name(path: Path) -> None:
+    """Raise UserError for a path whose ending names no format that a chart can be written in."""
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"a chart can be written as {listing(FORMATS)}; got {path.name!r}")
+
+
 def save(chart: "Chart", path: Path) -> None:
     """Write the chart to `path`, whose ending says how. Raises UserError for an unknown one, and for no room."""
+    check_name(path)
     ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise UserError(f"a chart can be written as {listing(FORMATS)}; got {path.name!r}")
     drawn = svg(chart).encode() if ending == ".svg" else png(chart) if ending == ".png" else pdf(chart)
     files.write(path, drawn)
 
