@@ -214,6 +214,9 @@ class Training(Section):
     l1_penalty: Annotated[float, Field(ge=0)] = Field(
         default=0.0, description="times the sum of the weights' absolute values, added to the loss that is trained on"
     )
+    mixing: Annotated[Choice, _ChoiceOf("mixing")] | None = Field(
+        default=None, description="each image with a part of another, and of its label; training images alone"
+    )
     max_gradient_norm: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="longer gradients, of all weights together, are shortened to it; null: none are"
     )
@@ -432,13 +435,15 @@ FORMAT = 2
 KINDS = {
     "dataset": "dataset", "augmentations": "augmentation", "expansion": "augmentation", "model": "model",
     "loss": "loss", "optimizer": "optimizer", "schedule": "schedule", "initialise": "initialisation",
+    "mixing": "mixing",
 }  # fmt: skip
 # Settings that came after format 1, which its digests therefore do not cover: dotted keys.
 ADDED_SINCE_FORMAT_1: tuple[str, ...] = (
     "training.start_from", "training.native", "training.initialise.biases", "protocol.train_loss_steps",
     "contract.not_judged", "contract.min_receptive_field", "contract.in_each_of_last_epochs",
     "training.warmup_epochs", "training.l1_penalty", "training.max_gradient_norm", "training.keep_epochs",
-    "training.lookahead", "training.averages", "training.schedule.peak_epoch", "training.schedule.shape",
+    "training.lookahead", "training.averages", "training.mixing",
+    "training.schedule.peak_epoch", "training.schedule.shape",
     "training.schedule.min_momentum", "training.schedule.max_momentum",
 )  # fmt: skip
 

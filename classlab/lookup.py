@@ -39,6 +39,7 @@ MODULES = {
     "augmentation": "data/augmentations.py",
     "initialisation": "models/initialise.py",
     "loss": "training/losses.py",
+    "mixing": "training/mixings.py",
     "optimizer": "training/optimizers.py",
     "schedule": "training/schedules.py",
 }
@@ -74,6 +75,7 @@ HANDED_OVER = {
     "optimizer": ("parameters",),
     "block": ("material",),
     "schedule": ("step", "steps", "steps_per_epoch", "losses"),
+    "mixing": ("images", "others", "random"),
 }
 
 

@@ -34,13 +34,13 @@ class Attributes(ctypes.Structure):
                 ("user", ctypes.c_uint64))  # fmt: skip
 
 
-def run(module: str, job: str, folder: Path) -> str:
-    """Run a module's `confined(job, folder)` in a process of its own; return why it did not end, "" where it did.
+def run(job: str, folder: Path) -> str:
+    """Do a job of the weighing room in a process of its own; return why it did not end, "" where it did.
 
     job: JSON, handed over as it is. folder: the only one that the process can write in.
     """
     environment = {name: os.environ[name] for name in KEPT if name in os.environ}
-    words = [sys.executable, "-P", "-B", "-m", "classlab.course.confined", module, str(folder.resolve())]
+    words = [sys.executable, "-P", "-B", "-m", "classlab.course.confined", str(folder.resolve())]
     try:
         done = subprocess.run(
             words, input=job, text=True, capture_output=True, env=environment, timeout=2 * SECONDS, check=False,
@@ -110,16 +110,16 @@ def _do(call: "ctypes._NamedFuncPointer", *words: object) -> None:
 
 
 def main() -> None:
-    """Cut this process off, then let the module do the job. Exit 3: it could not be cut off."""
-    module, folder, job = sys.argv[1], Path(sys.argv[2]), json.load(sys.stdin)
+    """Cut this process off, then do the job. Exit 3: it could not be cut off."""
+    folder, job = Path(sys.argv[1]), json.load(sys.stdin)
     try:
         cut_off(folder)
     except OSError as error:
         print(error, file=sys.stderr)
         sys.exit(3)
-    import importlib
+    from classlab.course import weighing_room
 
-    importlib.import_module(module).confined(job, folder)
+    weighing_room.confined(job, folder)
 
 
 if __name__ == "__main__":

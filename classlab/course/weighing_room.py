@@ -143,7 +143,7 @@ def _measured_apart(root: Path, task: TaskFile, draw: Draw) -> tuple[list[dict[s
     job = to_json({"root": str(root.resolve()), "task": task.model_dump(mode="json"), "draw": draw})
     with tempfile.TemporaryDirectory(prefix="classlab-confined-") as place:
         folder = Path(place)
-        if problem := confined_process.run("classlab.course.weighing_room", job, folder):
+        if problem := confined_process.run(job, folder):
             raise UserError(problem)
         try:
             runs = RUNS.validate_json(files.read(folder / RECORD, limits.RECORD_BYTES * 10))

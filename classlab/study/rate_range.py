@@ -37,6 +37,7 @@ SMOOTH = 0.1  # decades: the standard deviation of the kernel over the logarithm
 STEPS, IMAGES = 200, 12_800  # of the range test: the greater of so many steps and so many images
 MOST_STEPS = 3_000
 ROUGH, FINE = 10**0.5, 10**0.25  # from one rate to the next
+ONE_SIDED = 1.645  # the normal distribution's 95 % point
 LEAST_SHARE = 0.2  # of the epochs; where there is no time for them they see fewer images
 RUNS = 26  # short ones, about: what time is reckoned by
 
@@ -133,8 +134,9 @@ def rate(
         return _short_run(budget, rate, seed, settings, dataset)
 
     top = min((rate for rate in diverged if rate is not None), default=highest)
-    tried = _search(value, top, numbers, _is_loss(plan))
-    low, best, high = _interval(tried, _is_loss(plan))
+    luck = 0.0 if _is_loss(plan) else 1 / plan.data.val_size
+    tried = _search(value, top, numbers, _is_loss(plan), luck)
+    low, best, high = _interval(tried, _is_loss(plan), luck)
     low *= math.sqrt(budget.share)  # the longer a training, the lower its best rate; docs/rate.md has what was measured
     metric = "val_loss" if _is_loss(plan) else "val_accuracy"
     return RateRange(plan.name, best, low, high, numbers, diverged, (rates, smoothed), tried, metric, budget.words)
@@ -288,7 +290,7 @@ def _is_loss(plan: Experiment) -> bool:
 
 
 def _search(
-    value: Callable[[float, int], float], top: float, seeds: Sequence[int], lower_is_better: bool
+    value: Callable[[float, int], float], top: float, seeds: Sequence[int], lower_is_better: bool, luck: float
 ) -> dict[float, tuple[float, ...]]:
     """Try rates: rough ones with one seed from the top down, then fine ones around the best with every seed."""
     rough = {top / ROUGH**place: value(top / ROUGH**place, seeds[0]) for place in range(7)}
@@ -306,7 +308,7 @@ def _search(
         try_fine(place)
     places = [-2, 2]
     for _ in range(3):  # where an end of the fine rates is as good as the best, the interval may go on behind it
-        kept = _kept(tried, lower_is_better)
+        kept = _kept(tried, lower_is_better, luck)
         for end, by in ((0, -1), (1, 1)):
             if best * FINE ** places[end] in kept:
                 places[end] += by
@@ -323,8 +325,12 @@ def _best(tried: dict[float, tuple[float, ...]], lower_is_better: bool) -> float
     return min(means, key=lambda rate: means[rate] if lower_is_better else -means[rate])
 
 
-def _kept(tried: dict[float, tuple[float, ...]], lower_is_better: bool) -> list[float]:
-    """Return the rates whose paired runs cannot be told from the best's: one-sided t test, 1 %, spread pooled."""
+def _kept(tried: dict[float, tuple[float, ...]], lower_is_better: bool, luck: float = 0.0) -> list[float]:
+    """Return the rates whose paired runs cannot be told from the best's: one-sided t test, 1 %, spread pooled.
+
+    luck: one over the number of validation images, whose drawing all seeds share: to the seeds' spread it adds that of
+    p (1 − p) over so many images. 0 for a loss.
+    """
     finite = {rate: np.array(values) for rate, values in tried.items() if np.isfinite(values).all()}
     best = _best(tried, lower_is_better)
     sign = 1 if lower_is_better else -1
@@ -337,13 +343,16 @@ def _kept(tried: dict[float, tuple[float, ...]], lower_is_better: bool) -> list[
     spreads = sorted(float(gap.var(ddof=1)) for gap in others)
     pooled = spreads[: max(1, math.ceil(len(spreads) / 2))]
     quantile = t_quantile(0.98, len(pooled) * (seeds - 1))
-    allowed = quantile * math.sqrt(float(np.mean(pooled)) / seeds)
+    p = min(1.0, max(0.0, float(finite[best].mean())))
+    allowed = math.hypot(
+        quantile * math.sqrt(float(np.mean(pooled)) / seeds), ONE_SIDED * math.sqrt(p * (1 - p) * luck)
+    )
     return [rate for rate, gap in gaps.items() if gap.mean() <= allowed]
 
 
-def _interval(tried: dict[float, tuple[float, ...]], lower_is_better: bool) -> tuple[float, float, float]:
+def _interval(tried: dict[float, tuple[float, ...]], lower_is_better: bool, luck: float) -> tuple[float, float, float]:
     """Return (low, best, high): what is kept, a step wider, for the best may lie between two that were tried."""
-    kept = sorted(_kept(tried, lower_is_better))
+    kept = sorted(_kept(tried, lower_is_better, luck))
     broken = [rate for rate, values in tried.items() if rate > kept[-1] and not np.isfinite(values).all()]
     ends = kept[0] / FINE, min(kept[-1] * FINE, *broken, math.inf)
     # Of rates that cannot be told apart the one whose neighbours are good too: its own mean is partly luck.

@@ -6,18 +6,54 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from classlab.data import reader_functions
 from classlab.errors import UserError
 from classlab.experiment import Choice, Training
+from classlab.training.mixings import MixedLabels
+from classlab.training.task import reconstructs
 
 
 def loss(choice: Choice) -> Callable[..., Tensor]:
     """Return the loss: of outputs, targets, inputs and clean, as training.losses tells. A call may raise UserError."""
     wanted = "the mean over the batch, a tensor of no dimension"
     return reader_functions.bind("loss", choice, lambda given, _: isinstance(given, Tensor) and given.ndim == 0, wanted)
+
+
+def mixing(plan: Training) -> "Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, MixedLabels]] | None":
+    """Return what mixes a batch's images and labels, None where nothing does. Raises UserError without classes."""
+    if plan.mixing is None:
+        return None
+    if reconstructs(plan.loss):
+        raise UserError(f"training.mixing mixes labels, and the loss {plan.loss.name} has none")
+    mixes = reader_functions.bind("mixing", plan.mixing, _is_mixed, "images and the share of their own labels, ½ to 1")
+
+    def mix(images: Tensor, labels: Tensor, random: np.random.Generator) -> tuple[Tensor, MixedLabels]:
+        order = torch.from_numpy(random.permutation(len(images))).to(images.device)
+        mixed, share = mixes(images=images, others=images[order], random=random)
+        return mixed, MixedLabels(labels, labels[order], share)
+
+    return mix
+
+
+def _is_mixed(given: Any, _: Any) -> bool:
+    return isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], Tensor) and 0.5 <= given[1] <= 1
+
+
+def of_both(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return a loss that also takes mixed labels: the mean of the losses of both, weighted by their shares."""
+
+    def weighted(outputs: Tensor, targets: Tensor | MixedLabels, inputs: Tensor, clean: Tensor) -> Tensor:
+        if not isinstance(targets, MixedLabels):
+            return loss(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
+        both = (loss(outputs=outputs, targets=labels, inputs=inputs, clean=clean) for labels in targets[:2])
+        return targets.share * next(both) + (1 - targets.share) * next(both)
+
+    return weighted
 
 
 def schedule(plan: Training) -> Callable[..., tuple[float, float | None]]:

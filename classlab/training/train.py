@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from classlab.training.batches import Images
 from classlab.training.epoch_metrics import evaluate_splits, judge, skipped_steps, training_row
 from classlab.training.fast.cores import has_idle_core
 from classlab.training.fast.step import fast_step
+from classlab.training.mixings import MixedLabels
 from classlab.training.random import generator, number
 from classlab.training.settings import Settings, isolated, sums
 from classlab.training.state import Past, State, capture, restore
@@ -58,7 +60,11 @@ def train_network(
     """
     plan, images = experiment.training, splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    loss_function, schedule = choices.loss(plan.loss), choices.schedule(plan)
+    loss_function, schedule, mix = (
+        choices.of_both(choices.loss(plan.loss)),
+        choices.schedule(plan),
+        choices.mixing(plan),
+    )
     optimizer = choices.optimizer(plan.optimizer, model)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     peak_rates = [group["lr"] for group in optimizer.param_groups]
@@ -70,7 +76,7 @@ def train_network(
     past = Past() if state is None else restore(model, optimizer, state)
     averages = WeightAverages(model, plan, state)
 
-    def eager_step(inputs: Tensor, clean: Tensor, targets: Tensor, totals: Tensor) -> None:
+    def eager_step(inputs: Tensor, clean: Tensor, targets: Tensor | MixedLabels, totals: Tensor) -> None:
         """Forward, loss, backward, update."""
         outputs = forward(inputs)
         loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
@@ -83,7 +89,8 @@ def train_network(
         # The sums stay on the device: to read a number back at every step would be to wait for every step.
         totals[0] += loss.detach() * len(inputs)
         if names_classes:
-            totals[1] += (outputs.detach().argmax(1) == targets).sum()
+            labels = targets.own_labels if isinstance(targets, MixedLabels) else targets
+            totals[1] += (outputs.detach().argmax(1) == labels).sum()
 
     with isolated(settings):
         first = images.first(plan.batch_size, layout)
@@ -100,6 +107,7 @@ def train_network(
             torch.manual_seed(number(seed, epoch, "modules"))  # for dropout and the like inside the network
             order = torch.randperm(len(images), generator=generator(seed, epoch, "shuffle")).to(settings.device)
             random = generator(seed, epoch, "augment", settings.device)
+            mixed_by = np.random.default_rng(number(seed, epoch, "mixing"))
             ahead = settings.device == "cpu" and has_idle_core(settings.threads)
             batches = images.batches(order, plan.batch_size, augmentations, random, layout, ahead)
             totals, earlier = sums(settings, 2), sums(settings, 2)  # of the loss, of right answers
@@ -109,6 +117,8 @@ def train_network(
                 choices.set_rates(optimizer, peak_rates, factor, momentum)
                 if done % steps_per_epoch == skipped:  # some reports give the mean loss of an epoch's last steps
                     earlier = totals.clone()
+                if mix:
+                    inputs, targets = mix(inputs, targets, mixed_by)
                 step(inputs, clean, targets, totals)
                 averages.after_step(done + 1)
                 yield Step(len(inputs))

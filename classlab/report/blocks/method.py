@@ -57,6 +57,7 @@ def _settings(experiment: Experiment) -> dict[str, Fact]:
         "training.l1_penalty": Fact("L1 penalty", f"{training.l1_penalty:g}" if training.l1_penalty else ""),
         "training.max_gradient_norm": Fact("Gradients", _clipping(experiment)),
         "training.lookahead": Fact("Lookahead", _lookahead(experiment)),
+        "training.mixing": Fact("Mixing", _mixing(experiment)),
         "training.averages": Fact("Weights evaluated", _averages(experiment)),
         "training.batch_size": Fact("Batch size", f"{training.batch_size:,} images"),
         "training.epochs": Fact("Epochs planned", f"{training.epochs:,}"),
@@ -76,6 +77,11 @@ def _clipping(experiment: Experiment) -> str:
 def _lookahead(experiment: Experiment) -> str:
     ahead = experiment.training.lookahead
     return f"{ahead.share:g} of the way after every {words.count(ahead.every_steps, 'step')}" if ahead else ""
+
+
+def _mixing(experiment: Experiment) -> str:
+    mixing = experiment.training.mixing
+    return f"{words.spelled(mixing)}; training accuracy is of the label that has the larger share" if mixing else ""
 
 
 def _averages(experiment: Experiment) -> str:

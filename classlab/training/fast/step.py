@@ -1,7 +1,7 @@
 """The step and the evaluation of a run: in C where its settings say so, else as they are in training/train.py."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -16,7 +16,7 @@ from classlab.training.settings import Settings
 
 # (inputs, clean, targets, totals): makes one step; adds the sum of the losses and the right answers to the totals,
 # float64, (2,).
-Step = Callable[[Tensor, Tensor, Tensor, Tensor], None]
+Step = Callable[[Tensor, Tensor, Any, Tensor], None]
 BEGUN = "the run was begun with the native step"
 
 

@@ -22,7 +22,7 @@ SLOTS = {"momentum": "momentum_buffer", "mean": "exp_avg", "square": "exp_avg_sq
 RATES = ("rate", "decay", "momentum", "beta1", "beta2", "epsilon", "size", "root")
 UPDATES = ("sgd", "adam", "adamw")
 # Settings of the training that it does not have.
-LACKS = ("l1_penalty", "max_gradient_norm", "lookahead", "averages")
+LACKS = ("l1_penalty", "max_gradient_norm", "lookahead", "averages", "mixing")
 LOSSES = {"cross_entropy": "cross_entropy", "nll": "cross_entropy", "mse": "squared_error"}
 
 

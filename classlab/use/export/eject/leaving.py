@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PUBLISHED = ("mnist", "fashion-mnist", "cifar10")  # what a script fetches from the official address
 # What a script has not: settings of the training, choices by name, and options of the one cycle.
-NO_SETTINGS = ("warmup_epochs", "l1_penalty", "max_gradient_norm", "lookahead", "averages")
+NO_SETTINGS = ("warmup_epochs", "l1_penalty", "max_gradient_norm", "lookahead", "averages", "mixing")
 NO_CHOICES = ("muon", "cutout", "saturation", "hue", "greyscale")
 NO_OPTIONS = {"peak_epoch": None, "shape": "cosine", "min_momentum": None, "max_momentum": None}  # unless these
 BLOCK = 256  # images are prepared so many at a time, as training.batches does it
