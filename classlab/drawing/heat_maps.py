@@ -11,6 +11,7 @@ FOR, AGAINST = (
     np.array([100, 143, 255.0]),
 )  # IBM's, for colour-blind readers
 DARKEST, LIGHTEST = 18.0, 125.0  # grey levels of the image below the map
+COVER = 0.8  # of the image at full strength, so that it can be made out
 WHOLE = 99.0  # per cent of the pixels that are drawn within full strength: a few strong ones would hide the others
 KEY = "Amber speaks for the class and blue against it, the stronger the lighter; below lies the image in grey."
 
@@ -26,6 +27,6 @@ def over_image(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     strength = np.abs(np.nan_to_num(values.astype(np.float64)))
     strong = strength[strength > 0]
     full = np.percentile(strong, WHOLE) if strong.size else 1.0
-    share = np.clip(strength / full, 0, 1)[None]
+    share = COVER * np.clip(strength / full, 0, 1)[None]
     colour = np.where((values > 0)[None], FOR[:, None, None], AGAINST[:, None, None])
     return (ground * (1 - share) + colour * share).round().astype(np.uint8)

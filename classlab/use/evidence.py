@@ -12,6 +12,7 @@ import numpy as np
 
 from classlab import readers_code
 from classlab.errors import UserError, did_you_mean, listing
+from classlab.formats import count
 from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ Method = Literal["grad_cam", "occlusion", "integrated_gradients"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WORDS = {"grad_cam": "Grad-CAM", "occlusion": "occlusion", "integrated_gradients": "integrated gradients"}
 IMAGES = 12  # the surest mistakes, where no images are given
+CHECKED = 8  # of them, by which a report and the page check each method
 MOST = 1000  # images at once
 NOTHING = "no evidence for this class"
 LEAST = 1e-6  # of the score's size: what is smaller is rounding
@@ -70,15 +72,25 @@ class Evidence:
 
         return np.stack([over_image(image, values) for image, values in zip(self.images, self.maps, strict=True)])
 
-    def sentence(self) -> str:
-        """Return in words what the maps are, and whether integrated gradients add up."""
-        text = f"{WORDS[self.method]} of {len(self.maps)} images"
+    def about(self) -> str:
+        """Return in words what the maps are made of, and whether integrated gradients add up."""
+        from classlab.network.attribution import window
+
         if self.layer:
-            text += f": {layer_sentence(self.layer, self.maps.shape[1:])}"
-        if self.sums is not None and self.differences is not None:
-            gap = np.abs(self.sums - self.differences).max()
-            text += f": the maps add up to the difference of scores within {gap:.2g}"
-        nothing = int(self.empty.sum())
+            return layer_sentence(self.layer, self.maps.shape[1:])
+        if self.sums is None or self.differences is None:
+            tall, wide = (window(side)[0] for side in self.maps.shape[1:])
+            return f"how much the score falls where a patch of {tall} × {wide} pixels hides the image"
+        gap = np.abs(self.sums - self.differences)
+        worst, start = int(gap.argmax()), "a black image" if len(self.images[0]) == 1 else "an image of the mean colour"
+        return (
+            f"the pixels add up to {_number(self.sums[worst])} where the score rises by "
+            f"{_number(self.differences[worst])} from {start}{', the worst of these' if len(gap) > 1 else ''}"
+        )
+
+    def sentence(self) -> str:
+        """Return in words what the maps are, and of how many images they show nothing."""
+        text, nothing = f"{WORDS[self.method]}, {count(len(self.maps), 'image')}: {self.about()}", int(self.empty.sum())
         return text + (f"; {nothing} of {len(self.maps)} show {NOTHING}" if nothing else "")
 
     def lines(self, place: int) -> tuple[str, ...]:
@@ -86,6 +98,7 @@ class Evidence:
         return (f"for {self.classes[place]}", *([NOTHING] if self.empty[place] else []))
 
     def _repr_html_(self) -> str:
+        """Return the pictures as SVG, with what they are below."""
         from html import escape
 
         from classlab.drawing.blocks import Picture, Pictures
@@ -137,6 +150,16 @@ class Network:
         if self.shape[0] == 1:
             return (0 - mean) / std
         return torch.zeros_like(mean) if mean.any() else (0.5 - mean) / std
+
+    def mistakes(self, count: int) -> np.ndarray:
+        """Return the indices of the test images that the run got wrong with the most confidence, int64.
+
+        Raises UserError where it gets none wrong.
+        """
+        found = self.run.mistakes(count)["index"].to_numpy()
+        if not len(found):
+            raise UserError(f"{self.run.path} makes no mistakes on its test images; give images or their indices")
+        return found
 
     def layer(self, wanted: str | None = None) -> "MapLayer":
         """Return the layer that Grad-CAM takes; see attribution.map_layer. Raises UserError where there is none."""
@@ -222,9 +245,7 @@ class Network:
         import torch
 
         if images is None:
-            images = self.run.mistakes(IMAGES)["index"].to_numpy()
-            if not len(images):
-                raise UserError(f"{self.run.path} makes no mistakes on its test images; give images or their indices")
+            images = self.mistakes(IMAGES)
         given = np.asarray([images] if isinstance(images, int) else images)
         if given.ndim == 1 and given.dtype.kind in "iu":
             tested = self.run.images("test")
@@ -294,6 +315,10 @@ def layer_sentence(layer: "MapLayer", shape: Sequence[int]) -> str:
         f"the maps of {layer.convolution}{after}, {layer.height} × {layer.width} pixels, enlarged to "
         f"{height} × {width} by straight lines between them"
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _check_method(method: str) -> None:
