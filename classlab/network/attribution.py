@@ -178,14 +178,14 @@ def occlusion(model: nn.Module, images: Tensor, classes: Tensor, ground: Tensor)
 
 
 def integrated_gradients(
-    model: nn.Module, images: Tensor, classes: Tensor, ground: Tensor
+    model: nn.Module, images: Tensor, classes: Tensor, ground: Tensor, most_steps: int = MOST_STEPS
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the maps, float32 (count, height, width), what each adds up to and what it has to, float32 (count,).
 
     The gradient of the score, averaged along the straight line from the ground to the image, times their difference
     (Sundararajan et al. 2017, equation 1), summed over channels. A map's pixels have to add up to the score of the
-    image less that of the ground (completeness): the line is cut finer until they do within one per cent, or 128 pieces
-    are reached. images, classes, ground: as for occlusion.
+    image less that of the ground (completeness): the line is cut finer until they do within one per cent, or most_steps
+    pieces are reached. images, classes, ground: as for occlusion.
     """
     start = ground.expand_as(images)
     wanted = scores(model, images, classes) - scores(model, start, classes)
@@ -195,7 +195,7 @@ def integrated_gradients(
         maps[left] = _path_gradients(model, images[left], classes[left], start[left], steps)
         gap = (maps[left].sum(dim=(1, 2)) - wanted[left]).abs()
         left, steps = left[gap > CLOSE * wanted[left].abs().clamp(min=0.1)], 2 * steps
-        if steps > MOST_STEPS:
+        if steps > most_steps:
             break
     return maps, maps.sum(dim=(1, 2)), wanted
 

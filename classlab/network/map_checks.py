@@ -157,15 +157,15 @@ def check_maps(
     """Return what both checks say of maps.
 
     maps: of a trained network, float32 (count, height, width); random_maps: those of the same network with random
-    weights, made in the same way. deleted: the area under each image's deletion curve when the pixels go in the maps'
-    order; at_random: in random orders, float64 (count,). A map that is the same everywhere is left out and counted: it
-    names no place, so that it says nothing which could be right.
+    weights, made in the same way, several draws of them, (draws, count, height, width). deleted: the area under each
+    image's deletion curve when the pixels go in the maps' order; at_random: in random orders, float64 (count,). A map
+    that is the same everywhere is left out and counted: it names no place, so it says nothing that could be right.
     """
     kept = np.flatnonzero([bool(found.max() > found.min()) for found in maps])
     empty = len(maps) - len(kept)
     if not len(kept):
         return MapCheck(0, empty, None, None, None, None, None, None)
-    pairs = [(maps[place], random_maps[place]) for place in kept]
+    pairs = [(maps[place], drawn[place]) for place in kept for drawn in random_maps]
     correlations = [rank_correlation(*pair) for pair in pairs]
     alike = [0.0 if math.isnan(value) else value for value in correlations]  # a constant map of chance is like none
     gains = (at_random - deleted)[kept].tolist()

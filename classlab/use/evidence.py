@@ -26,6 +26,7 @@ Method = Literal["grad_cam", "occlusion", "integrated_gradients"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WORDS = {"grad_cam": "Grad-CAM", "occlusion": "occlusion", "integrated_gradients": "integrated gradients"}
 IMAGES = 12  # the surest mistakes, where no images are given
+DRAWS = 3  # of random weights
 CHECKED = 8  # of them, by which a report and the page check each method
 MOST = 1000  # images at once
 NOTHING = "no evidence for this class"
@@ -133,9 +134,9 @@ class Network:
         return self.run.built().float().eval()
 
     @cached_property
-    def random_model(self) -> "nn.Module":
-        """The same network with weights that nobody trained, drawn from seed 0."""
-        return random_twin(self.model)
+    def random_models(self) -> "list[nn.Module]":
+        """The same network with weights that nobody trained, several draws of them."""
+        return [random_twin(self.model, seed) for seed in range(DRAWS)]
 
     @cached_property
     def ground(self) -> "Tensor":
@@ -179,7 +180,13 @@ class Network:
         return list(METHODS)
 
     def maps(
-        self, model: "nn.Module", method: Method, inputs: "Tensor", classes: "Tensor", layer: "MapLayer | None"
+        self,
+        model: "nn.Module",
+        method: Method,
+        inputs: "Tensor",
+        classes: "Tensor",
+        layer: "MapLayer | None",
+        most_steps: int = 128,
     ) -> "tuple[np.ndarray, np.ndarray | None, np.ndarray | None]":
         """Return the maps of normalised images, and of integrated gradients what each adds up to and what it has to."""
         from classlab.network import attribution
@@ -190,7 +197,7 @@ class Network:
                 return attribution.grad_cam(model, inputs, classes, layer).numpy(), None, None
             if method == "occlusion":
                 return attribution.occlusion(model, inputs, classes, self.ground).numpy(), None, None
-            found = attribution.integrated_gradients(model, inputs, classes, self.ground)
+            found = attribution.integrated_gradients(model, inputs, classes, self.ground, most_steps)
         return found[0].numpy(), found[1].numpy(), found[2].numpy()
 
     def evidence(
@@ -233,7 +240,9 @@ class Network:
         inputs = evidence.inputs
         assert inputs is not None, "evidence that a run gave has its inputs"
         classes = torch.tensor([self.names.index(name) for name in evidence.classes])
-        random_maps = self.maps(self.random_model, evidence.method, inputs, classes, evidence.layer)[0]
+        random_maps = np.stack(
+            [self.maps(twin, evidence.method, inputs, classes, evidence.layer, 32)[0] for twin in self.random_models]
+        )
         order = map_checks.orders_of(evidence.maps, torch.Generator().manual_seed(0))
         with readers_code.running():
             deleted = map_checks.deletion(self.model, inputs, classes, order, self.ground)
