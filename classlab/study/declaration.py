@@ -164,9 +164,7 @@ class Study(Section):
         if self.steps:
             self._check_steps()
         elif self.aim != Contract():
-            raise ValueError(
-                "aim is what steps are to reach, and this study has none; set the experiment's contract"
-            )
+            raise ValueError("aim is what steps are to reach, and this study has none; set the experiment's contract")
         if not self.steps and self.experiment is None and (homeless or not self.sweep.variants):
             whose = f": {listing(homeless)} has none of its own" if homeless else ""
             raise ValueError(f"experiment is required where a variant does not name one{whose}")

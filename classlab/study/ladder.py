@@ -5,9 +5,9 @@ statistics whether the step before was really another one.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from classlab import contract, metrics, statistics
 from classlab.contract import Check
@@ -18,7 +18,7 @@ from classlab.statistics import Comparison
 from classlab.study.answer import Answer, Right, answer
 from classlab.study.declaration import Study
 from classlab.study.results import Row
-from classlab.study.sweep import Variant, flat, short_values_each
+from classlab.study.sweep import Variant, spelled
 
 if TYPE_CHECKING:
     from classlab.runs.finished import FinishedRun
@@ -103,14 +103,32 @@ def changes(before: Variant | None, after: Variant) -> tuple[Change, ...]:
     """Return the settings that differ between two steps; nothing for the first."""
     if before is None:
         return ()
-    first, second = (flat(step.experiment.model_dump(mode="json")) for step in (before, after))
-    found = []
+    first, second = (step.experiment.model_dump(mode="json") for step in (before, after))
+    for document in (first, second):
+        document.pop("name"), document.pop("description")
+    return tuple(_differences("", first, second))
+
+
+def _differences(above: str, first: Any, second: Any) -> Iterator[Change]:
+    """Yield what differs, setting by setting; a choice by another name is one change, with all its options."""
     for key in dict.fromkeys([*first, *second]):
-        if key not in ("name", "description") and first.get(key) != second.get(key):
-            texts = short_values_each([side.get(key) for side in (first, second)])
-            said = [text if key in side else "not set" for text, side in zip(texts, (first, second), strict=True)]
-            found.append(Change(key, *said))
-    return tuple(found)
+        dotted, values = f"{above}{key}", (first.get(key), second.get(key))
+        if values[0] == values[1]:
+            continue
+        inside = [value for value in values if isinstance(value, dict)]
+        if len(inside) == 2 and inside[0].get("name") == inside[1].get("name"):
+            yield from _differences(f"{dotted}.", *inside)
+        else:
+            sides = zip(values, (first, second), strict=True)
+            yield Change(dotted, *(_text(value) if key in side else "not set" for value, side in sides))
+
+
+def _text(value: Any) -> str:
+    """Return a value as text, a choice with those of its options that are something."""
+    if not isinstance(value, dict):
+        return spelled(value)
+    options = [f"{key} {spelled(part)}" for key, part in value.items() if key != "name" and part not in (None, [])]
+    return f"{value.get('name', '')} ({', '.join(options)})".strip() if options else str(value.get("name", "{}"))
 
 
 def _value(alone: Answer) -> str:

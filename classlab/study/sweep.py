@@ -197,17 +197,17 @@ def short_values(values: Sequence[Any]) -> list[str]:
     """Return a short text for each value: names for choices, their options only where names do not tell them apart."""
     short = [_short(value) for value in values]
     if len(set(short)) < len(short):
-        short = [_with_options(value) for value in values]
+        short = [spelled(value) for value in values]
     short = [text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…" for text in short]
     return [text if short.count(text) == 1 else f"{text} #{place + 1}" for place, text in enumerate(short)]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return str(value["name"]) if "name" in value else _with_options(value)
+        return str(value["name"]) if "name" in value else spelled(value)
     if isinstance(value, list):
         named = all(isinstance(part, str) or (isinstance(part, Mapping) and "name" in part) for part in value)
-        return "+".join(map(_short, value)) if named and value else "none" if not value else _with_options(value)
+        return "+".join(map(_short, value)) if named and value else "none" if not value else spelled(value)
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -215,13 +215,13 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _with_options(value: Any) -> str:
-    """Return "perceptron widths [120 84]": no commas, for they stand between the parts of a name."""
+def spelled(value: Any) -> str:
+    """Return a value as text, "perceptron widths [120 84]": no commas, for they stand between the parts of a name."""
     if isinstance(value, Mapping):
-        options = " ".join(f"{key} {_with_options(part)}" for key, part in value.items() if key != "name")
+        options = " ".join(f"{key} {spelled(part)}" for key, part in value.items() if key != "name")
         return f"{value.get('name', '')} {options}".strip()
     if isinstance(value, list):
-        return f"[{' '.join(map(_with_options, value))}]"
+        return f"[{' '.join(map(spelled, value))}]"
     return _short(value)
 
 

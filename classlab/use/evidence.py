@@ -69,9 +69,13 @@ class Evidence:
 
     def pictures(self) -> np.ndarray:
         """Return each map over its image, uint8 (count, 3, height, width)."""
+        return np.stack([self.picture(place) for place in range(len(self.maps))])
+
+    def picture(self, place: int) -> np.ndarray:
+        """Return the map at a place over its image, uint8 (3, height, width)."""
         from classlab.drawing.heat_maps import over_image
 
-        return np.stack([over_image(image, values) for image, values in zip(self.images, self.maps, strict=True)])
+        return over_image(self.images[place], self.maps[place])
 
     def about(self) -> str:
         """Return in words what the maps are made of, and whether integrated gradients add up."""
