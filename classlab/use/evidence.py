@@ -260,12 +260,13 @@ class Network:
         if images is None:
             images = self.mistakes(IMAGES)
         given = np.asarray([images] if isinstance(images, int) else images)
+        if not len(given) or len(given) > MOST:
+            raise UserError(f"1 to {MOST:,} images are explained at once; got {len(given):,}")
         if given.ndim == 1 and given.dtype.kind in "iu":
             tested = self.run.images("test")
-            if not len(given) or len(given) > MOST or not ((given >= 0) & (given < len(tested))).all():
+            if not ((given >= 0) & (given < len(tested))).all():
                 raise UserError(
-                    f"indices are 1 to {MOST:,} of the test images 0 to {len(tested) - 1:,}; got "
-                    f"{value_text(given.tolist()[:6])}"
+                    f"indices are of the test images 0 to {len(tested) - 1:,}; got {value_text(given.tolist()[:6])}"
                 )
             index = torch.from_numpy(given.astype(np.int64))
             inputs, _ = tested.batch(index, [], None)
@@ -273,8 +274,6 @@ class Network:
         single = given.ndim == 2 or (given.ndim == 3 and given.shape == self.shape)
         given = given[None] if single else given
         given = given[:, None] if given.ndim == 3 else given
-        if len(given) > MOST:
-            raise UserError(f"at most {MOST:,} images are explained at once; got {len(given):,}")
         unknown = np.full(len(given), -1)
         return unknown, _as_bytes(given), self.run.normalised(given), unknown
 

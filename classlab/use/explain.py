@@ -172,4 +172,5 @@ def _shortened(text: str, width: int, size: int = 14) -> str:
 def _write(sheet: Any, place: tuple[int, int], text: str, colour: tuple[int, int, int], size: int = 14) -> None:
     from PIL import ImageDraw
 
+    text = text.replace("×", "x").replace("−", "-")  # which Pillow's font lacks
     ImageDraw.Draw(sheet).text(place, text, fill=colour, font=_font(size))
