@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab.errors import UserError
+from classlab.formats import capital
 from classlab.ui import opening
 from classlab.ui.states import signature
 
@@ -155,10 +156,10 @@ def evidence(path: str, picture: str | None = None, index: int | None = None) ->
     classes = dict.fromkeys([answer.name, *(reader.names[label] for label in labels)])
     found = []
     for method in METHODS:
-        row: dict[str, Any] = {"method": WORDS[method], "maps": [], "sentence": ""}
+        row: dict[str, Any] = {"method": capital(WORDS[method]), "maps": [], "sentence": ""}
         try:
             made = [network.evidence(answer.seen[None], method, name) for name in classes]
-            row["sentence"] = made[0].about()
+            row["sentence"] = capital(made[0].about())
             row["maps"] = [
                 {
                     "class": maps.classes[0],
@@ -185,7 +186,7 @@ def _map_checks(path: str, changed: tuple[int, ...]) -> list[dict[str, str]]:
     network = _network(path, changed)
     chosen = network.mistakes(CHECKED)
     return [
-        {"method": WORDS[method], "sentence": network.evidence(chosen, method).check.sentence()}
+        {"method": capital(WORDS[method]), "sentence": network.evidence(chosen, method).check.sentence()}
         for method in network.methods()
     ]
 

@@ -159,12 +159,30 @@ class Network:
     def mistakes(self, count: int) -> np.ndarray:
         """Return the indices of the test images that the run got wrong with the most confidence, int64.
 
+        Where a run augmented its test images too, only those count that are answered wrongly as they are, too.
         Raises UserError where it gets none wrong.
         """
-        found = self.run.mistakes(count)["index"].to_numpy()
+        import torch
+
+        surest = self.run.mistakes(count if self.run.experiment.protocol.augment == "train" else 10 * count)
+        found = surest["index"].to_numpy()
+        if len(found):
+            index = torch.from_numpy(found.astype(np.int64))
+            tested = self.run.images("test")
+            answers = self._answers(tested.batch(index, [], None)[0])
+            found = found[(answers != tested.labels[index]).numpy()][:count]
         if not len(found):
             raise UserError(f"{self.run.path} makes no mistakes on its test images; give images or their indices")
         return found
+
+    def _answers(self, inputs: "Tensor") -> "Tensor":
+        """Return the classes that the network answers for normalised images, int64 (count,)."""
+        import torch
+
+        from classlab.network import attribution
+
+        with readers_code.running(), torch.no_grad():
+            return torch.cat([self.model(part) for part in inputs.split(attribution.BATCH)]).argmax(1)
 
     def layer(self, wanted: str | None = None) -> "MapLayer":
         """Return the layer that Grad-CAM takes; see attribution.map_layer. Raises UserError where there is none."""
@@ -221,8 +239,7 @@ class Network:
             raise UserError(f"layer is of grad_cam alone; {method} looks at the whole network")
         indices, pixels, inputs, true = self._chosen(images)
         chosen_layer = self.layer(layer) if method == "grad_cam" else None
-        with readers_code.running(), torch.no_grad():
-            answers = torch.cat([self.model(part) for part in inputs.split(attribution.BATCH)]).argmax(1)
+        answers = self._answers(inputs)
         wanted = torch.from_numpy(self._wanted(classes, answers.numpy(), true))
         with readers_code.running():
             scores = attribution.scores(self.model, inputs, wanted).numpy()

@@ -24,16 +24,16 @@ def blocks(material: Material) -> list[Block]:
         found = None if run.reconstructs else outcome.of_run(run)
         if found is None:
             return material.lacking(f"There are no answers to look into: the run {run.sentence()}.")
-        wrong = found.mistakes()[:CHECKED]
-        if not len(wrong):
+        if not len(found.mistakes()):
             return material.lacking("The network makes no mistakes on its test images, so there is none to look into.")
-        return excused(lambda run: _of_mistakes(run, wrong))(run)
+        return excused(_of_mistakes)(run)
 
     return material.first_of_each(of_run)
 
 
-def _of_mistakes(run: FinishedRun, wrong: np.ndarray) -> list[Block]:
+def _of_mistakes(run: FinishedRun) -> list[Block]:
     network = Network(run)
+    wrong = network.mistakes(CHECKED)
     methods, lacking = network.methods(), ""
     if "grad_cam" not in methods:
         try:
