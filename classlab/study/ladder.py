@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from classlab import contract, metrics, statistics
 from classlab.contract import Check
 from classlab.experiment import Contract
-from classlab.formats import count, listed
+from classlab.formats import count
 from classlab.runs import store
 from classlab.statistics import Comparison
 from classlab.study.answer import Answer, Right, answer
@@ -155,7 +155,8 @@ def _result(alone: Answer, done: "Sequence[FinishedRun]", variant: Variant, aim:
         parts.append("aim reached" + ("" if kept == 1 else f" in all {kept} runs"))
     else:
         which = "aim not reached" if len(done) == 1 else f"aim reached in {kept} of {len(done)} runs"
-        parts.append(f"{which} ({listed(list(dict.fromkeys(broken))[:3]) or done[0].summary['status_sentence']})")
+        why = [sentence.removesuffix(": not kept") for sentence in dict.fromkeys(broken)][:3]
+        parts.append(f"{which}: {', '.join(why) or done[0].summary['status_sentence']}")
     return "; ".join(parts)
 
 
