@@ -98,6 +98,12 @@ def _receptive_field(wanted: int | None, contents: Mapping[str, int | None]) -> 
     return [Check("min_receptive_field", wanted, has, passed, sentence, has - wanted)]
 
 
+def asks_of_layers(contract: Contract) -> bool:
+    """Say whether a contract has a rule on what the network is made of, for which the network must be built."""
+    asked = (contract.must_contain, contract.must_not_contain, contract.layers, contract.first_layer_filters)
+    return any(asked) or contract.min_receptive_field is not None
+
+
 def is_fixed(rule: str) -> bool:
     """Say whether a rule is on data or layers, which training does not change."""
     return rule in ("dataset", "min_receptive_field") or rule.startswith(("must_", "layers.", "first_layer_"))

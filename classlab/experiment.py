@@ -348,7 +348,8 @@ def load_contract(source: str | Path, folder: Path | None = None, trust: bool = 
         raise own_code.named(error, str(file)) from None
 
 
-def _contract(value: Any) -> Any:
+def stated_contract(value: Any) -> Any:
+    """Return the contract of a shipped name or a file; a mapping or a contract as it is."""
     return load_contract(value) if isinstance(value, str) else value
 
 
@@ -361,7 +362,7 @@ class Experiment(Section):
     model: Annotated[Choice, _ChoiceOf("model")]
     training: Training
     protocol: Protocol = Protocol()
-    contract: Annotated[Contract, BeforeValidator(_contract, json_schema_input_type=str | Contract)] = Contract()
+    contract: Annotated[Contract, BeforeValidator(stated_contract, json_schema_input_type=str | Contract)] = Contract()
 
     @pydantic.model_validator(mode="before")
     @classmethod

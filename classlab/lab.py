@@ -4,7 +4,7 @@ A run is trained in runs/, a study in study/; neither knows of reports or of pic
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self
 
@@ -13,6 +13,7 @@ from classlab.runs.finished import FinishedRun
 from classlab.study import conduct, result
 
 if TYPE_CHECKING:
+    from classlab.use.evidence import Evidence, Method
     from classlab.use.export.export import Exported
     from classlab.use.predict import Predictions
 
@@ -43,6 +44,19 @@ class Run(FinishedRun):
         from classlab.use.predict import predict
 
         return predict(self, pictures, prepare=prepare, each=each)
+
+    def explain(
+        self,
+        images: Any = None,
+        method: "Method" = "grad_cam",
+        *,
+        classes: str | Sequence[str] = "predicted",
+        layer: str | None = None,
+    ) -> "Evidence":
+        """Return what in images speaks for a class: maps, float32 (count, height, width); see use.evidence.explain."""
+        from classlab.use.evidence import explain
+
+        return explain(self, images, method, classes=classes, layer=layer)
 
     def export(self, to: str, out: str | Path | None = None, *, replace: bool = False) -> "Exported":
         """Write the network for use without classlab, once its own engine has proved it; see use.export.export."""

@@ -81,6 +81,9 @@ def _say(done: "StudyResult") -> None:
         for sentence in done.found.sentences(done.search_verdict):
             _say_point("•", sentence)
         console.print()
+    for step in done.steps:
+        _say_point("•", step.sentence())
+    console.print() if done.steps else None
     say_answer(done.answer, done.watched, differences(done.rows))
     for row in done.rows:
         if row["status"] == "failed":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from classlab.own_code import Untrusted
 from classlab.runs import copied_code, store
 from classlab.study import arithmetic, execution, forecast, plan, results, rounds
 from classlab.study import declaration as studies
-from classlab.study.declaration import Study
+from classlab.study.declaration import Step, Study
 from classlab.study.plan import Plan, Planned, population_state
 from classlab.study.result import STUDY, StudyResult, read_failures
 from classlab.study.sweep import Variant, variants
@@ -125,10 +126,22 @@ def merged(asked: Study, folder: Path) -> Study:
     if theirs.keys() <= ours.keys() and held_seeds <= seeds:
         return asked
     if ours.keys() <= theirs.keys() and seeds <= held_seeds:
-        return held.model_copy(update={"compare": asked.compare, "question": asked.question})
+        return held.model_copy(
+            update={"compare": asked.compare, "question": asked.question, "steps": _texts(held.steps, asked.steps)}
+        )
     lost = sorted(theirs.keys() - ours.keys()) or sorted(ours.keys() - theirs.keys())
     what = f"the variant {lost[0]}" if lost else f"the seed {min(held_seeds - seeds)}"
     raise UserError(f"{folder} grows by more variants and seeds, and {what} is not in both studies; {elsewhere}")
+
+
+def _texts(held: Sequence[Step], asked: Sequence[Step]) -> list[Step]:
+    """Return the steps of a study's folder with the target and the analysis that the asked ones hold now."""
+    now = {step.name: step for step in asked}
+    return [
+        step.model_copy(update={"target": now[step.name].target, "analysis": now[step.name].analysis})
+        if step.name in now else step
+        for step in held
+    ]  # fmt: skip
 
 
 def unplanned(planned: Plan, made: Sequence[Variant], seeds: Sequence[int]) -> list[Variant]:
@@ -159,6 +172,7 @@ def to_json(result: StudyResult) -> dict[str, Any]:
         **({"published": result.weighing.to_json()} if result.weighing else {}),
         **({"search": result.found.to_json(result.search_verdict)} if result.found else {}),
         **result.answer.to_json(),
+        **({"steps": [asdict(step) for step in result.steps]} if result.steps else {}),
         "sentences": result.sentences(),
         "runs": json.loads(json.dumps(result.rows)),
     }

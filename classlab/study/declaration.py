@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from classlab import experiment as experiments
 from classlab import limits, lookup, metrics, own_code
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.experiment import Experiment
+from classlab.experiment import Contract, Experiment, stated_contract
 from classlab.study import published_curve
 from classlab.study.published_curve import PublishedCurve
 from classlab.study.search import Search
@@ -64,6 +64,16 @@ class Named(Section):
     name: Annotated[str, Field(pattern=FREE_NAME)]
     experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; null: the study's")
     set: dict[str, Any] = Field(default={}, description="dotted key: value, as training.epochs: 3")
+
+
+class Step(Section):
+    """A step of a search by hand: what it was to bring, what it changes in the step before it, what came of it."""
+
+    name: Annotated[str, Field(pattern=FREE_NAME)]
+    target: str = Field(default="", description="what this step is to bring, written before it is trained")
+    experiment: Stated | None = Field(default=None, description="begins anew with another one; null: the step before")
+    set: dict[str, Any] = Field(default={}, description="dotted key: value, changed from the step before on")
+    analysis: str = Field(default="", description="what you make of the result, written after it is trained")
 
 
 class Sweep(Section):
@@ -131,6 +141,13 @@ class Study(Section):
     experiment: Stated | None = Field(default=None, description="a name, a file or a mapping; what variants start from")
     set: dict[str, Any] = Field(default={}, description="dotted key: value, changed in every variant")
     sweep: Sweep = Sweep()
+    steps: list[Step] = Field(
+        default=[], description="instead of a sweep: the log of a search by hand, each step a change of the one before"
+    )
+    aim: Annotated[Contract, BeforeValidator(stated_contract, json_schema_input_type=str | Contract)] = Field(
+        default=Contract(),
+        description="a contract, a name or a file: what the steps are to reach",
+    )
     seeds: Annotated[int, Field(ge=1, le=limits.SEEDS)] | Annotated[list[Seed], Field(min_length=1)] = Field(
         default=3, description="how many, counted from 0, or a list of which"
     )
@@ -144,12 +161,28 @@ class Study(Section):
         if isinstance(self.seeds, list) and len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds must name each seed once; got {self.seeds}")
         homeless = [named.name for named in self.sweep.variants if named.experiment is None]
-        if self.experiment is None and (homeless or not self.sweep.variants):
+        if self.steps:
+            self._check_steps()
+        elif self.aim != Contract():
+            raise ValueError("aim is what steps are to reach, and this study has none; set the experiment's contract")
+        if not self.steps and self.experiment is None and (homeless or not self.sweep.variants):
             whose = f": {listing(homeless)} has none of its own" if homeless else ""
             raise ValueError(f"experiment is required where a variant does not name one{whose}")
         if self.sweep.search is not None:
             self._check_search(self.sweep.search)
         return self
+
+    def _check_steps(self) -> None:
+        """Raise ValueError where the rest of the study does not go with its steps."""
+        sweep = self.sweep
+        asked = [name for name, given in (("variants", sweep.variants), ("grid", sweep.grid), ("search", sweep.search))
+                 if given]  # fmt: skip
+        if asked:
+            raise ValueError(f"steps are the variants of a study, so sweep.{asked[0]} must be left out")
+        if self.compare.published is not None:
+            raise ValueError("compare.published asks which variant explains a curve; steps are held against each other")
+        if self.experiment is None and self.steps[0].experiment is None:
+            raise ValueError(f"experiment is required where the first step, {self.steps[0].name}, does not name one")
 
     def _check_search(self, search: Search) -> None:
         """Raise ValueError where the rest of the study does not go with its search."""
@@ -257,6 +290,7 @@ def _check_heard(study: Study, key: str) -> None:
     places: list[tuple[str, Mapping[str, Any]]] = [("sweep.grid", study.sweep.grid)]
     places += [("sweep.search", study.sweep.search.settings)] if study.sweep.search else []
     places += [(f"the variant {named.name}", named.set) for named in study.sweep.variants]
+    places += [(f"the step {step.name}", step.set) for step in study.steps]
     for place, swept in places:
         for other in swept:
             if f"{key}.".startswith(f"{other}.") or _holds(study.set[key], key, other):
@@ -283,8 +317,8 @@ def _holds(value: Any, key: str, other: str) -> bool:
 def _look_beside(fields: dict[str, Any], folder: Path) -> None:
     """Turn the name of a file that lies beside the study into its path."""
     sweep = fields.get("sweep")
-    variants = sweep.get("variants") if isinstance(sweep, dict) else None
-    for place in (fields, *(variants if isinstance(variants, list) else ())):
+    listed = [sweep.get("variants") if isinstance(sweep, dict) else None, fields.get("steps")]
+    for place in (fields, *(part for parts in listed if isinstance(parts, list) for part in parts)):
         named = place.get("experiment") if isinstance(place, dict) else None
         if isinstance(named, str) and Path(named).suffix in {".yaml", ".yml"} and experiments.is_there(folder / named):
             place["experiment"] = str(folder / named)

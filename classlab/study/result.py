@@ -14,6 +14,7 @@ from classlab.study import declaration as studies
 from classlab.study.answer import Answer, answer, watched
 from classlab.study.declaration import Study
 from classlab.study.found import Found, found_in
+from classlab.study.ladder import StepLog, step_logs
 from classlab.study.plan import Plan
 from classlab.study.results import Row
 from classlab.study.sweep import Variant, baseline, settings, variants
@@ -168,6 +169,11 @@ class StudyResult:
         }
         return weigh(curve, runs, {variant.name: counted[variant.name] for variant in self.variants})
 
+    @cached_property
+    def steps(self) -> list[StepLog]:
+        """The log of a search by hand, a study's steps in order; none where it has none."""
+        return step_logs(self.study, self.variants, self.compared, self.runs, self.right)
+
     @property
     def _compared_rows(self) -> list[Row]:
         return [row for rows in self.compared.values() for row in rows]
@@ -183,7 +189,8 @@ class StudyResult:
         """Return the answer in plain words: a sentence for each variant and for each test."""
         published = self.weighing.sentences() if self.weighing else []
         searched = self.found.sentences(self.search_verdict) if self.found else []
-        return [*published, *searched, *self.answer.sentences(), *results.differences(self.rows)]
+        logged = [step.sentence() for step in self.steps]
+        return [*published, *searched, *logged, *self.answer.sentences(), *results.differences(self.rows)]
 
     @property
     def watched(self) -> str | None:

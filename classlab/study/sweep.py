@@ -11,7 +11,7 @@ from classlab import limits, own_code
 from classlab.errors import UserError, did_you_mean
 from classlab.experiment import Experiment
 from classlab.formats import count
-from classlab.study.declaration import Study
+from classlab.study.declaration import Named, Step, Study
 from classlab.study.published_curve import PublishedCurve
 from classlab.study.results import TAKEN
 from classlab.study.space import Space, space
@@ -44,7 +44,7 @@ def _variants(study: Study) -> list[Variant]:
     grid, search = study.sweep.grid, study.sweep.search
     if search and not study.sweep.variants:  # those of a study's folder were checked when they were found
         space_of(study)
-    asked = max(1, len(study.sweep.variants))
+    asked = max(1, len(study.sweep.variants), len(study.steps))
     for values in grid.values():
         asked *= len(values)
     if asked > limits.VARIANTS:
@@ -55,7 +55,7 @@ def _variants(study: Study) -> list[Variant]:
         )
     keys, texts = short_keys(list(grid)), {key: short_values(values) for key, values in grid.items()}
     made = []
-    for named in study.sweep.variants or [None]:
+    for named in accumulated(study.steps) or study.sweep.variants or [None]:
         for places in itertools.product(*(range(len(values)) for values in grid.values())):
             point = dict(zip(grid, places, strict=True))
             parts = [f"{keys[key]}={texts[key][place]}" for key, place in point.items()]
@@ -77,6 +77,24 @@ def _variants(study: Study) -> list[Variant]:
     if study.compare.published:
         _check_published(study.compare.published, made)
     return made
+
+
+def accumulated(steps: Sequence[Step]) -> list[Named]:
+    """Return steps as variants: each with every change since the last that named an experiment of its own.
+
+    A setting that is set again takes the place of what was set of it and inside it before.
+    """
+    found: list[Named] = []
+    experiment: dict[str, Any] | None = None
+    changes: dict[str, Any] = {}
+    for step in steps:
+        if step.experiment is not None:
+            experiment, changes = step.experiment, {}
+        inside = tuple(f"{key}." for key in step.set)
+        kept = {key: value for key, value in changes.items() if key not in step.set and not key.startswith(inside)}
+        changes = {**kept, **step.set}
+        found.append(Named(name=step.name, experiment=experiment, set=changes))
+    return found
 
 
 def space_of(study: Study, pairs: bool = False) -> Space:
@@ -179,17 +197,17 @@ def short_values(values: Sequence[Any]) -> list[str]:
     """Return a short text for each value: names for choices, their options only where names do not tell them apart."""
     short = [_short(value) for value in values]
     if len(set(short)) < len(short):
-        short = [_with_options(value) for value in values]
+        short = [spelled(value) for value in values]
     short = [text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…" for text in short]
     return [text if short.count(text) == 1 else f"{text} #{place + 1}" for place, text in enumerate(short)]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, Mapping):
-        return str(value["name"]) if "name" in value else _with_options(value)
+        return str(value["name"]) if "name" in value else spelled(value)
     if isinstance(value, list):
         named = all(isinstance(part, str) or (isinstance(part, Mapping) and "name" in part) for part in value)
-        return "+".join(map(_short, value)) if named and value else "none" if not value else _with_options(value)
+        return "+".join(map(_short, value)) if named and value else "none" if not value else spelled(value)
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -197,13 +215,13 @@ def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _with_options(value: Any) -> str:
-    """Return "perceptron widths [120 84]": no commas, for they stand between the parts of a name."""
+def spelled(value: Any) -> str:
+    """Return a value as text, "perceptron widths [120 84]": no commas, for they stand between the parts of a name."""
     if isinstance(value, Mapping):
-        options = " ".join(f"{key} {_with_options(part)}" for key, part in value.items() if key != "name")
+        options = " ".join(f"{key} {spelled(part)}" for key, part in value.items() if key != "name")
         return f"{value.get('name', '')} {options}".strip()
     if isinstance(value, list):
-        return f"[{' '.join(map(_with_options, value))}]"
+        return f"[{' '.join(map(spelled, value))}]"
     return _short(value)
 
 

@@ -24,6 +24,7 @@ QUESTIONS = {
         run_answers.run_sections, run_answers.study_sections, run_answers.study_answer, run_answers.comparison,
         run_answers.report, run_answers.report_file, run_answers.settings,
         picture_answers.predict, picture_answers.inside, picture_answers.test_images,
+        picture_answers.evidence, picture_answers.map_checks,
         data_answers.dataset, data_answers.augmentations, data_answers.augmented, data_answers.lesson,
         command_answers.form, command_answers.command,
     )

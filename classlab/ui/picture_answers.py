@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classlab.errors import UserError
+from classlab.formats import capital
 from classlab.ui import opening
 from classlab.ui.states import signature
 
 if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
+    from classlab.network.feature_maps import LayerOutput
+    from classlab.use.evidence import Network
     from classlab.use.predict import Prediction, Reader
 
 MOST_MAPS = 256  # of a layer
-MOST_LAYERS = 60
 MOST_FILTERS = 64
 LONGEST_SIDE = 96  # pixels of a feature map as it is sent
 MOST_IMAGES = 24
@@ -114,56 +113,100 @@ def test_images(path: str, kind: str, place: int) -> dict[str, Any]:
     }
 
 
+def _asked(reader: "Reader", picture: str | None, index: int | None) -> "Prediction":
+    """Return the answer for a picture, or for a test image by its index. Raises UserError where that is not there."""
+    if picture is not None:
+        return _predicted(reader, picture)
+    images = reader.run.dataset().test_images
+    if index is None or not 0 <= index < len(images):
+        raise UserError(f"there are test images 0 to {len(images) - 1:,}; got {index}")
+    return reader.array(f"test image {index}", images[index])[0]
+
+
 def inside(path: str, picture: str | None = None, index: int | None = None) -> dict[str, Any]:
     """Return every feature map of every layer, the filters, and the answer, for a picture or a test image by its index.
 
     Raises UserError where the test image is not there.
     """
+    from classlab.network.feature_maps import feature_maps
+
     reader = reader_of(path)
-    if picture is not None:
-        answer = _predicted(reader, picture)
-    else:
-        images = reader.run.dataset().test_images
-        if index is None or not 0 <= index < len(images):
-            raise UserError(f"there are test images 0 to {len(images) - 1:,}; got {index}")
-        answer = reader.array(f"test image {index}", images[index])[0]
+    answer = _asked(reader, picture, index)
     assert answer.seen is not None
     inputs, _ = reader.network(answer.seen[None].astype(np.float32) / 255)
-    return {"answer": _document(reader, answer), "layers": _layers(reader.model, inputs)}
+    return {
+        "answer": _document(reader, answer),
+        "layers": [_layer(found) for found in feature_maps(reader.model, inputs)],
+    }
 
 
-def _layers(model: "nn.Module", inputs: "torch.Tensor") -> list[dict[str, Any]]:
-    """Run the network once and return what each of its layers gave, in the order in which they were met."""
-    import torch
-    from torch import Tensor
+def evidence(path: str, picture: str | None = None, index: int | None = None) -> dict[str, Any]:
+    """Return what of a picture speaks for the answer, and of a mistaken test image for the true class, by every method.
 
-    met: list[tuple[str, nn.Module, Tensor]] = []
+    Raises UserError where the test image is not there.
+    """
+    from classlab.drawing.grids import data_uri
+    from classlab.drawing.heat_maps import KEY
+    from classlab.use.evidence import METHODS, NOTHING, WORDS
 
-    def watch(name: str) -> Any:
-        def note(module: "nn.Module", given: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() >= 2 and len(met) < MOST_LAYERS:
-                met.append((name, module, output.detach().clone()))  # an in-place layer would change it
+    reader, network = reader_of(path), _network(path, signature(Path(path)))
+    answer = _asked(reader, picture, index)
+    assert answer.seen is not None and answer.name is not None
+    labels = [] if index is None else [int(reader.run.dataset().test_labels[index])]
+    classes = dict.fromkeys([answer.name, *(reader.names[label] for label in labels)])
+    found = []
+    for method in METHODS:
+        row: dict[str, Any] = {"method": capital(WORDS[method]), "maps": [], "sentence": ""}
+        try:
+            made = [network.evidence(answer.seen[None], method, name) for name in classes]
+            row["sentence"] = capital(made[0].about())
+            row["maps"] = [
+                {
+                    "class": maps.classes[0],
+                    "picture": data_uri(maps.pictures()[0]),
+                    "empty": NOTHING * bool(maps.empty[0]),
+                }
+                for maps in made
+            ]
+        except UserError as error:
+            row["sentence"] = str(error)
+        found.append(row)
+    return {"rows": found, "key": KEY}
 
-        return note
 
-    hooks = [
-        module.register_forward_hook(watch(name)) for name, module in model.named_modules() if not [*module.children()]
+def map_checks(path: str) -> list[dict[str, str]]:
+    """Return whether each method's maps of a run can be believed, by its surest mistakes, in words."""
+    return _map_checks(path, signature(Path(path)))
+
+
+@functools.lru_cache(maxsize=8)
+def _map_checks(path: str, changed: tuple[int, ...]) -> list[dict[str, str]]:
+    from classlab.use.evidence import CHECKED, WORDS
+
+    network = _network(path, changed)
+    chosen = network.mistakes(CHECKED)
+    return [
+        {"method": capital(WORDS[method]), "sentence": network.evidence(chosen, method).check.sentence()}
+        for method in network.methods()
     ]
-    try:
-        with torch.no_grad():
-            model(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return [_layer(name, module, output[0]) for name, module, output in met]
 
 
-def _layer(name: str, module: "nn.Module", output: "torch.Tensor") -> dict[str, Any]:
-    values = output.float().cpu().numpy()
-    kind = type(module).__name__
+@functools.lru_cache(maxsize=4)
+def _network(path: str, changed: tuple[int, ...]) -> "Network":
+    """Return a run made ready to say where its answers came from; it is kept while its folder does not change."""
+    from classlab.use.evidence import Network
+
+    return Network(reader_of(path).run)
+
+
+def _layer(found: "LayerOutput") -> dict[str, Any]:
+    from classlab.drawing.grids import data_uri
+    from classlab.network.feature_maps import filter_pictures
+
+    values = found.values
     document: dict[str, Any] = {
-        "name": name or kind,
-        "kind": kind,
+        "name": found.path,
+        "kind": found.kind,
         "shape": " × ".join(map(str, values.shape)),
         "low": float(values.min()),
         "high": float(values.max()),
@@ -174,30 +217,15 @@ def _layer(name: str, module: "nn.Module", output: "torch.Tensor") -> dict[str, 
         document["left_out"] = max(0, len(values) - MOST_MAPS)
     else:
         document["row"] = _map(values.reshape(1, -1)[:, :1024])
-    filters = _filters(module)
-    return document | ({"filters": filters} if filters else {})
+    if found.filters is not None:
+        document["filters"] = [data_uri(picture) for picture in filter_pictures(found.filters[:MOST_FILTERS])]
+    return document
 
 
 def _map(values: np.ndarray) -> str:
     """Return a map as a picture: black its smallest value, white its largest."""
     from classlab.drawing.grids import data_uri
+    from classlab.network.feature_maps import map_picture
 
     every = -(-max(values.shape) // LONGEST_SIDE) if values.shape[0] > 1 else 1
-    values = np.nan_to_num(values[::every, ::every])
-    low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * (255 / (high - low or 1.0))
-    return data_uri(scaled.round().astype(np.uint8)[None])
-
-
-def _filters(module: "nn.Module") -> list[str]:
-    """Return a layer's filters as pictures, grey for 0: in colour over three maps, else the mean over what it reads."""
-    from classlab.drawing.grids import data_uri
-
-    weight = getattr(module, "weight", None)
-    if weight is None or weight.dim() != 4 or max(weight.shape[2:]) == 1:
-        return []
-    values = weight.detach().float().cpu().numpy()[:MOST_FILTERS]
-    values = values if values.shape[1] == 3 else values.mean(axis=1, keepdims=True)
-    largest = np.abs(values).max(axis=(1, 2, 3), keepdims=True) + 1e-12
-    pictures = (127.5 + 127.5 * values / largest).round().astype(np.uint8)
-    return [data_uri(picture) for picture in pictures]
+    return data_uri(map_picture(values[::every, ::every]))

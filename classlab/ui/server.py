@@ -364,6 +364,22 @@ async def inside(request: Request) -> Response:
     return JSONResponse(await lab.drawings.ask("inside", path=str(place.path), **given))
 
 
+async def evidence(request: Request) -> Response:
+    """What of a picture or a test image speaks for a run's answer."""
+    lab = _lab(request)
+    asked = await _body(request, run=str, picture=(str, type(None)), index=(int, type(None)))
+    place = _run(lab, asked["run"])
+    given = {"picture": asked["picture"], "index": asked["index"]}
+    return JSONResponse(await lab.drawings.ask("evidence", path=str(place.path), **given))
+
+
+async def map_checks(request: Request) -> Response:
+    """Whether the maps of what speaks for a run's answers can be believed."""
+    lab = _lab(request)
+    place = _run(lab, request.path_params["key"])
+    return JSONResponse(await lab.desk.ask("map_checks", path=str(place.path)))
+
+
 async def dataset(request: Request) -> Response:
     """A dataset's facts and samples."""
     return JSONResponse(await _lab(request).desk.ask("dataset", name=request.path_params["name"]))
@@ -418,6 +434,7 @@ ROUTES = [
     _get("/api/study/{key}/answer", study_answer),
     _get("/api/run/{key}/curves", run_curves),
     _get("/api/run/{key}/images", test_images),
+    _get("/api/run/{key}/map-checks", map_checks),
     _get("/api/sections/{kind}/{key}", sections),
     _get("/api/comparison", comparison),
     _get("/api/dataset/{name}", dataset),
@@ -428,6 +445,7 @@ ROUTES = [
     _post("/api/curves", variant_curves),
     _post("/api/predict", predict),
     _post("/api/inside", inside),
+    _post("/api/evidence", evidence),
     _post("/api/augmented", augmented),
     _post("/api/command", command),
 ]

@@ -1,7 +1,9 @@
-"""A sheet that explains answers: what each picture shows, what the network saw of it, and what it made of that."""
+"""A sheet that explains answers: what each picture shows, what the network saw, its answer, where that came from."""
 
 import functools
 import io
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +14,14 @@ from classlab.errors import UserError
 from classlab.plain_text import on_a_line
 
 if TYPE_CHECKING:
-    from classlab.use.predict import Prediction
+    from classlab.runs.finished import FinishedRun
+    from classlab.use.evidence import Evidence
+    from classlab.use.predict import Prediction, Predictions
 
 SIDE, GAP, BARS = 168, 16, 250  # pixels: of a picture, between things, of the probabilities' column
 LINE = 26
-WIDTH, HEIGHT = 2 * SIDE + BARS + 4 * GAP, SIDE + LINE + GAP
+WIDTH, HEIGHT = 2 * SIDE + BARS + 4 * GAP, 2 * (SIDE + LINE) + 2 * GAP
+SMALL = 12  # letters of what is said below
 MOST = 120  # answers on one sheet
 LETTERS = 200  # of a text, more than any place here is wide
 INK, FAINT, PAPER, EDGE = (28, 32, 38), (98, 105, 114), (255, 255, 255), (214, 218, 223)
@@ -29,7 +34,7 @@ def check_name(out: Path) -> None:
         raise UserError(f"the sheet that explains is a PNG file: give a name that ends in .png, got {out}")
 
 
-def explain(answers: "list[Prediction]", out: Path) -> Path:
+def explain(answers: "Predictions", out: Path) -> Path:
     """Write the sheet as PNG, one answer a cell, at most 120 of them, and return its path. Raises UserError."""
     check_name(out)
     from PIL import Image
@@ -37,18 +42,63 @@ def explain(answers: "list[Prediction]", out: Path) -> Path:
     readable = [answer for answer in answers if not answer.error][:MOST]
     if not readable:
         raise UserError(f"{out} is not written: no picture could be read, so there is nothing to explain")
+    maps = maps_of(answers.run, readable) if answers.run else []
     columns = 1 if len(readable) < 4 else 2 if len(readable) < 13 else 3
     rows = -(-len(readable) // columns)
     left = len([answer for answer in answers if not answer.error]) - len(readable)
-    sheet = Image.new("RGB", (columns * WIDTH, rows * HEIGHT + GAP + (LINE if left else 0)), PAPER)
+    lines = [f"and {left:,} more, not shown"] if left else []
+    lines += [line for text in said(maps) for line in textwrap.wrap(text, int((columns * WIDTH - 2 * GAP) / 6.1))]
+    sheet = Image.new("RGB", (columns * WIDTH, rows * HEIGHT + 2 * GAP + 17 * len(lines)), PAPER)
     for index, answer in enumerate(readable):
-        _cell(sheet, answer, index % columns * WIDTH, index // columns * HEIGHT + GAP)
-    if left:
-        _write(sheet, (GAP, rows * HEIGHT + GAP), f"and {left:,} more, not shown", FAINT)
+        place = index % columns * WIDTH, index // columns * HEIGHT + GAP
+        _cell(sheet, answer, *place)
+        _maps(sheet, maps, index, *place)
+    for number, line in enumerate(lines):
+        _write(sheet, (GAP, rows * HEIGHT + GAP + 17 * number), line, FAINT, SMALL)
     file = io.BytesIO()
     sheet.save(file, "PNG")
     files.write(out, file.getvalue())
     return out
+
+
+def maps_of(run: "FinishedRun", answers: "Sequence[Prediction]") -> "list[Evidence]":
+    """Return the maps of what spoke for each answer, by every method that the network allows."""
+    from classlab.progress import progress
+    from classlab.use.evidence import Network
+
+    network, images = Network(run), np.stack([answer.seen for answer in answers if answer.seen is not None])
+    methods, found = network.methods(), []
+    with progress("where the answers came from", len(methods), "maps") as advance:
+        for method in methods:
+            found.append(network.evidence(images, method, [answer.name or "" for answer in answers]))
+            found[-1].check  # noqa: B018 - worked out here, under the bar, and kept
+            advance(1)
+    return found
+
+
+def said(maps: "Sequence[Evidence]") -> list[str]:
+    """Return what colours mean, and of each method in words what it shows and whether these maps can be believed."""
+    from classlab.drawing.heat_maps import KEY
+    from classlab.use.evidence import WORDS
+
+    return [KEY] * bool(maps) + [f"{WORDS[found.method]}: {found.about()}; {found.check.sentence()}." for found in maps]
+
+
+def _maps(sheet: Any, maps: "Sequence[Evidence]", index: int, x: int, y: int) -> None:
+    """Draw below an answer what in the picture spoke for it, a method beside the other."""
+    from PIL import Image
+
+    from classlab.use.evidence import NOTHING, WORDS
+
+    top = y + LINE + SIDE + GAP
+    for column, found in enumerate(maps):
+        left = x + GAP + column * (SIDE + GAP)
+        picture = Image.fromarray(np.ascontiguousarray(found.picture(index).transpose(1, 2, 0)))
+        picture = picture.resize((SIDE, max(1, round(SIDE * picture.height / picture.width))), Image.Resampling.NEAREST)
+        picture.thumbnail((SIDE, SIDE))
+        sheet.paste(picture, (left + (SIDE - picture.width) // 2, top + (SIDE - picture.height) // 2))
+        text = f"{WORDS[found.method]}{f': {NOTHING}' if found.empty[index] else ''}"
+        _write(sheet, (left, top + SIDE + 4), _shortened(text, SIDE, SMALL), FAINT, SMALL)
 
 
 def _cell(sheet: Any, answer: "Prediction", x: int, y: int) -> None:
@@ -122,4 +172,5 @@ def _shortened(text: str, width: int, size: int = 14) -> str:
 def _write(sheet: Any, place: tuple[int, int], text: str, colour: tuple[int, int, int], size: int = 14) -> None:
     from PIL import ImageDraw
 
+    text = text.replace("×", "x").replace("−", "-")  # which Pillow's font lacks
     ImageDraw.Draw(sheet).text(place, text, fill=colour, font=_font(size))

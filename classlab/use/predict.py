@@ -82,7 +82,9 @@ class Prediction:
 
 
 class Predictions(list[Prediction]):
-    """The answers, in the order of the pictures; shows itself as a table in a notebook."""
+    """The answers, in the order of the pictures; shows itself as a table in a notebook. run: whose answers they are."""
+
+    run: "FinishedRun | None" = None
 
     @property
     def table(self) -> "pandas.DataFrame":
@@ -92,7 +94,7 @@ class Predictions(list[Prediction]):
         return pandas.DataFrame([row(prediction) for prediction in self], columns=list(COLUMNS))
 
     def explain(self, out: str | Path) -> Path:
-        """Write a picture of what was shown, what the network saw and what it made of it, and return its path."""
+        """Write a picture of what was shown and seen, the answer and where it came from, and return its path."""
         from classlab.use.explain import explain
 
         return explain(self, Path(out))
@@ -135,6 +137,7 @@ def predict(
     """
     reader = Reader(run, prepare)
     answers = Predictions()
+    answers.run = run
     for name, source in _sources(pictures, reader.shape):
         for answer in _predictions(reader, name, source, each):
             answers.append(answer)

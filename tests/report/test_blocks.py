@@ -43,6 +43,7 @@ STUDY = (
     "multiples",
     "search-course",
     "setting-importance",
+    "steps",
     "study-runs",
     "study-verdict",
     "variants",

@@ -16,7 +16,7 @@ from classlab.runs.finished import load
 
 TITLES = [
     "Verdict", "Question and method", "Data", "Network", "Training curves", "Confusion matrix", "Predictions",
-    "Discussion", "Environment", "Reproduce it",
+    "Where the answers came from", "Discussion", "Environment", "Reproduce it",
 ]  # fmt: skip
 
 

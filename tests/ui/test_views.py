@@ -260,6 +260,10 @@ def test_a_mistake_is_seen_from_inside(browser, page, keys):
         tab.click("#images button >> nth=0")
         tab.wait_for_selector(".layer")
         assert tab.locator(".layer").count() >= 2 and "linear" in tab.inner_text("#layers").lower()
+        tab.wait_for_selector("#checks strong", timeout=60_000)
+        assert "this network has no convolution" in tab.inner_text("#evidence-maps")
+        assert tab.locator(".evidence img").count() == 4  # occlusion and integrated gradients, for two classes
+        assert "rank correlation" in tab.inner_text("#checks") and "Amber" in tab.inner_text("#key")
         tab.select_option("#kind", "all")
         until(tab, "document.querySelectorAll('#images button').length == 24")
 

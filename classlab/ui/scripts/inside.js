@@ -1,8 +1,8 @@
-// See inside: a test image, a mistake, a picture or a drawing, and what every layer makes of it.
+// See inside: a test image, a mistake, a picture or a drawing, where the answer came from, what every layer makes of it.
 import {byId, get, make, percent, post, problem, say, tried} from "/static/frame.js";
 import {networks, showAnswer} from "/static/answer.js";
 
-let first = 0;
+let first = 0, asked = 0, checked = "";
 
 async function images(more) {
   const run = byId("run").value;
@@ -26,6 +26,36 @@ async function look(what, button) {
   showAnswer(found.answer);
   byId("layers").replaceChildren(...found.layers.map(layer));
   say(`${found.answer.sentence}; ${found.layers.length} layers follow.`, true);
+  await evidence(what);
+}
+
+async function evidence(what) {
+  const mine = ++asked, run = byId("run").value;
+  byId("evidence").hidden = false;
+  byId("evidence").setAttribute("aria-busy", "true");
+  byId("evidence-maps").replaceChildren(make("p", {class: "hint"}, "Looking for evidence …"));
+  const found = await tried(() => post("/api/evidence", {run, picture: null, index: null, ...what}));
+  if (mine !== asked) return;
+  byId("evidence").setAttribute("aria-busy", "false");
+  if (!found) { byId("evidence").hidden = true; return; }
+  byId("key").textContent = found.key;
+  byId("evidence-maps").replaceChildren(...found.rows.map(method));
+  await checks(run);
+}
+
+function method(row) {
+  const maps = row.maps.map((map) => make("figure", {}, make("img", {src: map.picture, alt: `${row.method} for ${map.class}${map.empty ? `: ${map.empty}` : ""}`}), make("figcaption", {}, `for ${map.class}${map.empty ? `: ${map.empty}` : ""}`)));
+  return make("div", {class: "evidence"}, make("h3", {}, row.method), ...(maps.length ? [make("div", {class: "evidence-row"}, maps)] : []), make("p", {class: "hint"}, `${row.sentence}.`));
+}
+
+// Whether the maps can be believed is a property of the network: asked once for each.
+async function checks(run) {
+  if (checked === run) return;
+  byId("checks").textContent = "Whether such maps can be believed is being checked on the surest mistakes …";
+  const found = await tried(() => get(`/api/run/${run}/map-checks`));
+  if (!found || run !== byId("run").value) return;
+  checked = run;
+  byId("checks").replaceChildren(...found.flatMap((check) => [make("strong", {}, `${check.method}: `), `${check.sentence}. `]));
 }
 
 function layer(found, place) {
@@ -39,7 +69,7 @@ function layer(found, place) {
 }
 
 byId("kind").addEventListener("change", () => images(false));
-byId("run").addEventListener("change", () => { byId("layers").replaceChildren(); byId("answer").hidden = true; images(false); });
+byId("run").addEventListener("change", () => { byId("layers").replaceChildren(); byId("answer").hidden = byId("evidence").hidden = true; checked = ""; asked += 1; images(false); });
 byId("more").addEventListener("click", () => images(true));
 byId("file").addEventListener("change", async () => {
   const [file] = byId("file").files;
