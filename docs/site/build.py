@@ -1,0 +1,53 @@
+"""Build the site: `python docs/site/build.py [FOLDER]`, by default build/site. No network; a warning is an error.
+
+The chapters are Markdown files that also read well on a code host. They are copied into a folder of sources, with the
+pages that are made from the code (reference.py) and from real runs on the small digits (gallery.py) beside them.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from gallery import write_gallery
+from links import broken_links
+from reference import write_reference
+from sphinx.cmd.build import build_main
+
+DOCS = Path(__file__).resolve().parents[1]
+PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")  # pages of the site that lie in the repository's root
+
+
+def build(out: Path) -> int:
+    """Write the site into `out` and return 0, or what is wrong with it as another exit code."""
+    sources = out.with_name(f"{out.name}-sources")
+    for folder in (out, sources):
+        shutil.rmtree(folder, ignore_errors=True)
+    lay_together(sources)
+    write_reference(sources / "reference")
+    write_gallery(sources, out.with_name(f"{out.name}-runs"))
+    code = build_main(["-b", "html", "-W", "--keep-going", "-q", "-c", str(DOCS / "site"), str(sources), str(out)])
+    wrong = broken_links(out)
+    for line in wrong:
+        print(line, file=sys.stderr)
+    if not code and not wrong:
+        print(f"{out / 'index.html'}: {sum(1 for _ in out.rglob('*.html'))} pages, every link inside leads somewhere")
+    return code or bool(wrong)
+
+
+def lay_together(sources: Path) -> None:
+    """Copy the chapters and the project's pages, and let their links lead to where they lie now."""
+    shutil.copytree(DOCS, sources, ignore=shutil.ignore_patterns("site", "__pycache__", "*.json"))
+    shutil.copytree(DOCS / "site", sources / "_static", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    for file in sources.rglob("*.md"):
+        # README is the repository's first page; the site's is index.md
+        text = re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", file.read_text(encoding="utf-8"))
+        file.write_text(re.sub(rf"\]\((?:\.\./)+({'|'.join(PROJECT)})", r"](/\1", text), encoding="utf-8")
+    for name in PROJECT:
+        text = (DOCS.parent / name).read_text(encoding="utf-8")
+        text = re.sub(r"\]\(README\.md", "](index.md", text)
+        (sources / name).write_text(re.sub(r"\]\(docs/", "](", text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(build(Path(sys.argv[1] if sys.argv[1:] else "build/site").resolve()))
