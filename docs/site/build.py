@@ -26,7 +26,7 @@ def build(out: Path) -> int:
     lay_together(sources)
     write_reference(sources / "reference")
     write_gallery(sources, out.with_name(f"{out.name}-runs"))
-    code = build_main(["-b", "html", "-W", "--keep-going", "-q", "-c", str(DOCS / "site"), str(sources), str(out)])
+    code = build_main(["-b", "html", "-W", "--keep-going", "-q", str(sources), str(out)])
     wrong = broken_links(out)
     for line in wrong:
         print(line, file=sys.stderr)
@@ -38,15 +38,19 @@ def build(out: Path) -> int:
 def lay_together(sources: Path) -> None:
     """Copy the chapters and the project's pages, and let their links lead to where they lie now."""
     shutil.copytree(DOCS, sources, ignore=shutil.ignore_patterns("site", "__pycache__", "*.json"))
-    shutil.copytree(DOCS / "site", sources / "_static", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for file in sources.rglob("*.md"):
-        # README is the repository's first page; the site's is index.md
-        text = re.sub(r"\]\((?:\.\./)+README\.md", "](/index.md", file.read_text(encoding="utf-8"))
-        file.write_text(re.sub(rf"\]\((?:\.\./)+({'|'.join(PROJECT)})", r"](/\1", text), encoding="utf-8")
+    (sources / "_static").mkdir()
+    shutil.copy(DOCS / "site" / "site.css", sources / "_static")
+    shutil.copy(DOCS / "site" / "conf.py", sources)
     for name in PROJECT:
-        text = (DOCS.parent / name).read_text(encoding="utf-8")
-        text = re.sub(r"\]\(README\.md", "](index.md", text)
-        (sources / name).write_text(re.sub(r"\]\(docs/", "](", text), encoding="utf-8")
+        shutil.copy(DOCS.parent / name, sources)
+    for file in sources.rglob("*.md"):
+        text = file.read_text(encoding="utf-8")
+        text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text)  # no page of the site
+        text = re.sub(r"\]\((?:\.\./)*README\.md", "](/index.md", text)  # the repository's first page; here it is index.md
+        text = re.sub(rf"\]\((?:\.\./)*({'|'.join(PROJECT)})", r"](/\1", text)
+        if file.name in PROJECT:
+            text = text.replace("](docs/", "](/")
+        file.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

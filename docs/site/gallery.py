@@ -54,13 +54,13 @@ def write_gallery(sources: Path, runs: Path) -> None:
     run.report(live / "report.html", pdf=True)
     answer.report(live / "study.html")
     demo = run.export("demo", runs / "demo", replace=True)
-    (live / "demo.html").write_bytes(demo.files[0].read_bytes())
+    (live / "demo.html").write_bytes(demo.path.read_bytes())
     walk_page.write(small_network.build(), small_network.settings("era-s6")["learning_rates"], 40, live / "lesson.html")
     report = document.build(run)
     (pictures / "report.png").write_bytes(paper.document_pages(report, 110)[0])
     _draw(report, "loss", pictures / "curves")
     _draw(document.build(answer), "dots", pictures / "study")
-    words = GALLERY.format(seconds=run.summary["train_seconds"], accuracy=percent(run.summary["test_accuracy"]))
+    words = GALLERY.format(seconds=run.summary["seconds"], accuracy=percent(run.summary["test_accuracy"]))
     (sources / "gallery.md").write_text(words, encoding="utf-8")
 
 
