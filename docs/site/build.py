@@ -45,8 +45,12 @@ def lay_together(sources: Path) -> None:
         shutil.copy(DOCS.parent / name, sources)
     for file in sources.rglob("*.md"):
         text = file.read_text(encoding="utf-8")
-        text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text)  # no page of the site
-        text = re.sub(r"\]\((?:\.\./)*README\.md", "](/index.md", text)  # the repository's first page; here it is index.md
+        text = re.sub(
+            r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text
+        )  # no page of the site
+        text = re.sub(
+            r"\]\((?:\.\./)*README\.md", "](/index.md", text
+        )  # the repository's first page; here it is index.md
         text = re.sub(rf"\]\((?:\.\./)*({'|'.join(PROJECT)})", r"](/\1", text)
         if file.name in PROJECT:
             text = text.replace("](docs/", "](/")

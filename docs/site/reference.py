@@ -43,7 +43,7 @@ def _commands() -> str:
     """Return the page of all commands, in the order in which --help shows them."""
     whole = typer.main.get_command(app)
     exits = inspect.getdoc(run_the_command_line).partition("Exit ")[2].replace("told", "said")
-    parts = [f"# The command line\n\nMade from the commands themselves: `classlab COMMAND --help` prints the same.\n"]
+    parts = ["# The command line\n\nMade from the commands themselves: `classlab COMMAND --help` prints the same.\n"]
     parts += [f"**Exit codes** of every command: {exits}\n"]
     parts += [
         "With `--json` a command prints one JSON document on standard output; words and progress go to standard error.\n"
@@ -101,7 +101,9 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def _python() -> str:
     """Return the page of what `import classlab as cl` offers."""
-    parts = ["# Python\n\nMade from the code. `import classlab as cl` offers these names, each loaded when first used.\n"]
+    parts = [
+        "# Python\n\nMade from the code. `import classlab as cl` offers these names, each loaded when first used.\n"
+    ]
     things = {name: getattr(classlab, name) for name in classlab.__all__} | {"study": lab.study}
     order = ["train", "load_run", "Run", "study", "load_study", "StudyResult", "compare", "load_experiment"]
     for name in [*order, *(n for n in things if n not in order)]:
