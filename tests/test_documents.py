@@ -1,8 +1,8 @@
 """Every command and code block of README, docs and the project's pages is run, checked, or marked with a reason.
 
-Run: what prints its own results (>>>), and the tutorials from top to bottom, each in an empty folder, with what they say is
-printed. Checked: a command by the parser of the command line, with its settings; Python by its imports and names; YAML by
-the schema that reads it. Marked: `<!-- not run: REASON -->` above the block.
+Run: what prints its own results (>>>), and the tutorials from top to bottom, each in an empty folder, with the output
+that they show. Checked: a command by the parser of the command line, with its settings; Python by its imports and
+names; YAML by the schema that reads it. Marked: `<!-- not run: REASON -->` above the block.
 """
 
 import ast
@@ -34,10 +34,7 @@ from classlab.study.declaration import Study
 from classlab.study.declaration import load as load_study
 
 ROOT = Path(__file__).parents[1]
-PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 COMMANDS = re.compile(r"(?:[A-Z_]+=\S+ )*(?:classlab|make|python3?|pip|source|ray|helm|kubectl|mkdir|\.venv/\S+)\s")
 SHIPPED = re.compile(r"[a-z][a-z0-9-]*")  # a name, and neither a file nor RUN
@@ -256,13 +253,11 @@ def play(words, monkeypatch):
 def compare(block, printed):
     """Hold what a page shows against what was printed: its lines in order, numbers aside; … stands for anything."""
     lines = iter([masked(line) for line in printed.splitlines()])
-    for shown in block.text.splitlines():
-        if shown.strip() in ("", "…"):
+    for stated in block.text.splitlines():
+        if stated.strip() in ("", "…"):
             continue
-        pattern = re.compile(re.escape(masked(shown)).replace("…", ".*"))
-        assert any(pattern.fullmatch(line) for line in lines), (
-            f"{block} shows\n{shown}\nand there was printed\n{printed}"
-        )
+        pattern = re.compile(re.escape(masked(stated)).replace("…", ".*"))
+        assert any(pattern.fullmatch(line) for line in lines), f"{block} shows\n{stated}\nand printed was\n{printed}"
 
 
 def masked(line):

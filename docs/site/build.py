@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from gallery import write_gallery
+from gallery import write_gallery, write_measured
 from links import broken_links
 from reference import write_reference
 from sphinx.cmd.build import build_main
@@ -25,6 +25,7 @@ def build(out: Path) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     lay_together(sources)
     write_reference(sources / "reference")
+    write_measured(sources / "beside.md", DOCS / "benchmarks")
     write_gallery(sources, out.with_name(f"{out.name}-runs"))
     code = build_main(["-b", "html", "-W", "--keep-going", "-q", str(sources), str(out)])
     wrong = broken_links(out)
@@ -45,12 +46,9 @@ def lay_together(sources: Path) -> None:
         shutil.copy(DOCS.parent / name, sources)
     for file in sources.rglob("*.md"):
         text = file.read_text(encoding="utf-8")
-        text = re.sub(
-            r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text
-        )  # no page of the site
-        text = re.sub(
-            r"\]\((?:\.\./)*README\.md", "](/index.md", text
-        )  # the repository's first page; here it is index.md
+        # a source file is no page of the site; README is the repository's first page, and index.md the site's
+        text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text)
+        text = re.sub(r"\]\((?:\.\./)*README\.md", "](/index.md", text)
         text = re.sub(rf"\]\((?:\.\./)*({'|'.join(PROJECT)})", r"](/\1", text)
         if file.name in PROJECT:
             text = text.replace("](docs/", "](/")

@@ -1,4 +1,4 @@
-"""Sphinx's settings. The sources are those that docs/site/build.py lays together; nothing is fetched, now or by a reader."""
+"""Sphinx's settings. docs/site/build.py lays the sources together; nothing is fetched, now or by a reader."""
 
 from classlab.version import __version__
 

@@ -20,24 +20,34 @@ STUDY = {
     "seeds": 3,
     "compare": {"baseline": "width=8, learning_rate=0.02"},
 }
+PAGES = (
+    ("report.html", "The report of a run", "limits rule by rule, curves, confusion matrix, mistakes",
+     "classlab run digits-quick --report"),
+    ("report.pdf", "The same on paper", "PDF with page numbers and selectable text", "classlab run digits-quick --pdf"),
+    ("study.html", "The report of a study", "4 variants, 3 seeds each: every test and every run",
+     "classlab report studies/width-and-rate"),
+    ("demo.html", "A demo of the trained network", "draw a digit: the network itself runs in the page",
+     "classlab export RUN --to demo"),
+    ("lesson.html", "The lesson", "back-propagation by hand: step forward and back, change any number",
+     "classlab lesson page --out lesson.html"),
+)  # fmt: skip
 GALLERY = """# Gallery
 
-Everything here was written by classlab while this site was built: one run of `digits-quick`, which took {seconds:.1f} seconds
-of training, and a study of 12 shorter runs. Each page is one file that needs no network; open it, resize it, switch your
-system to dark.
+Everything here was written by classlab while this site was built: from one run of `digits-quick` ({seconds:.1f} seconds
+of training) and from a study of 12 shorter runs. Each page is one file that needs no network. Open it, resize it, and
+switch your system to dark.
 
 | open | what it is | made by |
 |---|---|---|
-| <a href="live/report.html">The report of a run</a> | contract rule by rule, curves, confusion matrix, mistakes, what the figures mean | `classlab run digits-quick --report` |
-| <a href="live/report.pdf">The same on paper</a> | PDF with page numbers and selectable text | `classlab run digits-quick --pdf` |
-| <a href="live/study.html">The report of a study</a> | 4 variants, 3 seeds each, every test and every run | `classlab study width-and-rate.yaml`, then `classlab report studies/width-and-rate` |
-| <a href="live/demo.html">A demo of the trained network</a> | draw a digit: the network itself runs in the page | `classlab export RUN --to demo` |
-| <a href="live/lesson.html">The lesson</a> | back-propagation by hand: step forward and back, change any number | `classlab lesson page --out lesson.html` |
+{rows}
 
-The network in the demo reached {accuracy} on 360 test images; it was trained on 8×8 digits, so it sees what you draw as
-8×8 pixels. The demo was written only after a JavaScript engine had given the same answers as PyTorch on every test image.
+The network in the demo reached {accuracy} on 360 test images. It was trained on digits of 8×8 pixels, so your drawing
+is made as small before the network classifies it. The demo was written only after a JavaScript engine had given the same
+answers as PyTorch on every test image.
 
-The [lab in a browser](ui.md) shows runs while they train; it needs a running classlab, so here are only its pictures.
+The [lab in a browser](ui.md) shows runs while they train. It needs a running classlab, so here are only its pictures.
+
+<a href="ui.html"><img src="_static/pictures/runs.png" alt="The list of runs in the browser"></a>
 """
 
 
@@ -60,7 +70,10 @@ def write_gallery(sources: Path, runs: Path) -> None:
     (pictures / "report.png").write_bytes(paper.document_pages(report, 110)[0])
     _draw(report, "loss", pictures / "curves")
     _draw(document.build(answer), "dots", pictures / "study")
-    words = GALLERY.format(seconds=run.summary["seconds"], accuracy=percent(run.summary["test_accuracy"]))
+    (pictures / "runs.png").write_bytes((sources / "ui" / "runs-light.png").read_bytes())
+    rows = "\n".join(f'| <a href="live/{file}">{title}</a> | {what} | `{by}` |' for file, title, what, by in PAGES)
+    accuracy = percent(run.summary["test_accuracy"])
+    words = GALLERY.format(seconds=run.summary["seconds"], accuracy=accuracy, rows=rows)
     (sources / "gallery.md").write_text(words, encoding="utf-8")
 
 
@@ -77,3 +90,14 @@ def _figures(report: Document) -> Iterator[Figure]:
         for block in section.blocks:
             if isinstance(block, Figures):
                 yield from block.figures
+
+
+def write_measured(page: Path, benchmarks: Path) -> None:
+    """Fill in the page's table of speed from the latest note of the benchmarks."""
+    note = max(benchmarks.glob("20*.md")).read_text(encoding="utf-8")
+    table = note.partition("| workload | images/s |")[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    rows = [f"| {name} | {rate} | {lightning} | {skorch} |" for name, rate, *_, lightning, skorch in cells if lightning]
+    head = "| workload | images a second, classlab | × Lightning | × skorch |\n|---|---:|---:|---:|\n"
+    text = page.read_text(encoding="utf-8").replace("<!-- the rows of Lightning and skorch -->", head + "\n".join(rows))
+    page.write_text(text, encoding="utf-8")

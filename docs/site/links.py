@@ -1,4 +1,4 @@
-"""Links of a built site: those inside must lead somewhere, nothing may be fetched, and addresses outside must be well formed."""
+"""Links of a built site: inside they lead somewhere, outside they are well formed, and nothing is fetched."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser

@@ -30,9 +30,9 @@ def write_reference(folder: Path) -> None:
     texts = {
         "commands": _commands(),
         "python": _python(),
-        "experiment": f"# The keys of an experiment\n\n{keys} What they mean is in [experiments](../experiments.md).\n\n"
+        "experiment": f"# The keys of an experiment\n\n{keys} Explained in [experiments](../experiments.md).\n\n"
         + "\n".join(_sections("Experiment", first, set())),
-        "study": f"# The keys of a study\n\n{keys} What they mean is in [studies](../studies.md).\n\n"
+        "study": f"# The keys of a study\n\n{keys} Explained in [studies](../studies.md).\n\n"
         + "\n".join(_sections("Study", declaration.schema(), known)),
     }
     for name, text in texts.items():
@@ -45,9 +45,7 @@ def _commands() -> str:
     exits = inspect.getdoc(run_the_command_line).partition("Exit ")[2].replace("told", "said")
     parts = ["# The command line\n\nMade from the commands themselves: `classlab COMMAND --help` prints the same.\n"]
     parts += [f"**Exit codes** of every command: {exits}\n"]
-    parts += [
-        "With `--json` a command prints one JSON document on standard output; words and progress go to standard error.\n"
-    ]
+    parts += ["With `--json` a command prints one JSON document; words and progress go to standard error.\n"]
     parts += _command_parts("classlab", whole)
     return "\n".join(parts)
 
@@ -101,9 +99,7 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 def _python() -> str:
     """Return the page of what `import classlab as cl` offers."""
-    parts = [
-        "# Python\n\nMade from the code. `import classlab as cl` offers these names, each loaded when first used.\n"
-    ]
+    parts = ["# Python\n\nMade from the code: what `import classlab as cl` offers.\n"]
     things = {name: getattr(classlab, name) for name in classlab.__all__} | {"study": lab.study}
     order = ["train", "load_run", "Run", "study", "load_study", "StudyResult", "compare", "load_experiment"]
     for name in [*order, *(n for n in things if n not in order)]:
