@@ -44,15 +44,17 @@ def lay_together(sources: Path) -> None:
     shutil.copy(DOCS / "site" / "conf.py", sources)
     for name in PROJECT:
         shutil.copy(DOCS.parent / name, sources)
+    (sources / "search.md").rename(sources / "searches.md")  # search.html is the page on which readers search the site
     for file in sources.rglob("*.md"):
         text = file.read_text(encoding="utf-8")
         # a source file is no page of the site; README is the repository's first page, and index.md the site's
         text = re.sub(r"\[([^\]]+)\]\((?:\.\./)*(?:classlab|tests|benchmarks)/[^)]*\.py\)", r"\1", text)
         text = re.sub(r"\]\((?:\.\./)*README\.md", "](/index.md", text)
         text = re.sub(rf"\]\((?:\.\./)*({'|'.join(PROJECT)})", r"](/\1", text)
+        text = text.replace("](search.md", "](searches.md").replace("/search.md", "/searches.md")
         if file.name in PROJECT:
             text = text.replace("](docs/", "](/")
-        file.write_text(text, encoding="utf-8")
+        file.write_text(re.sub(r"(?m)^search$", "searches", text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ html_copy_source = False
 html_show_sourcelink = False
 html_show_sphinx = False
 html_theme_options = {"navigation_with_keys": False, "footer_icons": []}
+smartquotes = False  # two hyphens begin an option
 highlight_language = "none"  # a block says its language, or is what a terminal shows
 pygments_style = "default"
 pygments_dark_style = "monokai"

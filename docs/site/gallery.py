@@ -42,8 +42,8 @@ switch your system to dark.
 {rows}
 
 The network in the demo reached {accuracy} on 360 test images. It was trained on digits of 8×8 pixels, so your drawing
-is made as small before the network classifies it. The demo was written only after a JavaScript engine had given the same
-answers as PyTorch on every test image.
+is made as small before the network classifies it. A JavaScript engine gave the same answers as PyTorch on
+every test image before the demo was written.
 
 The [lab in a browser](ui.md) shows runs while they train. It needs a running classlab, so here are only its pictures.
 
@@ -78,11 +78,10 @@ def write_gallery(sources: Path, runs: Path) -> None:
 
 
 def _draw(report: Document, name: str, stem: Path) -> None:
-    """Write a chart of a document as SVG, for light and for dark pages."""
+    """Write a chart of a document as PNG, whose letters are measured where it is drawn, for light and dark pages."""
     figure = next(figure for figure in _figures(report) if figure.name == name)
     for palette, ending in ((LIGHT, "light"), (DARK, "dark")):
-        text = render.svg(figure.draw(palette), figure.description)
-        stem.with_name(f"{stem.name}-{ending}.svg").write_text(text, encoding="utf-8")
+        stem.with_name(f"{stem.name}-{ending}.png").write_bytes(render.png(figure.draw(palette)))
 
 
 def _figures(report: Document) -> Iterator[Figure]:

@@ -17,7 +17,7 @@ from classlab.study import declaration
 # The chapter that explains a section of an experiment or a study.
 CHAPTERS = {
     "Data": "data", "Training": "experiments", "Protocol": "experiments", "Contract": "contracts", "Sweep": "studies",
-    "Search": "search", "Compare": "studies", "PublishedCurve": "reproduction", "Start": "models",
+    "Search": "searches", "Compare": "studies", "PublishedCurve": "reproduction", "Start": "models",
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def _command_parts(path: str, command: Any) -> Iterator[str]:
             yield from _command_parts(here, sub)
             continue
         context = typer.Context(sub, info_name=here)
-        yield f"```console\n{here} {' '.join(sub.collect_usage_pieces(context))}\n```\n"
+        yield f"```text\n{here} {' '.join(sub.collect_usage_pieces(context))}\n```\n"
         yield f"{_prose(inspect.cleandoc(sub.help or ''))}\n"
         records = [p.get_help_record(context) for p in sub.params if not getattr(p, "hidden", False)]
         yield from table(("", "meaning", "default"), [_row(*record) for record in records if record])
@@ -76,7 +76,7 @@ def _row(spelled: str, words: str) -> tuple[str, str, str]:
 
 def _prose(text: str) -> str:
     """Return a help text as Markdown: an example becomes a block of its own."""
-    text = re.sub(r"(?m)^Examples?: (classlab .*)$", r"\n```console\n\1\n```\n", escaped(text))
+    text = re.sub(r"(?m)^Examples?: (classlab .*)$", r"\n```text\n\1\n```\n", escaped(text))
     return text
 
 
@@ -147,18 +147,29 @@ def signature(name: str, function: Any) -> str:
 
 def _plain(text: str) -> str:
     """Return an annotation without the modules' names."""
+    text = re.sub(r"'([^']*)'(?= =|$)", r"\1", text) if ": '" in text or text.startswith("'") else text
+    text = re.sub(r"\bFinishedRun\b", "Run", text)  # what is handed out is always the one that can write reports
     text = text.replace("typing.", "").replace("collections.abc.", "").replace("pathlib._local.", "")
-    return re.sub(r"\b(?:pathlib|numpy|np|pandas|torch|altair|classlab)(?:\.\w+)*\.(?=[A-Z])", "", text)
+    return re.sub(r"\b(?:pathlib|numpy|np|pandas|torch|altair|result|nn|classlab)(?:\.\w+)*\.(?=[A-Z])", "", text)
 
 
 def documented(thing: Any) -> str:
     """Return a docstring as Markdown; an indented block in it stays one."""
     text = inspect.getdoc(thing) or ""
     paragraphs = [
-        f"```\n{inspect.cleandoc(part)}\n```" if part.startswith("    ") else escaped(part)
+        f"```\n{inspect.cleandoc(part)}\n```" if part.startswith("    ") else _listed(escaped(part), thing)
         for part in re.split(r"\n\s*\n", text)
     ]
     return "\n\n".join(paragraphs)
+
+
+def _listed(paragraph: str, thing: Any) -> str:
+    """Return a paragraph with each parameter that it explains, `name: …`, as an item of a list."""
+    names = "|".join(inspect.signature(thing).parameters) if inspect.isfunction(thing) else ""
+    if not names:
+        return paragraph
+    words = re.sub(rf"(?:^|(?<=[.?;]\s))((?:(?:{names})(?:, )?)+): ", r"\n- `\1`: ", paragraph)
+    return re.sub(r"(?<!^)\n(?=Raises )", "\n\n", words.strip())
 
 
 def _sections(name: str, schema: Mapping[str, Any], known: set[str]) -> Iterator[str]:
@@ -177,15 +188,21 @@ def _keys(title: str, part: Mapping[str, Any]) -> Iterator[str]:
     required = part.get("required", [])
     rows = []
     for key, value in part["properties"].items():
-        default = "required" if key in required else f"`{_value(value['default'])}`" if "default" in value else ""
+        section = isinstance(value.get("default"), dict) and "name" not in value["default"]
+        default = "its defaults" if section and value["default"] else _stated(value)
+        default = "required" if key in required else default
         rows.append((f"`{key}`", kind(value), default, escaped(value.get("description", ""))))
     filled = any(row[3] for row in rows)
-    yield from table(("key", "takes", "default", "")[: 3 + filled], [row[: 3 + filled] for row in rows])
+    yield from table(("key", "takes", "default", "meaning")[: 3 + filled], [row[: 3 + filled] for row in rows])
     for key, value in part["properties"].items():
         options = list(_options(value))
         if options:
             yield f"**{key}** by name, with the options of each:\n"
             yield from table((f"{key}", "options and their defaults"), options)
+
+
+def _stated(value: Mapping[str, Any]) -> str:
+    return f"`{_value(value['default'])}`" if "default" in value else ""
 
 
 def _options(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
