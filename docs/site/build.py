@@ -52,6 +52,8 @@ def lay_together(sources: Path) -> None:
         text = re.sub(r"\]\((?:\.\./)*README\.md", "](/index.md", text)
         text = re.sub(rf"\]\((?:\.\./)*({'|'.join(PROJECT)})", r"](/\1", text)
         text = text.replace("](search.md", "](searches.md").replace("/search.md", "/searches.md")
+        if file.name == "CHANGELOG.md" or file.name.startswith("log"):
+            text = f"---\nnosearch: true\n---\n{text}"  # who looks for a word wants the page that explains it
         if file.name in PROJECT:
             text = text.replace("](docs/", "](/")
         file.write_text(re.sub(r"(?m)^search$", "searches", text), encoding="utf-8")
