@@ -45,6 +45,7 @@ def lay_together(sources: Path) -> None:
     for name in PROJECT:
         shutil.copy(DOCS.parent / name, sources)
     (sources / "search.md").rename(sources / "searches.md")  # search.html is the page on which readers search the site
+    place_chapters(sources / "index.md")
     for file in sources.rglob("*.md"):
         text = file.read_text(encoding="utf-8")
         # a source file is no page of the site; README is the repository's first page, and index.md the site's
@@ -57,6 +58,15 @@ def lay_together(sources: Path) -> None:
         if file.name in PROJECT:
             text = text.replace("](docs/", "](/")
         file.write_text(re.sub(r"(?m)^search$", "searches", text), encoding="utf-8")
+
+
+def place_chapters(index: Path) -> None:
+    """Put the chapters that the start page lists nowhere at the end of its how-to pages: a new one is found by its file."""
+    text = index.read_text(encoding="utf-8")
+    listed = set(re.findall(r"(?m)^[\w/-]+$", text)) | {"index", "searches", *(Path(name).stem for name in PROJECT)}
+    new = sorted(file.stem for file in index.parent.glob("*.md") if file.stem not in listed and file.stem[:3] != "log")
+    how_to = re.search(r":caption: How to\n\n(?:[\w/-]+\n)+", text)[0]
+    index.write_text(text.replace(how_to, how_to + "".join(f"{name}\n" for name in new)), encoding="utf-8")
 
 
 if __name__ == "__main__":
