@@ -61,7 +61,7 @@ def lay_together(sources: Path) -> None:
 
 
 def place_chapters(index: Path) -> None:
-    """Put the chapters that the start page lists nowhere at the end of its how-to pages: a new one is found by its file."""
+    """Put the chapters that the start page lists nowhere at the end of its how-to pages: they are found by file."""
     text = index.read_text(encoding="utf-8")
     listed = set(re.findall(r"(?m)^[\w/-]+$", text)) | {"index", "searches", *(Path(name).stem for name in PROJECT)}
     new = sorted(file.stem for file in index.parent.glob("*.md") if file.stem not in listed and file.stem[:3] != "log")
