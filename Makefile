@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test lint types imports tests long bench clean
+.PHONY: setup demo test lint types imports tests long bench docs clean
 
 setup: .venv/.ready
 demo: .venv/.ready
@@ -36,6 +36,10 @@ LONG ?= build/long-$(SEED)
 long: .venv/.ready-dev
 	$(BIN)/python -m tests.hostile --cases $(CASES) --kills $(KILLS) --seed $(SEED) --jobs $(JOBS) --resume $(LONG)
 	$(BIN)/python -m tests.training.native.campaign --count $(NETWORKS) --seed $(SEED) --jobs $(JOBS)
+
+# The site, in a minute: build/site/index.html. A warning or a broken link is an error; nothing is fetched.
+docs: .venv/.ready-dev
+	$(BIN)/python docs/site/build.py build/site
 
 # A selection: make bench BENCH="era-s6 lenet-4 --pairs 5"
 bench: benchmarks/.venv/.ready

@@ -1,9 +1,10 @@
-"""Studies: many variants, many seeds, one answer. `cl.study("cifar-learning-rate", seeds=3)`; see execute.study.
+"""Studies: many variants, many seeds, one answer. `cl.study("cifar-learning-rate", seeds=3)`; see conduct.study.
 
 The room and the function share their name, and Python keeps the room as `classlab.study` once it is imported; so the
 room may be called.
 """
 
+import importlib
 import sys
 import types
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 
 class _Room(types.ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        from classlab.study.conduct import study
-
-        return study(*arguments, **options)
+        # by name, for that room stands above this one: whose results can also write their report
+        return importlib.import_module("classlab.lab").study(*arguments, **options)
 
 
 sys.modules[__name__].__class__ = _Room

@@ -1,8 +1,6 @@
 """Hand-written gradients equal autograd; both reports' losses follow from their numbers; names and formulas agree."""
 
-import doctest
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,13 +182,3 @@ def test_impossible_training_is_told_in_a_sentence():
     )
     with pytest.raises(UserError, match="with learning rate 1e\\+06 the error is not finite in epoch"):
         small_network.descend(net, 1e6, 50)
-
-
-def test_the_examples_of_the_chapter_print_what_they_say():
-    lines = (Path(__file__).parents[2] / "docs/lesson.md").read_text().splitlines()
-    text = "\n".join("" if line.startswith("```") else line for line in lines)
-    examples = doctest.DocTestParser().get_doctest(text, {}, "docs/lesson.md", None, 0)
-    report: list[str] = []
-    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples, out=report.append)
-    assert results.attempted > 15
-    assert results.failed == 0, "".join(report)

@@ -1,5 +1,6 @@
 """The study file: what it means, what it refuses and in which words."""
 
+import importlib
 from pathlib import Path
 
 import jsonschema
@@ -201,3 +202,10 @@ def test_the_study_in_the_documentation_is_one():
     fields = {**fields, **parse_yaml(part.replace("my-deeper-network.yaml", "mnist-20k"), "docs"), "compare": {}}
     assert names(fields) == ["as they are", "augmented", "deeper"]
     assert all(f"`{name}`" in text for name in lookup.names("study"))
+
+
+def test_a_study_called_by_its_room_can_write_its_report(monkeypatch):
+    from classlab import lab
+
+    monkeypatch.setattr(lab, "study", lambda *arguments, **options: (arguments, options))
+    assert importlib.import_module("classlab.study")("rates.yaml", seeds=3) == (("rates.yaml",), {"seeds": 3})
