@@ -93,7 +93,7 @@ def unreadable(path: Path, error: UserError) -> Checked:
 
 
 def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence[str] = ()) -> Checked:
-    """Measure a run again and hold it against `contract`. Raises UserError where the folder is no whole run.
+    """Measure a run again and hold it against `contract`. Raises UserError where the folder is not a complete run.
 
     trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
     measure: splits that are evaluated although the contract sets no limit on them, val or test.

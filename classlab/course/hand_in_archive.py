@@ -65,7 +65,7 @@ def opened(path: Path, name: str) -> Iterator[tuple[zipfile.ZipFile, list[Member
             with archive:
                 yield archive, _members(archive, name)
     except BROKEN as error:
-        raise BadFile(f"{name} is damaged: it is no whole zip archive ({reason(error)})") from None
+        raise BadFile(f"{name} is damaged: it is not a complete zip archive ({reason(error)})") from None
     except MemoryError:
         raise BadFile(f"{name} is too large for this machine's memory") from None
 

@@ -238,7 +238,7 @@ def _zip(path: Path) -> Iterator[Any]:
                 watched.bytes_left = None
                 yield archive
     except (zipfile.BadZipFile, EOFError, zlib.error, *_IMPOSSIBLE) as error:
-        raise BadFile(f"{path} is damaged: it is no whole .npz file ({reason(error)})") from None
+        raise BadFile(f"{path} is damaged: it is not a complete .npz file ({reason(error)})") from None
     except MemoryError:
         raise BadFile(f"{path} is too large for this machine's memory") from None
     except OSError as error:

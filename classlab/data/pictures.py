@@ -78,16 +78,16 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
     except (Image.DecompressionBombError, MemoryError):
         raise BadFile(f"{path} is too large: more than {limits.PIXELS:,} pixels") from None
     except Image.UnidentifiedImageError:
-        raise BadFile(f"{path} is no whole picture of a kind that can be read: {', '.join(FORMATS)}") from None
+        raise BadFile(f"{path} is not a complete image in a format that can be read: {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's readers have many ways to fail on a damaged file; none of them is ours
-        raise BadFile(f"{path} is no whole picture ({reason(error)})") from None
+        raise BadFile(f"{path} is not a complete image ({reason(error)})") from None
 
 
 def _check(picture: Any, path: Path, size: int) -> None:
     """Raise BadFile for a picture that would take too much memory or time. Its pixels are still packed."""
     values = picture.width * picture.height * len(picture.getbands())
     if picture.format == "PPM" and picture.tile[0][0] != "raw" and size < values:  # read pixel by pixel, if whole
-        raise BadFile(f"{path} is no whole picture ({size:,} bytes cannot hold {values:,} values)")
+        raise BadFile(f"{path} is not a complete image ({size:,} bytes cannot hold {values:,} values)")
     if picture.width * picture.height > limits.PIXELS or max(picture.size) > limits.PICTURE_SIDE:
         raise BadFile(f"{path} is too large: {picture.width:,} × {picture.height:,} pixels")
     if len(picture.tile) > limits.PICTURE_PIECES:

@@ -13,7 +13,7 @@ VERDICTS = (
     ("above", "lies above what was published", "lie above what was published"),
     ("below", "lies below what was published", "lie below what was published"),
     ("within chance", "misses a limit within chance", "miss a limit within chance"),
-    ("does not hold", "is not borne out", "are not borne out"),
+    ("does not hold", "does not hold", "do not hold"),
     (NOT_JUDGED, "is not judged", "are not judged"),
 )
 

@@ -1,4 +1,4 @@
-"""Whether a published figure is borne out by what was measured: figures in, a word, the interval and the gap out.
+"""Whether a published figure holds, given what was measured: figures in; a word, the interval and the gap out.
 
 The words, once for all reports:
 holds            the published figure lies in the interval; equal, where it is exact; the limit is kept; it is so

@@ -76,7 +76,7 @@ class FinishedRun:
             declared = experiments.read_yaml(self.path / store.EXPERIMENT)
             name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{self.path / store.EXPERIMENT} holds no whole experiment") from None
+            raise UserError(f"{self.path / store.EXPERIMENT} does not hold a complete experiment") from None
         known = {
             "run": str(self.path),
             "experiment": name,

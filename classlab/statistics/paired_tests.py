@@ -198,10 +198,11 @@ def mcnemar(first_correct: Sequence[bool], second_correct: Sequence[bool]) -> Di
     discordant = only_first + only_second
     p = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5))) if discordant else 1.0
     different = p < ALPHA
-    verdict = "differ, which says nothing yet of other seeds" if different else "cannot be told apart"
+    verdict = "differ, which says nothing yet about other seeds" if different else "cannot be told apart"
     sentence = (
-        f"{ACCURACY.value(first)} and {ACCURACY.value(second)}: these two networks {verdict}; of {images:,} images "
-        f"only the first is right on {only_first:,}, only the second on {only_second:,} (exact McNemar test, {_p(p)})"
+        f"{ACCURACY.value(first)} and {ACCURACY.value(second)}: these two networks {verdict}. Of {images:,} images, "
+        f"the first network alone classifies {only_first:,} correctly, and the second alone {only_second:,} (exact "
+        f"McNemar test, {_p(p)})"
     )
     return Disagreement(
         first, second, only_first, only_second, images, (only_first - only_second) / images, p, different, sentence
@@ -358,8 +359,8 @@ def _one_seed_each(candidate: Variant, baseline: Variant, scale: Scale, images: 
     effect = values[0] - values[1]
     if abs(effect) > NormalDist().inv_cdf(1 - ALPHA / 2) * noise:
         sentence = (
-            f"{first} and {second}: these two networks differ by more than {images:,} images leave to chance, but one "
-            f"seed each does not say that {candidate.name} and {baseline.name} do"
+            f"{first} and {second}: these two networks differ by more than chance explains on {images:,} images. One "
+            f"seed each does not show that {candidate.name} and {baseline.name} differ"
         )
     else:
         sentence = f"{first} and {second} cannot be told apart with one seed each"

@@ -145,9 +145,9 @@ def test_unreadable_files_are_named_and_counted_and_refused_only_when_asked(tmp_
     said = capsys.readouterr().err
     assert "1 file left out, not named as pictures are" in said
     assert "7 of 27 pictures left out:" in said
-    assert "bad0.png is no whole picture" in said
+    assert "bad0.png is not a complete image" in said
     assert "and 2 more" in said
-    with pytest.raises(UserError, match=r"bad0.png is no whole picture"):
+    with pytest.raises(UserError, match=r"bad0.png is not a complete image"):
         load(str(tmp_path), unreadable="refuse")
 
 

@@ -299,8 +299,8 @@ def test_sizes_fields_and_memory_of_the_published_network_are_the_known_ones(era
     assert [row[6] for row in fields.rows] == ["1", "3", "5", "7", "8", "8", "12", "16", "20", "24", "28", "36"]
     assert [row[5] for row in fields.rows] == [None] * 4 + ["14"] + [None] * 7
     told = words(shown("receptive-fields", part, {"published": [era]}))
-    assert "Of the 12 sizes that the report writes 12 are" in told
-    assert "writes a field of 14; it is 8: 7 + (2 − 1) · 1. 14 is 2 · 7" in told
+    assert "12 of the 12 sizes that the report states agree" in told
+    assert "states a receptive field of 14; it is 8: 7 + (2 − 1) · 1. 14 is 2 · 7" in told
     memory = table(shown("memory", part, {"published": [era]}))
     assert [f"{row[2]:.2f}" for row in (*memory.rows, memory.total)] == ["0.00", "0.81", "0.06", "0.88"]
     assert [row[1] for row in memory.rows][::2] == [784, 16976]

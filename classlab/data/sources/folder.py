@@ -40,7 +40,7 @@ def load(
     fit: how a picture of another shape gets there (crop its middle, pad with background, stretch).
     channels: 1 or 3; None takes 1 where no picture has a coloured pixel.
     background: what shows through transparent places.
-    unreadable: files that are no whole pictures are named, counted and skipped, or refused.
+    unreadable: files that are not complete images are named, counted and skipped, or refused.
     test_share: of every class, where there is no folder test.
     Raises UserError.
     """
@@ -147,7 +147,7 @@ def _files(folder: Path, folders: Sequence[str], test: bool) -> list[_File]:
 def _read(
     root: Path, files: Sequence[_File], read: Callable[[Path], np.ndarray], refuse: bool
 ) -> tuple[np.ndarray, list[_File]]:
-    """Read the files; name and count those that are no whole pictures.
+    """Read the files; name and count those that are not complete images.
 
     Returns the pictures, uint8 (count, 3, height, width), and the file of each.
     """

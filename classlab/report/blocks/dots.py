@@ -17,9 +17,9 @@ def blocks(material: Material) -> list[Block]:
     if all(row["value"] is None for row in result.dot_rows()):
         return []
     metric = result.answer.metric
-    caption = f"{words.capital(metric.replace('_', ' '))} of every run: a dot a run"
+    caption = f"{words.capital(metric.replace('_', ' '))} of every run: each dot is a run"
     if len(result.study.seed_list) > 1:
-        caption += ", a tick at the mean, a line for its 95 % interval, as far as the chart reaches"
+        caption += "; a tick marks the mean, and a line its 95 % confidence interval, as far as the chart reaches"
     if any(row["status"] in ("diverged", "did_not_learn") for row in result.rows):
         caption += "; a cross marks a run that diverged or did not learn"
     caption += "." + test_note(result, metric)
