@@ -1,7 +1,8 @@
 """Files: how every one of them is read and written.
 
-Read are regular files alone, and no more bytes of them than is allowed. Written is a file whole or not at all: under a
-new name beside it, synced, then renamed; and never through a link, which in somebody else's folder may lead anywhere.
+Read are regular files alone, and no more bytes of them than is allowed. A file is written completely or not at all:
+under a new name beside it, synced, then renamed. It is never written through a link, which in a folder from elsewhere
+may lead anywhere.
 """
 
 import errno

@@ -1,6 +1,7 @@
 """The sentences that a user reads, found in the Markdown, the package's strings and docstrings, its pages and YAML."""
 
 import ast
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -114,7 +115,8 @@ def in_python(file: Path) -> Iterator[Sentence]:
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
             docstrings.add(first.value)
             if isinstance(node, ast.Module) or not node.name.startswith("_"):
-                for paragraph in re.split(r"\n\s*\n|\n\s*- ", first.value.value):
+                # A block that is set in by four more spaces is a table of names, one a line, as it is in Markdown.
+                for paragraph in re.split(r"\n\s*\n|\n\s*- |\n(?=    )", inspect.cleandoc(first.value.value)):
                     for text in sentences_of(plain_markdown(paragraph)):
                         yield Sentence(file, first.lineno, text)
     for line, text in strings_in(tree, docstrings):

@@ -1,7 +1,7 @@
 """Derive a task: quantities from a student's details, decisions from the quantities, files from the decisions.
 
-A part of the birth date is never shown, and neither is what follows from one or two of its parts; the sheet says no
-more of them than the rule needs ("MM odd"). A sum over day, month and year is shown with its value.
+A part of the birth date is never shown, and neither is what follows from one or two of its parts. The sheet says only
+what the rule needs ("MM odd"). A sum over day, month and year is shown with its value.
 """
 
 import unicodedata

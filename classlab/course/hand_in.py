@@ -1,8 +1,9 @@
 """A hand-in: what a task asks of a student's runs in one archive, nothing else, and looked at as the teacher will.
 
-task.yaml · NAME/experiment.yaml, metrics.csv, summary.json, environment.json, split.json, log.txt, predictions.npz,
-last.safetensors (best.safetensors where the protocol selects it), epochs/ where the task asks for every epoch,
-report.html, code/ and graph.onnx (the graph of a student's network, which is looked at without running code).
+The archive holds task.yaml and a folder for each run. Such a folder holds experiment.yaml, metrics.csv, summary.json,
+environment.json, split.json, log.txt, predictions.npz and last.safetensors (best.safetensors where the protocol selects
+it). It may also hold epochs/ where the task asks for every epoch, report.html, code/ and graph.onnx. The last is the
+graph of a student's network, which can be read without running code.
 """
 
 import json

@@ -209,10 +209,10 @@ def read_npz(path: Path, names: Sequence[str], most_bytes: int) -> dict[str, np.
 
     Nothing in the file is ever unpickled. What it says of sizes is held against `most_bytes`, for all arrays together,
     and against itself, before anything is unpacked.
-    Raises BadFile, one sentence, where the path is no regular file or no whole zip file; where one of the `names` is
-    missing, stands there twice, is encrypted or packed in another way than deflate; where an array holds anything but
-    numbers, is larger than allowed, or has a header that does not agree with the bytes behind it. Whether the numbers
-    are finite, and the shapes what they should be, is for the caller to check.
+    Raises BadFile, one sentence, where the path is not a regular file or not a complete zip file. It is also raised
+    where one of the `names` is missing, is there twice, is encrypted, or is compressed by anything but deflate. The
+    same holds for an array that holds anything but numbers, is larger than allowed, or has a header that does not agree
+    with its bytes. Whether the numbers are finite, and the shapes what they should be, is for the caller to check.
     """
     with _zip(path) as archive:
         members = [_member(archive, name, path) for name in names]

@@ -1,7 +1,7 @@
 """The check of somebody's workbook: per column right, or the first wrong cell, what belongs there, the likely slip.
 
-Every cell is held against the other cells of its own row (an update against the row before), so that an error is
-kept apart from its consequences: what follows correctly from a wrong cell is right.
+Every cell is compared with the other cells of its own row (an update with the row before). So an error is separated
+from its consequences: what follows correctly from a wrong cell is right.
 """
 
 import gc

@@ -55,7 +55,7 @@ def reading(run: FinishedRun) -> str:
     if augmentations and protocol.augment == "all":
         others = "on images augmented in the same way"
     return (
-        f"The train {curve} is the running one: each image counts as it was met during the epoch, {met}with the "
+        f"The train {curve} is the running one. Each image counts as it was seen during the epoch, {met}with the "
         "weights of that moment and dropout, where there is any, at work."
         + last
         + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")

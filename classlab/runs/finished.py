@@ -405,7 +405,7 @@ def load(path: str | Path, trust: bool = False, model: Any = None) -> FinishedRu
 
     path: also `latest`, or how the name of a single run in the folder `runs` begins, see store.named.
     trust: whether code of the reader's own that the folder names may run; never trust what you have not read. model:
-    the module that was given in Python, or a function that builds it, for a run that was made so; its weights do not
+    the module that was given in Python, or a function that builds it, for a run that was made so. Its weights do not
     matter, and it is not changed.
     """
     path = store.named(path)

@@ -145,8 +145,8 @@ def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> No
     if shared:
         test, train = shared[0]
         say(
-            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} stand in the training "
-            f"set too, pixel for pixel (test image {test} is training image {train}): the accuracy will be too high"
+            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} are in the training set "
+            f"too, pixel for pixel (test image {test} is training image {train}). The accuracy will be too high"
         )
 
 

@@ -32,10 +32,10 @@ class Comparison:
     """A variant held against the baseline. `effect` is variant minus baseline, `low` and `high` its 95 % interval.
 
     `p` stands alone, `p_adjusted` is Holm's over all comparisons of the study, and `different` says whether that is
-    below 0.05; all three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
-    shared where `test` is paired) at which a difference of this size would be found four times in five.
-    `checked`: the p of a test that needs no bell curve, see resampling, None for fewer than six seeds. `together`: the
-    correlation of values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
+    below 0.05. All three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
+    shared where `test` is paired) at which a difference of this size would be found four times in five. `checked`: the
+    p of a test that needs no bell curve, see resampling, None for fewer than six seeds. `together`: the correlation of
+    values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
     """
 
     variant: str

@@ -98,8 +98,8 @@ def split_spread(right: np.ndarray) -> Split:
     """Return the spread of seeds split into luck of the test images and true difference. right: bool (seeds, images).
 
     Each image that some networks get right and others wrong adds its own variance to that of the accuracy, as if it
-    were tossed; what is left is shared by the images, and would be there on all of them. The interval is that of the
-    whole variance less the luck. Source: K. Jordan, "Calibrated chaos", arXiv 2304.01910 (2023), section 3.
+    were a coin toss. The rest is common to all images and would remain on any number of them. The interval is that of
+    the whole variance less the luck. Source: K. Jordan, "Calibrated chaos", arXiv 2304.01910 (2023), section 3.
     Raises ValueError for fewer than two seeds.
     """
     from scipy.special import chdtri

@@ -1,7 +1,7 @@
 """Compare any runs: what differs in their experiments, the table, the test, the images on which they disagree.
 
-Nothing that an experiment names is loaded for this, neither networks nor data: folders of other people can be compared,
-and two hundred runs are read in a second or two.
+Nothing that an experiment names is loaded for this, neither networks nor data. So folders of other people can be
+compared, and two hundred runs are read in a second or two.
 """
 
 import json

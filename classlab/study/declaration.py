@@ -200,9 +200,9 @@ def load(
     """Return the study that a shipped name, a YAML file, a mapping or a study means.
 
     overrides: `key=value` with a dotted key; one that begins with a setting of a study (compare.metric) changes the
-    study, one that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
-    the study's own. trust: whether code of the reader's own that it names may run, see own_code.trusting. Files that
-    a study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
+    study. One that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
+    the study's own. trust: whether code of the reader's own that it names may run, see own_code.trusting. Files that a
+    study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
     """
     folder, file = Path(), None
     if isinstance(source, Study):

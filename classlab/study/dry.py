@@ -166,8 +166,8 @@ def _what_is_searched(whole: Study, search: Search) -> str:
     keys = listed(list(short_keys(list(search.settings)).values()))
     return (
         f"a search over {keys}: at most {search.budget.runs} runs in all, {search.round} variants a round with up to "
-        f"{len(whole.seed_list)} seeds each, then {search.confirm} fresh seeds of the winner and of the baseline; the "
-        "times below are of corners of what it may try, and the sum is of its whole budget at the dearest"
+        f"{len(whole.seed_list)} seeds each, then {search.confirm} fresh seeds of the winner and of the baseline. The "
+        "times below are of the corners of the search space. The sum is its whole budget at the slowest of these"
     )
 
 

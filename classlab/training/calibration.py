@@ -78,8 +78,8 @@ def calibrate(train: Images, seen: Images, logits: np.ndarray, fit: bool = True)
     """Return the calibration of a network.
 
     train: the images it was trained on. seen, logits: the validation images and its outputs for them,
-    (count, classes). fit: False where no validation images were kept and training images stand in their place: the
-    limits then come of images the network knows, and the temperature stays 1, since on them every network is too sure.
+    (count, classes). fit: False where no validation images were kept and training images take their place. The limits
+    then come from images the network knows. The temperature stays 1, since on them every network is overconfident.
     """
     every = max(1, len(train.pixels) // IMAGES)
     mean, directions = main_directions(_normalised(train, slice(0, None, every)).flatten(1).cpu())

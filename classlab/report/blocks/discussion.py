@@ -150,8 +150,8 @@ def margin(run: FinishedRun) -> str:
     opening = f"The limit of {limit:g} % is {words.count(needed, 'image')} right; this run has {correct:,}, {distance}."
     if low <= limit / 100 <= high:
         return (
-            f"{opening} The limit lies inside the {interval}: on other images of the same kind this network could "
-            "fall on either side of it, and one seed cannot say how others would do."
+            f"{opening} The limit lies inside the {interval}. On other images of the same kind this network could "
+            "fall on either side of it. One seed cannot say how others would do."
         )
     side = "above" if spare >= 0 else "below"
     return f"{opening} The whole {interval}, lies {side} the limit."

@@ -20,9 +20,9 @@ def settings() -> str:
 def random_numbers() -> str:
     """Return what is said before the seeds."""
     return (
-        "Training uses chance: first weights, the order of the images, their changes. Each use has a generator of its "
-        "own, seeded from the run's seed, so that the same seed gives the same network and nothing else moves when one "
-        "use is left out."
+        "Training uses chance: first weights, the order of the images, their changes. Each use has a generator of "
+        "its own, seeded from the run's seed. So the same seed gives the same network, and leaving one use out "
+        "changes nothing else."
     )
 
 
