@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "classlab"
 CODE = "CODE"  # what stands for a span of code, a value that is filled in, or an address: each counts as one word
 # A sentence ends before a capital, a digit, or the next entry of a list of names ("…. labels: int64, (count,).").
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: )")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b)")
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|vs|cf|etc|Fig|No|Dr|al)\.")
 
 
@@ -184,7 +184,7 @@ def in_yaml(file: Path) -> Iterator[Sentence]:
     """Yield the sentences of a YAML file: its texts, and its comments, which `classlab list` and readers show."""
     start, lines = 0, []
     for number, line in enumerate([*file.read_text(encoding="utf-8").splitlines(), ""], 1):
-        found = re.match(r"\s*#\s?(.*)", line)
+        found = re.match(r"\s*#(?!\s{3})\s?(.*)", line)  # what is set in by more is a command
         comment = found[1].strip() if found else ""
         if lines and (not comment or re.match(r"[A-Za-z ]+:\s", comment)):
             yield from (Sentence(file, start, text) for text in sentences_of(plain_markdown(" ".join(lines))))

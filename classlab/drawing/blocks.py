@@ -77,8 +77,8 @@ class Column:
     """A column: its heading and the form of its values.
 
     form: text; code (text in fixed width); figure (text that is mostly a number, set to the right); count (whole
-    numbers, 1,234); number (`digits` decimals); percent (a fraction, shown as per cent with `digits` decimals); check
-    (true or false, shown as kept or not kept).
+    numbers, 1,234). Also number (`digits` decimals); percent (a fraction, as per cent with `digits` decimals); check
+    (true or false, as kept or not kept).
     """
 
     label: str

@@ -65,8 +65,8 @@ class Table:
 
     A table that runs sideways (names down, epochs across) is `turned`; then columns are rows of the sheet. `labels` are
     the texts of its sheet that announce a rate, an input or a target. `unread` are the places of columns that hold
-    something and have no name that is known, `by_use` those that were read in spite of that, by what formulas do with
-    them, `empty` those of names without a cell under them. An empty table has no `lines`.
+    something but have no known name. `by_use` are those that were read nevertheless, by what formulas do with them.
+    `empty` are those of names without a cell under them. An empty table has no `lines`.
     """
 
     sheet: str

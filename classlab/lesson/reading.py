@@ -97,9 +97,9 @@ Digits = tuple[int, int]  # decimals, significant figures
 class RoundedColumns:
     """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits.
 
-    `by_display` has them apart for the numbers of a column that a spreadsheet shows with as many digits: what is pasted
-    as it is displayed has fewer where a sign, an exponent or more digits before the point take room. `rows` were pasted
-    as a whole into columns that hold formulas otherwise.
+    `by_display` has them separately for the numbers of a column that a spreadsheet shows with as many digits. Numbers
+    pasted as displayed have fewer where a sign, an exponent or more digits before the point take room. `rows` were
+    pasted as a whole into columns that hold formulas otherwise.
     """
 
     digits: Mapping[str, Digits] = field(default_factory=dict)

@@ -63,8 +63,8 @@ class Worth:
             self.split.sd, self.split.luck, self.split.true, self.split.low, self.split.high
         )
         return (
-            f"{self.name}: the seeds scatter by {sd} points on these images; {luck} is luck of the test images, and "
-            f"{true} is how far the networks truly lie apart (95 % interval {low} to {high})"
+            f"{self.name}: the seeds have a standard deviation of {sd} points on these images. Chance in the test "
+            f"images makes {luck} of it; the networks themselves differ by {true} (95 % interval {low} to {high})"
         )
 
 

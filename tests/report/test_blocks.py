@@ -359,9 +359,8 @@ def test_own_drawings_are_dark_on_light_and_the_published_way_neither_inverts_no
         assert row[4] == str(logits.argmax())
         assert row[5] == pytest.approx(float(np.exp(logits).max() / np.exp(logits).sum()), rel=1e-5)
     right, theirs = (sum(row[0] == row[column] for row in rows) for column in (1, 4))
-    assert f"names {right} of 10 right. The report's way" in words(blocks) and f"names {theirs} of 10 right." in words(
-        blocks
-    )
+    assert f"classifies {right} of 10 correctly. The report's" in words(blocks)
+    assert f"classifies {theirs} of 10 correctly." in words(blocks)
 
 
 def by_hand(rate, targets, epochs):

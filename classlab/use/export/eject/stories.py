@@ -80,9 +80,10 @@ def loop(leaving: Leaving) -> str:
     steps = training.epochs * leaving.steps_per_epoch
     name = said(training.optimizer.name)
     return (
-        "This is all of training. For each batch: the network answers (forward), the loss says how wrong it is, the "
-        "gradient says for each weight which way is less wrong (backward), and the optimizer takes a step that way. "
-        f"{training.epochs} epochs of {leaving.steps_per_epoch:,} batches are {steps:,} steps of {name}."
+        "This is all of training. For each batch the network answers (forward), and the loss says how wrong it is. "
+        "The gradient says for each weight which direction lowers the loss (backward), and the optimizer takes a "
+        f"step that way. {training.epochs} epochs of {leaving.steps_per_epoch:,} batches are {steps:,} steps of "
+        f"{name}."
     )
 
 
