@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "classlab"
 CODE = "CODE"  # what stands for a span of code, a value that is filled in, or an address: each counts as one word
 # A sentence ends before a capital, a digit, or the next entry of a list of names ("…. labels: int64, (count,).").
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b)")
+SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b)|\s·\s")
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|vs|cf|etc|Fig|No|Dr|al)\.")
 
 
