@@ -15,7 +15,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "classlab"
 CODE = "CODE"  # what stands for a span of code, a value that is filled in, or an address: each counts as one word
 # A sentence ends before a capital, a digit, or the next entry of a list of names ("…. labels: int64, (count,).").
-SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b)|\s·\s")
+SENTENCE_END = re.compile(
+    r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b|[a-z_]+\.(?:json|py|csv|npz|yaml)\b)|\s·\s"
+)
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|vs|cf|etc|Fig|No|Dr|al)\.")
 
 
@@ -34,7 +36,7 @@ class Sentence:
 def sentences_of(text: str) -> list[str]:
     """Return the sentences of a paragraph, white space folded to single spaces."""
     folded = " ".join(ABBREVIATIONS.sub(r"\1", text).split())
-    return [sentence for sentence in SENTENCE_END.split(folded) if sentence]
+    return [sentence for sentence in SENTENCE_END.split(folded) if sentence and count_words(sentence)]
 
 
 def count_words(sentence: str) -> int:
@@ -161,7 +163,9 @@ class PageText(HTMLParser):
 def in_page(file: Path) -> Iterator[Sentence]:
     """Yield the sentences of an HTML template: what Jinja fills in counts as one word."""
     page = PageText()
-    page.feed(re.sub(r"\{#.*?#\}|\{%.*?%\}", "", re.sub(r"\{\{.*?\}\}", CODE, file.read_text(encoding="utf-8")), flags=re.S))
+    page.feed(
+        re.sub(r"\{#.*?#\}|\{%.*?%\}", "", re.sub(r"\{\{.*?\}\}", CODE, file.read_text(encoding="utf-8")), flags=re.S)
+    )
     for line, text in page.texts:
         yield from (Sentence(file, line, sentence) for sentence in sentences_of(text))
 
@@ -204,6 +208,19 @@ def texts_of_yaml(file: Path) -> Iterator[tuple[int, str]]:
                 yield event.start_mark.line + 1, paragraph
 
 
+def in_table(file: Path, heading: str) -> Iterator[Sentence]:
+    """Yield the sentences of the Markdown table that begins with a heading, `not | but`."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    first = lines.index(f"| {heading} |") + 1
+    last = next(
+        (number for number, line in enumerate(lines[first:], first + 1) if not line.startswith("|")), len(lines)
+    )
+    yield from (sentence for sentence in in_markdown(file) if first <= sentence.line < last)
+
+
+READERS = {".md": in_markdown, ".py": in_python, ".html": in_page, ".js": in_script, ".yaml": in_yaml}
+
+
 def sentences() -> Iterator[Sentence]:
     """Yield every sentence that a user reads."""
     yield from in_markdown(ROOT / "README.md")
@@ -213,7 +230,6 @@ def sentences() -> Iterator[Sentence]:
         # Logs are notes of measurements for those who work on classlab; a command writes reproduced.md and benchmarks/.
         if not file.name.startswith("log") and file.name != "reproduced.md" and file.parent.name != "benchmarks":
             yield from in_markdown(file)
-    readers = {".py": in_python, ".html": in_page, ".js": in_script, ".yaml": in_yaml}
     for file in sorted(PACKAGE.rglob("*")):
-        if file.suffix in readers and "_build" not in file.parts:
-            yield from readers[file.suffix](file)
+        if file.suffix in READERS:
+            yield from READERS[file.suffix](file)
