@@ -242,7 +242,7 @@ def _verified(code: CopiedCode) -> dict[str, bytes]:
         if hashlib.sha256(found[path]).hexdigest() != code.digests.get(path):
             raise UserError(
                 f"{file} is not what the run was made with (its SHA-256 is another one), so it is not run; put back "
-                "the file that was there, or train anew"
+                "the file that was there, or train again"
             )
     return found
 

@@ -10,7 +10,7 @@ from classlab.cli.output import console, print_json
 
 
 def rerun(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run that has come to its end")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run that has finished")],
     out: Annotated[Path, typer.Option(help="the folder that the new run's folder goes into")] = Path("reruns"),
     trust: Trust = False,
     json: Json = False,

@@ -35,7 +35,7 @@ def study(
     out: Annotated[Path, typer.Option(help="the folder that study folders live in")] = Path("studies"),
     device: Device = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="go on with a study that was cut off; failed runs are tried again")
+        bool, typer.Option("--resume", help="continue an interrupted study; failed runs are tried again")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only say what would be trained, where, and what it would take")
@@ -155,7 +155,7 @@ def _say_weighing(weighing: "Weighing") -> None:
     console.print(table)
     console.print(
         "[dim]inside: published figures that lie where one more run would fall; misfit: how badly it would give them "
-        "all, the less the better[/dim]"
+        "all, smaller is better[/dim]"
     )
     console.print()
     for sentence in weighing.answer():

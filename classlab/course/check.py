@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """One run held against a contract.
+    """One run compared with a contract.
 
     digest: of its experiment; runs with the same one differ in their seed alone. weights: SHA-256 of the weights.
     measured: what the weights give, by the keys of contract.check_after. notes: what the reader should know besides.

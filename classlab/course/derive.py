@@ -76,7 +76,7 @@ def derive(rules: Rules, student: Details) -> Task:
 
 
 def explained(rules: Rules) -> list[str]:
-    """Return a sentence for each quantity that comes of the details themselves: "DD is the day of birth"."""
+    """Return a sentence for each quantity that comes from the details themselves: "DD is the day of birth"."""
     places = {"letters": "the letters in {}, counted", "first_letter": "the place in A to Z of the first letter of {}"}
     names = {"first": "the first name", "last": "the last name", "programme": "the programme's name"}
     found = []

@@ -1,4 +1,4 @@
-"""Grade a class: collect its hand-ins, weigh each again on all cores, find copies, give points, write what comes of it.
+"""Grade a class: collect its hand-ins, weigh each again on all cores, find copies, give points, write the results.
 
 What was weighed is kept in OUT/weighed, a record a hand-in, so that a grading that was stopped goes on from there.
 """
@@ -36,7 +36,7 @@ ATTEMPTS = 2  # after which a hand-in that ends its process is left
 
 @dataclass(frozen=True)
 class Graded:
-    """A student and what came of their hand-in. source: None where there is none."""
+    """A student and the result of their hand-in. source: None where there is none."""
 
     roll: str
     code: str

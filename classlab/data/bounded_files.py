@@ -83,7 +83,7 @@ class WatchedFile:
     """An open file that takes so many more reads and bytes and then raises BadFile; None: as many as are asked for.
 
     Headers can be made so that reading them takes thousands of times the file's own size. Whoever reads through this
-    sets what is left anew where more is honest: `reads_left`, `bytes_left`. `mark` is a few bytes of which a file may
+    sets what is left again where more is honest: `reads_left`, `bytes_left`. `mark` is a few bytes of which a file may
     hold `marks_left`.
     """
 
@@ -207,7 +207,7 @@ def npz_names(path: Path) -> list[str]:
 def read_npz(path: Path, names: Sequence[str], most_bytes: int) -> dict[str, np.ndarray]:
     """Return arrays of an .npz file, by name: numbers or truth values of any shape, in this machine's byte order.
 
-    Nothing in the file is ever unpickled. What it says of sizes is held against `most_bytes`, for all arrays together,
+    Nothing in the file is ever unpickled. What it says of sizes is compared with `most_bytes`, for all arrays together,
     and against itself, before anything is unpacked.
     Raises BadFile, one sentence, where the path is not a regular file or not a complete zip file. It is also raised
     where one of the `names` is missing, is there twice, is encrypted, or is compressed by anything but deflate. The

@@ -65,7 +65,7 @@ def _programs(content: bytes, file: Path) -> list[bytes]:
             if len(parts) > limits.ARCHIVE_MEMBERS:
                 raise UserError(f"{file} has {len(parts):,} parts; at most {limits.ARCHIVE_MEMBERS:,} are read")
             if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-                raise UserError(f"{file} is packed, which torch's files are not; save it anew by torch.save")
+                raise UserError(f"{file} is packed, which torch's files are not; save it again by torch.save")
             if sum(part.file_size for part in parts) > len(content):
                 raise UserError(f"{file} says that it unpacks to more bytes than it has, so it is not read")
             programs = [part for part in parts if part.filename.endswith("data.pkl")]

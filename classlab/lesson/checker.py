@@ -33,7 +33,7 @@ MOST_COMBINED = 4
 MOST_REMARKS = 20
 # What remarks that are alike may differ in: cells, columns, rows and the names of quantities.
 SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|E_tot|[∂/a-zA-Z_]+\d+")
-MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
+MOST_GIVENS = 20  # different numbers of an input or a target that others are compared with
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
 STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
 STEPS_PER_FINDING = 600_000
@@ -588,7 +588,7 @@ def _cell_remarks(judged: _Judgement) -> list[str]:
     without_numbers = judged.unchecked - set(judged.unknown)
     if without_numbers:
         names = listing(sorted(without_numbers), 40)
-        remarks.append(f"not checked, for want of numbers to check them against: {names}")
+        remarks.append(f"not checked, because there are no numbers to check them against: {names}")
     for taken in dict.fromkeys(judged.unknown.values()):
         names = listing([name for name, what in judged.unknown.items() if what == taken], 40)
         remarks.append(f"not checked, for they take {taken}: {names}")

@@ -273,7 +273,7 @@ def _error_by_sum(network: Network, outputs: np.ndarray) -> np.ndarray:
     """∂E/∂o of every output, for one example's own error."""
     targets = network.targets
     if network.loss == "cross_entropy":
-        # The slope of the logarithm cancels that of the activation. A softmax shares out the sum of the targets.
+        # The slope of the logarithm cancels that of the activation. A softmax outputs out the sum of the targets.
         share = targets.sum(axis=1, keepdims=True) if network.output == "softmax" else 1.0
         return outputs * share - targets
     by_output = outputs - targets

@@ -149,7 +149,7 @@ def _check(report: Published) -> None:
     used = {name for part in report.parts for name in part.names} | {run.starts_from for run in report.runs.values()}
     idle = [name for name in report.runs if name not in used]
     if idle:
-        raise UserError(f"no part names the run {value_text(idle[0])}, so nothing would come of training it")
+        raise UserError(f"no part names the run {value_text(idle[0])}, so training it would be useless")
     for part in report.parts:
         if part.lesson is not None and part.lesson not in small_network.LIKE:
             hint = did_you_mean(part.lesson, small_network.LIKE) or ";"

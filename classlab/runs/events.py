@@ -53,7 +53,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run came to its end and has its summary, whose status says whether it finished, diverged or did not learn."""
+    """A run ended and has its summary, whose status says whether it finished, diverged or did not learn."""
 
     run: Path
     summary: records.Summary

@@ -37,7 +37,7 @@ SPLITS = ("train", "val", "test")
 class FinishedRun:
     """One execution of an experiment with one seed. All is worked out from `path` when first asked for, and kept.
 
-    One that was cut off can be opened too: its status is incomplete, and what it has not is said when it is asked for.
+    An interrupted one can be opened too: its status is incomplete, and what it has not is said when it is asked for.
 
     given: the module and dataset that Python handed over, for a run that its file alone cannot repeat. trust: whether
     code of the reader's own that the folder names may run; without it asking for the experiment raises Untrusted.
@@ -345,7 +345,7 @@ class FinishedRun:
         return render.shows_itself(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
     def mistakes(self, count: int = 25, name: str = "test") -> "Mistakes":
-        """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
+        """Return the `count` images of a split that the network got wrong with the most confidence, most confident first.
 
         Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
         the table shows itself with its pictures. Raises UserError for a run that reconstructs images.

@@ -29,12 +29,12 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variant held against the baseline. `effect` is variant minus baseline, `low` and `high` its 95 % interval.
+    """A variant compared with the baseline. `effect` is variant minus baseline, `low` and `high` its 95 % interval.
 
     `p` stands alone, `p_adjusted` is Holm's over all comparisons of the study, and `different` says whether that is
     below 0.05. All three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
     shared where `test` is paired) at which a difference of this size would be found four times in five. `checked`: the
-    p of a test that needs no bell curve, see resampling, None for fewer than six seeds. `together`: the correlation of
+    p of a test that does not assume a normal distribution, see resampling, None for fewer than six seeds. `together`: the correlation of
     values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
     """
 
@@ -73,7 +73,7 @@ class Disagreement:
 class Equivalence:
     """Two one-sided tests: whether variant and baseline differ by less than `margin` (a fraction, for accuracies).
 
-    effect: the variant's mean less the baseline's; low, high: its 90 % interval, which the margin is held against. All
+    effect: the variant's mean less the baseline's; low, high: its 90 % interval, which the margin is compared with. All
     of them, and p, are None with one seed each. seeds: of the variant, of the baseline.
     """
 
@@ -342,7 +342,7 @@ def _comparison(
 
 
 def _checked(candidate: Variant, baseline: Variant, paired: bool) -> tuple[float | None, str]:
-    """Return the p of the test that needs no bell curve, None for too few seeds, and its name."""
+    """Return the p of the test that does not assume a normal distribution, None for too few seeds, and its name."""
     first, second = _values_used(candidate, baseline)
     if min(len(first), len(second)) < resampling.FEWEST_SEEDS:
         return None, ""

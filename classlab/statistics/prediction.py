@@ -61,7 +61,7 @@ def predict(
     that they have if need be.
 
     The variance of a figure is a product. It is the variance of its metric in this kind of runs over all epochs, times
-    the profile of variances over the epochs in all kinds. Epochs that go together count as fewer: with correlations ρ
+    the profile of variances over the epochs in all kinds. Correlated epochs count as fewer: with correlations ρ
     the degrees of freedom are (n - 1) p² / ∑∑ ρ² (F. E. Satterthwaite, Biometrics Bulletin 2 (1946), 110). A kind's
     variance is then held to the mean of all kinds, which counts for PRIOR degrees of freedom, as in G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.

@@ -90,7 +90,7 @@ class Sweep(Section):
 
 
 class Compare(Section):
-    """What the variants are held against, and by what."""
+    """What the variants are compared with, and by what."""
 
     baseline: str | None = Field(default=None, description="a variant's name; null: the first variant")
     metric: str = Field(

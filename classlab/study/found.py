@@ -20,7 +20,7 @@ from classlab.study.sweep import Variant, baseline, settings, space_of
 class Found:
     """A search as far as it is. rows: of every run that was planned, see study.results, in the order of the plan.
 
-    metric: what variants are chosen by. baseline: the variant that the winner is held against. fresh: the seeds of the
+    metric: what variants are chosen by. baseline: the variant that the winner is compared with. fresh: the seeds of the
     confirmation. names: the variants in their order. texts: what the settings of each are, in short.
     """
 

@@ -152,7 +152,7 @@ class PublishedCurve(Section):
         return low, min(1.0, high) if figure.is_share else high
 
     def reached(self, epochs: Sequence[int]) -> list[PublishedFigure]:
-        """Return the figures that runs can be held against of which some train each of these numbers of epochs.
+        """Return the figures that runs can be compared with of which some train each of these numbers of epochs.
 
         Shortened runs have not come to the later epochs, and their best or last one is another than the published.
         """

@@ -156,7 +156,7 @@ def _check_metric(metric: str, variant: Variant, setting: str = "") -> None:
 
 
 def baseline(study: Study, names: Sequence[str]) -> str:
-    """Return the name of the variant that the others are held against."""
+    """Return the name of the variant that the others are compared with."""
     return study.compare.baseline or names[0]
 
 

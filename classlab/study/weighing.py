@@ -107,7 +107,7 @@ class Weighing:
 
     @property
     def _begun(self) -> bool:
-        """Whether any run has come to its end."""
+        """Whether any run has finished."""
         return any(len(values) for values in self.values.values())
 
     def ranked(self) -> list[dict[str, Any]]:
@@ -159,7 +159,7 @@ class Weighing:
     def answer(self) -> list[str]:
         """Return which variant explains the curve best, what cannot be told apart from it, and what none explains."""
         if not self._begun:
-            return ["No run of this study has come to its end, so nothing is known of the published curve yet"]
+            return ["No run of this study has finished, so nothing is known of the published curve yet"]
         if not self.names:
             return ["None of the variants explains what was published: none of them can have given these figures"]
         if self.explained is None or self.best is None:
@@ -319,9 +319,7 @@ def _notes(
     for name, by_seed in ended.items():
         waiting = len(runs[name]) - len(by_seed)
         if waiting:
-            notes.append(
-                f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not come to an end and count nowhere"
-            )
+            notes.append(f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not finish and count nowhere")
         lost = int((~np.isfinite(values[name])).any(axis=1).sum()) if values[name].size else 0
         if lost and name not in ruled_out:
             notes.append(

@@ -3,7 +3,7 @@
 A network's softmax tends to be too sure. One number, the temperature by which its logits are divided, mends most of it
 (C. Guo et al., On calibration of modern neural networks, 2017); it changes no answer. An image is unfamiliar where its
 largest logit leads by less than nearly every validation image's, or where it lies farther from what the training
-images' main directions can draw. Temperature and both limits come of the validation images, never of the test images.
+images' main directions can draw. Temperature and both limits come from the validation images, never of the test images.
 """
 
 from collections.abc import Mapping

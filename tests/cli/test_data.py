@@ -142,7 +142,7 @@ def test_show_writes_a_picture_a_drawing_and_a_page(tmp_path):
     assert data("show", "digits", *like, "--out", "sheet.svg") == "contact sheet: sheet.svg\n"
     drawing = (tmp_path / "sheet.svg").read_text()
     assert drawing.count("<image ") == 20
-    assert "Augmented in every epoch anew: rotate (degrees 10" in drawing
+    assert "Augmented differently in every epoch: rotate (degrees 10" in drawing
     data("show", "digits", *like, "--out", "sheet.html")
     page = (tmp_path / "sheet.html").read_text()
     assert page.count("<img ") == 80

@@ -116,7 +116,7 @@ def test_overfitting_is_said_only_when_one_loss_rises_while_the_other_falls():
     ("correct", "told", "interval"),
     [
         (9955, "15 images to spare", "lies inside the 95 % interval"),
-        (9940, "not one to spare", "lies inside the 95 % interval"),
+        (9940, "exactly at the limit", "lies inside the 95 % interval"),
         (9939, "1 image too few", "lies inside the 95 % interval"),
         (9990, "50 images to spare", "lies above the limit"),
         (9800, "140 images too few", "lies below the limit"),

@@ -220,7 +220,7 @@ def test_before_any_run_has_ended_nothing_is_said_of_the_curve(weighed, out):
     runs = {name: {} for name in SETTINGS}
     found = weigh(PublishedCurve(**curve(1000)), runs, arithmetic.read(out / "which"))
     assert found.best is None and not found.none_explains and found.to_json()["not_told_apart"] == []
-    assert found.answer()[0].startswith("No run of this study has come to its end")
+    assert found.answer()[0].startswith("No run of this study has finished")
 
 
 def test_each_seed_holds_out_other_images_as_another_author_does(out):

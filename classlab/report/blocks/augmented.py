@@ -48,9 +48,9 @@ def _augmented(run: FinishedRun) -> list[Block]:
     headings = ("class", "as it is, then as it is met")
     moved = float(np.mean([np.abs(reading.astype(float) - readings[0]).mean() for reading in readings[1:]])) / 255
     sentence = (
-        f"{words.capital(changes)}, drawn anew for every image and epoch, on the training images alone. "
+        f"{words.capital(changes)}, drawn separately for every image and epoch, on the training images alone. "
         if run.experiment.protocol.augment == "train"
-        else f"{words.capital(changes)}, drawn anew for every image and epoch, on the images of all splits. "
+        else f"{words.capital(changes)}, drawn separately for every image and epoch, on the images of all splits. "
     )
     sentence += f"On the images shown a pixel changes by {words.percent(moved, 1)} of the way from black to white."
     return [Words(sentence), Strips(caption, headings, tuple(rows), name="augmentations")]

@@ -130,7 +130,7 @@ def overfitting(run: FinishedRun) -> str:
         f"The {NAMES[name]} loss was lowest in epoch {int(lowest['epoch'])}, {lowest[f'{name}_loss']:.4f}, and rose to "
         f"{last[f'{name}_loss']:.4f} by epoch {int(last['epoch'])}, while the train loss went on falling from "
         f"{lowest['train_loss']:.4f} to {last['train_loss']:.4f}. "
-        "That is overfitting: it was learning its training images by heart."
+        "That is overfitting: it memorised its training images."
     )
 
 
@@ -145,7 +145,9 @@ def margin(run: FinishedRun) -> str:
     needed = math.ceil(limit / 100 * total - 1e-9)
     spare = correct - needed
     distance = (
-        f"{words.count(abs(spare), 'image')} {'to spare' if spare >= 0 else 'too few'}" if spare else "not one to spare"
+        f"{words.count(abs(spare), 'image')} {'to spare' if spare >= 0 else 'too few'}"
+        if spare
+        else "exactly at the limit"
     )
     opening = f"The limit of {limit:g} % is {words.count(needed, 'image')} right; this run has {correct:,}, {distance}."
     if low <= limit / 100 <= high:

@@ -51,7 +51,7 @@ def _ranked(weighing: Weighing) -> Table:
     )
     caption = (
         "Inside: published figures that lie where one more run of the variant would fall, a 95 % interval each. "
-        "Misfit: how badly it would give all of them, the less the better"
+        "Misfit: how badly it would give all of them, smaller is better"
     )
     return Table("explanations", caption, columns, rows)
 

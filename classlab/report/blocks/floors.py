@@ -21,7 +21,7 @@ def blocks(material: Material) -> list[Block]:
             loss = run.experiment.training.loss.name
             return material.lacking(f"{run.experiment.name} has no floor: its loss is {loss}.")
         if run.status in ("diverged", "incomplete"):
-            return material.lacking(f"The run {run.sentence()}, so there is no loss to set beside a floor.")
+            return material.lacking(f"The run {run.sentence()}, so there is no loss to compare with a floor.")
         found = reconstructed.floors(run)
         return _floors(run, found) if found else material.lacking("Its floor cannot be computed here.")
 

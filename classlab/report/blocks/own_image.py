@@ -25,7 +25,7 @@ COLUMNS = (
     Column("probability", "percent", 1),
     Column("unsure"),
     Column("the report's way"),
-    Column("softmax share", "percent", 1),
+    Column("softmax output", "percent", 1),
 )
 
 
@@ -92,7 +92,7 @@ def drawings(run: FinishedRun) -> list[Drawing]:
 
 
 def drawn(image: np.ndarray) -> np.ndarray:
-    """Return a test image as a drawing: dark on light, larger, out of the middle. image: uint8, (channels, h, w)."""
+    """Return a test image as a drawing: dark on light, larger, off centre. image: uint8, (channels, h, w)."""
     from PIL import Image
 
     large = Image.fromarray(image[0]).resize((DIGIT, DIGIT), Image.Resampling.BICUBIC)
@@ -104,7 +104,7 @@ def drawn(image: np.ndarray) -> np.ndarray:
 
 
 def as_published(run: FinishedRun, model: "nn.Module", pixels: np.ndarray) -> tuple[np.ndarray, str, float]:
-    """Return what the network sees the report's way, uint8 (1, h, w), the class that it names, and its softmax share.
+    """Return what the network sees the report's way, uint8 (1, h, w), the class that it names, and its softmax output.
 
     The report opens the file in grey, resizes it to the network's size and divides by 255. It does not invert a dark
     drawing on light paper, and does not normalise as in training.

@@ -1,4 +1,4 @@
-"""Search course: what a search tried, in the order of its proposals, and what came of it in words."""
+"""Search course: what a search tried, in the order of its proposals, and its result in words."""
 
 from functools import partial
 

@@ -77,7 +77,7 @@ def _connected(processes: int, environment: dict[str, Any]) -> Iterator[Nodes]:
     try:
         yield _usable(_asked(ray.nodes()))
     except (ray.exceptions.RpcError, ray.exceptions.LocalRayletDiedError) as error:
-        raise UserError(f"the Ray cluster stopped answering ({sentence(error)}); go on with --resume") from None
+        raise UserError(f"the Ray cluster stopped answering ({sentence(error)}); continue with --resume") from None
     finally:
         ray.shutdown()
 

@@ -80,7 +80,7 @@ def _accuracy(carried: Carried) -> str:
     watched = " The test images were looked at while it was trained, so that the figure may be too good." if (
         protocol.validate_on == "test") else " The test images were looked at once, at the end."  # fmt: skip
     return (
-        f"{percent(summary['test_accuracy'])} of the test images are named right (95 % interval over the images: "
+        f"{percent(summary['test_accuracy'])} of the test images are classified correctly (95 % interval over the images: "
         f"{percent(low)} to {percent(high)}); {epochs}, {chosen}.{watched} Another seed gives another figure."
     )
 
