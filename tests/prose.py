@@ -15,9 +15,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "classlab"
 CODE = "CODE"  # what stands for a span of code, a value that is filled in, or an address: each counts as one word
 # A sentence ends before a capital, a digit, or the next entry of a list of names ("…. labels: int64, (count,).").
-SENTENCE_END = re.compile(
-    r"(?<=[.!?])[\"”’')\]*_]*\s+(?=[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b|[a-z_]+\.(?:json|py|csv|npz|yaml)\b)|\s·\s"
-)
+NAME_OR_CAPITAL = r"[\"“‘'(\[*_]*[A-Z0-9<]|[a-z][\w, ]{0,40}: |classlab\b|[a-z_]+\.(?:json|py|csv|npz|yaml)\b"
+SENTENCE_END = re.compile(rf"(?<=[.!?])[\"”’')\]*_]*\s+(?={NAME_OR_CAPITAL})|\s·\s")
 ABBREVIATIONS = re.compile(r"\b(e\.g|i\.e|vs|cf|etc|Fig|No|Dr|al)\.")
 
 
@@ -45,7 +44,7 @@ def count_words(sentence: str) -> int:
 
 
 def in_markdown(file: Path) -> Iterator[Sentence]:
-    """Yield the sentences of a Markdown file: paragraphs, list items, headings and the cells of tables, without code."""
+    """Yield the sentences of a Markdown file: of paragraphs, list items, headings and cells of tables, not of code."""
     paragraph: list[str] = []
     start, fenced, after_blank, in_item = 0, False, True, False
     for number, line in enumerate([*file.read_text(encoding="utf-8").splitlines(), ""], 1):

@@ -65,7 +65,7 @@ def causes(judged: Figures) -> list[str]:
 
 
 def readings(judged: Figures) -> list[str]:
-    """Return a sentence for each figure that the report read off the test images and the figure by a sound protocol beside it."""
+    """Return a sentence for each figure that the test images chose, with the figure by a sound protocol beside it."""
     sound = {
         (part.title, figure.value.of, figure.value.metric): figure
         for part, figure in judged

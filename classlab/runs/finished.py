@@ -345,7 +345,7 @@ class FinishedRun:
         return render.shows_itself(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
     def mistakes(self, count: int = 25, name: str = "test") -> "Mistakes":
-        """Return the `count` images of a split that the network got wrong with the most confidence, most confident first.
+        """Return the `count` most confident mistakes of the network on a split, the most confident first.
 
         Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
         the table shows itself with its pictures. Raises UserError for a run that reconstructs images.

@@ -34,8 +34,8 @@ class Comparison:
     `p` stands alone, `p_adjusted` is Holm's over all comparisons of the study, and `different` says whether that is
     below 0.05. All three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
     shared where `test` is paired) at which a difference of this size would be found four times in five. `checked`: the
-    p of a test that does not assume a normal distribution, see resampling, None for fewer than six seeds. `together`: the correlation of
-    values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
+    p of a test that does not assume a normal distribution (see resampling), None for fewer than six seeds. `together`:
+    the correlation of values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
     """
 
     variant: str

@@ -172,10 +172,10 @@ def _going_together(comparisons: Sequence[Comparison]) -> list[str]:
         r += f", 95 % interval {low} to {high}"
     which = "" if len(known) == 1 else f" in {going or 'any'} of {len(known)} comparisons"
     if going:
-        return [f"The values of equal seeds correlate{which} ({r}), so pairing by seed takes out what they share"]
+        return [f"The values of equal seeds correlate{which} ({r}), so pairing by seed removes what they share"]
     return [
-        f"The values of equal seeds have not been shown to correlate{which} ({r}): pairing by seed makes the test no sharper, nor "
-        "less right"
+        f"The values of equal seeds have not been shown to correlate{which} ({r}). Pairing by seed makes the test no "
+        "more powerful, and no less valid"
     ]
 
 

@@ -19,7 +19,7 @@ from classlab.terminal import errors
 def search(folder: Path, whole: Study, jobs: int, resume: bool, device: str | None, verbose: bool) -> None:
     """Train a search to its end. Arguments as for conduct.study, which holds the folder's lock.
 
-    What is trained next follows from the variants and their runs alone, so a search that was killed continues with the same
+    What is trained next follows from the variants and their runs alone, so a killed search continues with the same
     proposals. Raises UserError and Refused where the baseline cannot be trained.
     """
     proposals.check()

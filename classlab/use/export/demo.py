@@ -158,7 +158,7 @@ def network_json(carried: Carried) -> dict[str, Any]:
 
 
 def gallery(carried: Carried, room: int) -> dict[str, Any]:
-    """Return test images, the most confident mistakes first: pixels, packed, and of each image its index, label and answer.
+    """Return test images, the most confident mistakes first: packed pixels, and each image's index, label and answer.
 
     room: bytes of the page that they may take. pixels: bytes of all images in a row with zeros counted (a 0, then how
     many, up to 255), in base 64. Of a network that reconstructs images they are the first test images.
@@ -180,7 +180,7 @@ def gallery(carried: Carried, room: int) -> dict[str, Any]:
 
 
 def _chosen(carried: Carried, labels: np.ndarray | None) -> list[tuple[int, int]]:
-    """Return (index, predicted class) of images for the gallery: the most confident mistakes, right answers of every class."""
+    """Return (index, predicted class) of the gallery's images: confident mistakes, and right answers of every class."""
     if labels is None:
         return [(index, 0) for index in range(min(IMAGES, len(carried.images)))]
     predicted = carried.expected.argmax(axis=1)

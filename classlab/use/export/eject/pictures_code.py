@@ -1,4 +1,4 @@
-"""The cells of a notebook that draw: images as they are changed, curves, what is confused, the most confident mistakes."""
+"""The notebook cells that draw: augmented images, curves, confusions, the most confident mistakes."""
 
 from classlab.use.export.eject.leaving import Leaving
 from classlab.use.export.eject.passages import code
