@@ -71,7 +71,7 @@ def read_text(path: Path, most: int) -> str:
 def write(path: Path, content: str | bytes) -> None:
     """Write a file so that a kill or a full disk leaves the old one or the new one. Raises UserError.
 
-    A text is written in UTF-8; what of a file's name is no text stands there as its escape.
+    A text is written in UTF-8; what of a file's name is not text stands there as its escape.
     """
     content = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     _refuse_link(path)

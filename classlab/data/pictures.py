@@ -45,7 +45,7 @@ def read_picture(
     first frame is taken; 16-bit greys lose their lower 8 bits.
     size: height and width. fit: how a picture of another shape gets there: crop cuts its middle, pad puts background
     around it, stretch changes its shape.
-    Raises BadFile for a file that is no picture, is cut short, or holds more than 100 million pixels.
+    Raises BadFile for a file that is not a picture, is cut short, or holds more than 100 million pixels.
     """
     with opened(path) as picture:
         flat = upright(picture, _flat(picture, background))
@@ -57,7 +57,7 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
     """Open a picture file; its pixels are unpacked when they are first asked for.
 
     longest: pixels of its longer side that are enough; a JPEG is then unpacked at a half, a quarter or an eighth.
-    Raises BadFile, one sentence, where it is no picture or a too large one, also for what goes wrong inside the block.
+    Raises BadFile, one sentence, where it is not a picture or is too large, also for what goes wrong inside the block.
     """
     from PIL import Image
 
@@ -91,7 +91,9 @@ def _check(picture: Any, path: Path, size: int) -> None:
     if picture.width * picture.height > limits.PIXELS or max(picture.size) > limits.PICTURE_SIDE:
         raise BadFile(f"{path} is too large: {picture.width:,} × {picture.height:,} pixels")
     if len(picture.tile) > limits.PICTURE_PIECES:
-        raise BadFile(f"{path} is no picture that is read: it lies there in more than {limits.PICTURE_PIECES:,} pieces")
+        raise BadFile(
+            f"{path} is not a picture that is read: it lies there in more than {limits.PICTURE_PIECES:,} pieces"
+        )
 
 
 def _watch(picture: Any, watched: WatchedFile) -> None:
@@ -138,7 +140,7 @@ def pictures_below(folder: Path, left_out: Callable[[str], Any]) -> tuple[list[P
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
-                    # By its name first: somebody may have named a folder of a million files that are no pictures.
+                    # By its name first: somebody may have named a folder of a million files that are not pictures.
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     elif os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122 - a Path costs ten times that

@@ -116,7 +116,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing of lines and words that is no chart. `draw` gives its SVG text in the colours of a palette.
+    """A drawing of lines and words that is not a chart. `draw` gives its SVG text in the colours of a palette.
 
     top, row: where its first row begins and how tall each is; where it is taller than a page it is cut between rows
     (row 0: never). The SVG element opens with viewBox, width and height, in this order.

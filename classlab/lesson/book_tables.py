@@ -348,7 +348,7 @@ def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
     """Cut a header row into tables: a name that comes again opens the next one, or is the updated weight of this."""
     segments: list[dict[str, int]] = [{}]
     last = {name: column for column, name in sorted(names.items())}
-    reach = 0  # the last column with a name that this table has and that is no parameter's
+    reach = 0  # the last column with a name that this table has and that is not a parameter's
     for column, name in sorted(names.items()):
         current = segments[-1]
         if name not in current:

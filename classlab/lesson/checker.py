@@ -75,7 +75,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCheck:
-    """One table: the network and settings recognised, its columns, and remarks that are no errors."""
+    """One table: the network and settings recognised, its columns, and remarks that are not errors."""
 
     sheet: str
     cells: str
@@ -128,7 +128,7 @@ class _Judgement:
 
     wrong: what a wrong cell should hold by its row as it is, and, where that differs, by its row as it should be.
     unknown: columns with a cell that cannot be judged for what it takes: a function, or a column that is not read.
-    reasons: why a cell is wrong, to be said after its address, where that is no slip in a formula.
+    reasons: why a cell is wrong, to be said after its address, where that is not a slip in a formula.
     right: the cells of each column that were found right all at once.
     ends: the last row that each computed column fills; unfinished: those that end before the table, or hold nothing.
     dropped: how many cells are not judged because that would be too much work.

@@ -195,7 +195,7 @@ class Reading:
         return name in self.quantities and self.quantities[name].kind in ("input", "target")
 
     def link(self, name: str) -> tuple[str, str] | None:
-        """Return (above, below) for a derivative that is no quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
+        """Return (above, below) for a derivative that is not a quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
         if not name.startswith("∂") or name in self.quantities:
             return None
         above, _, below = name[1:].partition("/∂")

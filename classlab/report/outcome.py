@@ -61,7 +61,7 @@ class Outcome:
 
 
 def of_run(run: FinishedRun) -> Outcome | None:
-    """Return the outcome, or None where there is none: an unfinished run, outputs that are no classes or not finite."""
+    """Return the outcome, or None where there is none: an unfinished run, outputs that are not classes or finite."""
     try:
         logits, labels = run.predictions()
     except UserError:

@@ -104,7 +104,7 @@ def load(source: str | Path) -> Published:
     """Return what a report published. source: a shipped name, or the YAML file of the reader's own report.
 
     A file that the reader names is trusted, as that of `classlab run`. What it names is looked for beside it: the
-    experiments, and files with blocks. Raises UserError for what is no report, before anything is trained.
+    experiments, and files with blocks. Raises UserError for what is not a report, before anything is trained.
     """
     file = experiments.find_file("report", source)
     report: Published = spec.read(file, Published)

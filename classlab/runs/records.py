@@ -249,7 +249,7 @@ def read_object(path: Path, most: int = limits.RECORD_BYTES) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _printable(value: Any) -> Any:

@@ -175,7 +175,7 @@ def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """Read metrics.csv back; a file that is not there has no rows.
 
-    Raises UserError for one that is damaged: columns that are not known, cells that are no numbers, epochs that do not
+    Raises UserError for one that is damaged: columns that are not known, cells that are not numbers, epochs that do not
     count upwards from 1. That one may be missing is for `epochs_missing` to say.
     """
     try:
@@ -263,7 +263,7 @@ def epochs_counted(state: "Mapping[str, Tensor]", path: Path) -> int:
     """Return how many epochs a checkpoint counts: it holds the loss of each. Raises UserError where it counts none."""
     losses = state.get("losses")
     if losses is None or losses.dim() != 1 or not (len(losses) or "imported" in read_about(path)):
-        raise UserError(f"{path} is no checkpoint of a run: it counts no epochs")
+        raise UserError(f"{path} is not a checkpoint of a run: it counts no epochs")
     return len(losses)
 
 

@@ -245,7 +245,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
     else:
         known = [*sections, *Study.model_fields]
         raise UserError(
-            f"--set {key}: {first} is no setting of a study or of its experiments{did_you_mean(first, known) or ';'} "
+            f"--set {key}: {first} is not a setting of a study or its experiments{did_you_mean(first, known) or ';'} "
             f"they have: {listing(known)}"
         )
 

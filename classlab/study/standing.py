@@ -124,7 +124,7 @@ def _clearly_worse(
 
     Each is compared with every other variant, at ALPHA divided by their number. So a variant that is in truth as good as
     every other one is given up in at most ALPHA of the cases (Bonferroni), although the best one was found by its luck.
-    Half of ALPHA is kept back for accuracies, which are not normally distributed: their lower tail is longer.
+    Half of ALPHA is kept back for accuracies, which are not normal: their lower tail is longer.
     """
     means = {name: fmean(_valid(name, values)) for name in seen if _valid(name, values)}
     counts = {name: len(_valid(name, values)) for name in means}

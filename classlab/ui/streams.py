@@ -21,7 +21,7 @@ MOST_RUNS = 256  # that one page follows
 
 
 def message(event: str, data: Any, number: str = "") -> bytes:
-    """Return one event. data: plain data; what is no finite number becomes null."""
+    """Return one event. data: plain data; what is not a finite number becomes null."""
     head = f"id: {number}\n" if number else ""
     return f"{head}event: {event}\ndata: {json.dumps(finite(data), separators=(',', ':'))}\n\n".encode()
 

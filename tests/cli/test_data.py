@@ -266,7 +266,9 @@ def test_without_a_home_what_needs_no_cache_works(homeless, tmp_path):
 def test_a_file_as_the_folder_of_datasets_is_told(command, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .*file is no folder$"):
+    with pytest.raises(
+        UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .*file is not a folder$"
+    ):
         data(*command)
 
 

@@ -78,7 +78,10 @@ def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
         (("run", "digits-quick", "--seed", "-1"), "seed must be a whole number from 0, got -1"),
         (("run", "digits-quick", "--out", "/proc/nowhere"), "runs cannot be written to /proc/nowhere"),
         (("run", "digits-quick", "--sed", "1"), "No such option: --sed"),
-        (("run", "digits-quick", "--epochs", "3"), "--epochs is no option; it is a setting: --set training.epochs=3"),
+        (
+            ("run", "digits-quick", "--epochs", "3"),
+            "--epochs is not an option; it is a setting: --set training.epochs=3",
+        ),
         (("rnu",), "No such command 'rnu'"),
         (("runs", "/nowhere"), "there is no folder /nowhere"),
     ],

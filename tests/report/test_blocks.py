@@ -189,7 +189,7 @@ def test_every_part_is_shown_with_small_runs_as_a_page_and_on_paper(report, made
 def test_what_tells_of_a_study_says_so_where_there_is_none(name, made):
     blocks = shown(name, Part(title="Any"), {"relu": made["relu"]})
     check(blocks)
-    assert "no study" in words(blocks) or "no variants of a study" in words(blocks)
+    assert "not a study" in words(blocks) or "not variants of a study" in words(blocks)
 
 
 def test_a_part_that_is_optional_is_left_out_and_another_says_why():

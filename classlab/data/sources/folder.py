@@ -35,7 +35,7 @@ def load(
     """Return the pictures in `path`/CLASS/…, or in `path`/train/CLASS/… and `path`/test/CLASS/….
 
     Classes are in the order of their folders' names, files in the order of their paths. Each class is called as its
-    folder; a name that is no plain text is spelled in plain text.
+    folder; a name that is not plain text is spelled in plain text.
     size: pixels of a side, or [height, width]; needed unless all pictures have one size.
     fit: how a picture of another shape gets there (crop its middle, pad with background, stretch).
     channels: 1 or 3; None takes 1 where no picture has a coloured pixel.

@@ -13,7 +13,7 @@ def blocks(material: Material) -> list[Block]:
     """Return the chart, or nothing where no run has a figure yet."""
     result = material.study
     if result is None:
-        return material.lacking("These runs are no study, which says by what they are compared.")
+        return material.lacking("These runs are not a study, which says by what they are compared.")
     if all(row["value"] is None for row in result.dot_rows()):
         return []
     metric = result.answer.metric

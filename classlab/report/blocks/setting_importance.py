@@ -22,7 +22,7 @@ def blocks(material: Material) -> list[Block]:
     result = material.study
     found, search = (result.found, result.study.sweep.search) if result else (None, None)
     if result is None or found is None or search is None:
-        return material.lacking("These runs are no study that searched its settings.")
+        return material.lacking("These runs are not a study that searched its settings.")
     variants = [variant for variant in result.variants if variant.name in found.standing.means]
     if len(variants) < 2:
         return material.lacking("Too few variants have finished to say which setting matters.")

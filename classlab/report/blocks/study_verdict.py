@@ -12,7 +12,7 @@ from classlab.study.results import ENDED
 def blocks(material: Material) -> list[Block]:
     """Return the verdict and the figures that matter."""
     if material.study is None:
-        return material.lacking("These runs are no study, so there is no verdict on one.")
+        return material.lacking("These runs are not a study, so there is no verdict on one.")
     return [_verdict(material.study, material.study.answer), _numbers(material.study)]
 
 

@@ -117,4 +117,4 @@ def _limits(carried: Carried) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")  # a name is no markup
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")  # a name is not markup

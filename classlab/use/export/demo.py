@@ -91,7 +91,7 @@ def _part(file: Path, name: str) -> str:
     _, found, rest = text.partition(f'<script id="{name}"')
     content, ended, _ = rest.partition(">")[2].partition("</script>")
     if not found or not ended:
-        raise UserError(f"{file} is no demo: it has no script {name}")
+        raise UserError(f"{file} is not a demo: it has no script {name}")
     return content
 
 
