@@ -262,7 +262,7 @@ def test_what_is_not_different_says_how_many_seeds_would_settle_it():
     assert found.sentence == (
         "wide and narrow cannot be told apart with 3 seeds each: 99.46 % against 99.43 %, a difference of 0.03 points "
         f"(95 % interval −0.06 to 0.12; Welch's t test, p = 0.40); about {found.seeds_needed} seeds each "
-        "would settle a difference of this size"
+        "would decide a difference of this size"
     )
 
 

@@ -29,7 +29,7 @@ def compare(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put runs side by side: what differs in their experiments, and whether their results do.
+    """Compare runs: what differs in their experiments, and whether their results differ.
 
     Runs that differ in their seed alone are one variant; the first run's variant is the baseline.
 
@@ -97,7 +97,7 @@ def _say_differences(compared: "Compared") -> None:
     if not differing:
         alone = sum(len(seeds) for seeds in compared.folders.values()) == 1
         same = (
-            "There is one run, and nothing to compare it with."
+            "There is only one run, so there is nothing to compare."
             if alone
             else "The experiments are the same; only the seeds differ."
         )

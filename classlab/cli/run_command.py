@@ -16,7 +16,7 @@ from classlab.formats import count, duration, interval, loss, percent
 if TYPE_CHECKING:
     from classlab.runs.finished import FinishedRun
 
-Out = Annotated[Path, typer.Option(help="the folder that run folders live in")]
+Out = Annotated[Path, typer.Option(help="the folder that holds the run folders")]
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Train an experiment and judge its contract: the limits on accuracy, parameters and epochs that its file states.
 
-    Of an experiment shortened with --set, a limit on the accuracy is reported but not judged: it was set for the whole.
+    Where --set shortens an experiment, a limit on the accuracy is reported but not judged.
 
     Example: classlab run mnist-20k --seed 1 --set training.epochs=3
 

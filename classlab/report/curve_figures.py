@@ -20,7 +20,7 @@ NAMES = {"train": "train", "val": "validation", "test": "test"}
 ALONE = {"train": (COLOURS[0], [6, 3]), "val": (COLOURS[1], [1, 0]), "test": (COLOURS[3], [2, 3])}
 DASHES = {"train": [6, 3], "val": [2, 3], "test": [1, 0]}
 WIDTH, HEIGHT = 340, 260  # of a chart that may stand beside another
-FLOOR = " A thin line is the floor: no training brings the loss of this network on these images under it."
+FLOOR = " A thin line is the floor: no training brings the loss of this network on these images below it."
 Lines = dict[str, dict[int, list[float]]]
 
 

@@ -239,7 +239,7 @@ def refuse(prepared: Prepared) -> None:
         "seconds": 0.0,
         "contract": {"passed": False, "checks": [vars(check) for check in checks]},
     }
-    message = f"{experiment.name} is refused before training, its contract cannot be met: {broken}"
+    message = f"{experiment.name} is refused before training because its contract cannot be met: {broken}"
     raise ContractRefused(message, summary)
 
 

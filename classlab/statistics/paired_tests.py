@@ -410,7 +410,7 @@ def _settled_by(test: _Test, needed: int | None, paired: bool) -> str:
     if test.effect == 0:
         return ""
     number = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed:,}"
-    return f"; {number} {'shared seeds' if paired else 'seeds each'} would settle a difference of this size"
+    return f"; {number} {'shared seeds' if paired else 'seeds each'} would decide a difference of this size"
 
 
 def _power(effect: float, sd: float, n: int, paired: bool, alpha: float) -> float:

@@ -50,7 +50,7 @@ class Worth:
         mean, images = ACCURACY.value(self.mean), ACCURACY.gaps(self.images)[0]
         by_images = f"± {images} by the {self.total:,} test images (other images would change it so)"
         if self.seeds is None:
-            return f"{self.name}: {mean} is {by_images}; what another seed would change one seed cannot say"
+            return f"{self.name}: {mean} is {by_images}; one seed cannot say what another seed would change"
         by_seeds = f"± {ACCURACY.gaps(self.seeds)[0]} by {self.n} seeds (other seeds would change the mean so)"
         return f"{self.name}: {mean} is {by_seeds} and {by_images}"
 

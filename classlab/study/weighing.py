@@ -161,11 +161,11 @@ class Weighing:
         if not self._begun:
             return ["No run of this study has finished, so nothing is known of the published curve yet"]
         if not self.names:
-            return ["None of the variants explains what was published: none of them can have given these figures"]
+            return ["None of the variants explains what was published: none of them can give these figures"]
         if self.explained is None or self.best is None:
             seeds = max(len(values) for values in self.values.values())
             return [
-                f"Where one more run would fall cannot be judged with n = {seeds}: it takes two seeds at least, and "
+                f"The interval of one more run cannot be computed with n = {seeds}: it takes two seeds at least, and "
                 f"{FEW_SEEDS} to know it well; give --seeds {FEW_SEEDS}"
             ]
         return [*(self._none() if self.none_explains else [self._found()]), *self._settled()]
@@ -179,7 +179,7 @@ class Weighing:
             )
         return (
             f"{self.best} explains what was published best, with {inside}; every other variant is told apart from it. "
-            "Settings that are not among the variants may explain it too"
+            "Settings that were not tried may explain it too"
         )
 
     def _inside(self, name: str) -> str:
@@ -192,8 +192,8 @@ class Weighing:
         alike = f"; {listed(self.not_told_apart)} cannot be told apart from it" if self.not_told_apart else ""
         if self.aside:
             return [
-                f"None of these explains all that was published: {self._level()}. With that set aside {self.best} "
-                f"explains the rest best{alike}"
+                f"No variant explains all that was published: {self._level()}. Without that {self.best} explains the "
+                f"rest best{alike}"
             ]
         assert self.plain is not None
         outside = [self.figures[place].words for place in np.flatnonzero(~self.plain.inside.any(axis=0))]
@@ -201,7 +201,7 @@ class Weighing:
         names = f"{', '.join(outside[:MOST_FIGURES])}{more}" if more else listed(outside)
         residual = f". Outside what any of them would give: {names}" if outside else ""
         return [
-            f"None of these explains what was published: {self.best} is the closest, with "
+            f"No variant explains what was published: {self.best} is the closest, with "
             f"{self._inside(self.best or '')}; fewer than 1 in {round(1 / explanation.IMPOSSIBLE)} of its runs would "
             f"lie as far off{residual}"
         ]
@@ -319,10 +319,10 @@ def _notes(
     for name, by_seed in ended.items():
         waiting = len(runs[name]) - len(by_seed)
         if waiting:
-            notes.append(f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not finish and count nowhere")
+            notes.append(f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not finish and do not count")
         lost = int((~np.isfinite(values[name])).any(axis=1).sum()) if values[name].size else 0
         if lost and name not in ruled_out:
             notes.append(
-                f"{name}: {lost} of {count(len(by_seed), 'run')} lack some of these figures; the others decide alone"
+                f"{name}: {lost} of {count(len(by_seed), 'run')} lack some of these figures; only the others count"
             )
     return notes

@@ -45,7 +45,7 @@ def test_words_end_with_the_verdict_and_a_contract_not_kept_exits_1(tmp_path):
     assert done.returncode == 1
     assert "CONTRACT NOT KEPT: digits-quick, seed 0: 14,426 parameters, 1 epoch, test accuracy" in done.stdout
     again = shell("run", "digits-quick", "--set", "training.epochs=1", "--set", limits, "--out", tmp_path)
-    assert again.returncode == 1 and "is finished; --again (in Python again=True) makes a new run of it" in again.stderr
+    assert again.returncode == 1 and "is finished; --again (in Python again=True) trains a new run" in again.stderr
 
 
 def test_a_report_and_its_pdf_are_written_at_the_end(tmp_path):
@@ -62,7 +62,7 @@ def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
     document = json.loads(done.stdout)
     assert document["status"] == "refused" and document["contract"]["passed"] is False
     assert done.stderr.strip() == (
-        "classlab: digits-quick is refused before training, its contract cannot be met: "
+        "classlab: digits-quick is refused before training because its contract cannot be met: "
         "14,426 parameters, at most 10 allowed: not kept"
     )
     assert not list(tmp_path.iterdir())

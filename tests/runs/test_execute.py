@@ -321,7 +321,7 @@ def test_a_contract_that_cannot_be_met_is_refused_before_training(tmp_path):
     with pytest.raises(cl.Refused) as caught:
         train(fields, tmp_path)
     assert str(caught.value) == (
-        "quick is refused before training, its contract cannot be met: "
+        "quick is refused before training because its contract cannot be met: "
         "1,210 parameters, at most 1,000 allowed: not kept; 3 epochs, at most 2 allowed: not kept"
     )
     assert not list(tmp_path.iterdir())

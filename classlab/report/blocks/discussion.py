@@ -89,8 +89,8 @@ def _reading_of_gap(run: FinishedRun, better_on_training: bool, images: str) -> 
     also = ", and on augmented images" if run.experiment.data.augmentations else ""
     running = f"The training figure is the running one, measured while the weights were still changing{also}"
     if better_on_training:
-        return f"{running}: for all that it is the higher one, so the network does better on what it was trained on."
-    return f"{running}, so the two are not measured alike."
+        return f"{running}. It is nevertheless higher, so the network does better on what it was trained on."
+    return f"{running}, so the two are not measured in the same way."
 
 
 def still_rising(run: FinishedRun) -> str:
@@ -225,7 +225,9 @@ def sure_mistakes(result: Outcome) -> str:
     wrong, images = int((sure & ~result.right).sum()), int(sure.sum())
     opening = f"The network was at least {100 * SURE:g} % sure of {words.count(images, 'image')}"
     if not wrong:
-        return f"{opening}, and right on all of them: its {words.count(mistakes, 'mistake')} were made in doubt."
+        return (
+            f"{opening}, and right on all of them: it made its {words.count(mistakes, 'mistake')} with less confidence."
+        )
     return (
         f"{opening} and wrong on {wrong:,} of them ({words.percent(wrong / images)}), "
         f"which is {words.percent(wrong / mistakes, 1)} of its {words.count(mistakes, 'mistake')}."

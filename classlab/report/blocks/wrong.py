@@ -12,7 +12,7 @@ COUNT = 16
 
 def blocks(material: Material) -> list[Block]:
     """Return the gallery of mistakes."""
-    return galleries(material, "The network gets {wrong} of the {all} test images wrong.", _gallery)
+    return galleries(material, "The network misclassifies {wrong} of the {all} test images.", _gallery)
 
 
 def _gallery(result: Outcome, images: np.ndarray) -> list[Block]:

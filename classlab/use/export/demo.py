@@ -263,7 +263,9 @@ def _texts(carried: Carried) -> dict[str, Any]:
     _, height, width = carried.shape
     return {
         "title": f"The network {run.experiment.name}",
-        "subtitle": f"{capital(parameters)}, all in this page: it computes every answer here, without a server.",
+        "subtitle": (
+            f"{capital(parameters)}. All of it is in this page, which computes every answer here, without a server."
+        ),
         "facts": facts,
         "draws": _draws(carried),
         "reconstructs": carried.reconstructs,
