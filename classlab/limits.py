@@ -79,6 +79,9 @@ HAND_IN_TABLE = 1 * MB  # of a zip file's table of contents
 HAND_INS = 5_000
 CLASS_BYTES = 20_000 * MB  # of archives in an archive, unpacked
 HAND_IN_DEPTH = 4  # of archives in archives
+GRAPH_BYTES = 200 * MB  # of a student's network as an ONNX graph
+GRAPH_NODES = 5_000
+GRAPH_NUMBERS = 500_000_000  # of a value that it computes
 NOTES_BYTES = 2 * MB  # of a report's text that is compared
 
 # What is said.

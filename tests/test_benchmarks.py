@@ -17,9 +17,16 @@ def test_an_unknown_workload_is_told_the_known_ones():
         workloads.find("lenet4")
 
 
-def test_every_workload_has_the_reports_transforms_and_its_words_in_the_readme():
-    from benchmarks import readme, vision, workloads
+def test_every_workload_has_the_reports_transforms_and_its_words_in_the_documents():
+    from benchmarks import measured, vision, workloads
     from classlab.experiment import load
 
     for workload in workloads.WORKLOADS:
-        assert load(workload.experiment).name in vision.TRANSFORMS and workload.name in readme.WORDS
+        assert load(workload.experiment).name in vision.TRANSFORMS and workload.name in measured.WORDS
+
+
+def test_the_documents_have_the_tables_that_were_measured():
+    from benchmarks import measured
+
+    for file, text in measured.documents().items():
+        assert file.read_text(encoding="utf-8") == text, f"{file} is stale: python -m benchmarks.measured"

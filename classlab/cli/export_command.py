@@ -1,5 +1,7 @@
 """`classlab export`: a trained network in a form that needs no classlab, proved before it is written."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -33,8 +35,12 @@ def export(
 
     check_format(to)
     loaded = load(run, trust)
-    with progress(f"exporting to {to}", None, "steps"):
-        exported = write(loaded, to, out, replace=again)
+    with ExitStack() as stack:
+
+        def watch(total: int) -> Callable[[float], None]:
+            return stack.enter_context(progress(f"exporting to {to}", total, "images"))
+
+        exported = write(loaded, to, out, replace=again, watch=watch)
     if json:
         print_json(exported.to_json())
         return

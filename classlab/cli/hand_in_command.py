@@ -9,6 +9,7 @@ import typer
 from classlab.cli.options import Json, Trust
 from classlab.cli.output import console, print_json
 from classlab.errors import UserError
+from classlab.terminal import say
 
 if TYPE_CHECKING:
     from classlab.course.hand_in import WeighedRun
@@ -61,12 +62,30 @@ def _write(folders: list[Path], file: Path, out: Path, report: bool, trust: bool
         with tempfile.TemporaryDirectory(prefix="classlab-hand-in-") as place:
             for name, folder in found.items():
                 reports[name] = document.write(FinishedRun(folder), Path(place) / f"{name}.html").read_bytes()
-    made = hand_ins.contents(found, task, reports)
+    made = hand_ins.contents(found, task, reports, _graphs(found, trust))
     for problem in hand_ins.problems(made):
         raise UserError(f"{out} is not written: {problem}")
     files.write(out, hand_in_archive.packed(made))
     console.print(f"[dim]hand-in:[/dim] {out} ({len(made)} files)", soft_wrap=True, markup=True)
-    return _look(out, trust)
+    return _look(out, False)
+
+
+def _graphs(runs: dict[str, Path], trust: bool) -> dict[str, bytes]:
+    """Return the graph of each run whose network is the student's own, and say where there can be none."""
+    from classlab.course import graph_network
+    from classlab.runs import store
+    from classlab.runs.copied_code import load_experiment
+    from classlab.runs.finished import FinishedRun
+
+    made = {}
+    for name, folder in runs.items():
+        if (folder / store.CODE).is_dir():
+            load_experiment(folder, trust)  # raises Untrusted, which is no reason to go without a graph
+            try:
+                made[name] = graph_network.graph_of(FinishedRun(folder, trust=trust))
+            except UserError as error:
+                say(f"classlab: {name} gets no {store.GRAPH}, so that your teacher has to run your code: {error}")
+    return made
 
 
 def _look(path: Path, trust: bool) -> "list[WeighedRun]":

@@ -9,7 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from classlab import experiment as experiments
 from classlab.contract import Check
 from classlab.errors import UserError
 from classlab.experiment import Contract, Experiment
-from classlab.runs import copied_code, records, store
+from classlab.runs import records, store
 from classlab.yaml_text import echoed, read_yaml
+
+OF_GRAPH = f"counted and measured by {store.GRAPH}; the student's code was not run"
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,10 +97,13 @@ def unreadable(path: Path, error: UserError) -> Checked:
 def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence[str] = ()) -> Checked:
     """Measure a run again and hold it against `contract`. Raises UserError where the folder is not a complete run.
 
-    trust: whether code of the reader's own that the experiment names may run; without it such a run raises Untrusted.
+    trust: whether code of the reader's own that the experiment names may run. Without it a network of the reader's own
+    is measured by its graph, where one lies in the folder, and any other such run raises Untrusted.
     measure: splits that are evaluated although the contract sets no limit on them, val or test.
     """
-    experiment = copied_code.load_experiment(path, trust)
+    from classlab.course.graph_network import opened
+
+    experiment, graph = opened(path, trust)
     environment = records.read_object(path / store.ENVIRONMENT)  # not believed, so its form does not matter
     if environment.get("given_in_python"):
         handed_over = str(environment["given_in_python"]).strip("[]").replace("'", "").replace(",", " and")
@@ -112,11 +117,15 @@ def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence
     checks += contracts.check_data(contract, experiment.data)
     on_data = contracts.verdict(checks[-1:]) if contract.dataset else True
 
-    prepared = _prepared(experiment, contract, on_data, seed or 0)
+    prepared = _prepared(experiment, contract, on_data, seed or 0, graph)
     states = _states(path, experiment, prepared)
     selected = states[-1]
     checks += [rule_check for rule_check in prepared.fixed_checks if rule_check.rule != "dataset"]
-    fits = _weights(path, prepared, selected)
+    if graph:
+        prepared, fits = _graph_fits(prepared, selected)
+        checks = [_unseen(rule_check) for rule_check in checks]
+    else:
+        fits = _weights(path, prepared, selected)
     checks.append(fits)
     # Of weights that were imported nobody knows in batches of how many images their norms counted.
     epochs = None if "imported" in about else _epochs(prepared, states) or None
@@ -127,7 +136,7 @@ def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence
     measured |= {"seconds": round(sum(row["seconds"] for row in rows), 3)} if rows else {}
     checks += [_with_source(rule_check) for rule_check in contracts.check_after(contract, measured)]
     checks += [_with_source(rule_check) for rule_check in contracts.check_last_epochs(contract, rows)]
-    notes = [*_cautions(experiment, contract, measured), *_notes(path, measured)]
+    notes = [*_cautions(experiment, contract, measured), *_notes(path, measured), *([OF_GRAPH] if graph else [])]
     weights = _weights_digest(selected)
     return Checked(str(path), experiment.name, seed, digest, weights, measured, checks, notes)
 
@@ -185,7 +194,9 @@ def _same_seed(seed: Any, in_environment: Any) -> list[Check]:
     return [Check("same_seed", str(seed), str(in_environment), False, sentence)]
 
 
-def _prepared(experiment: Experiment, contract: Contract, on_data: bool, seed: int) -> "Prepared":
+def _prepared(
+    experiment: Experiment, contract: Contract, on_data: bool, seed: int, given: dict[str, Any]
+) -> "Prepared":
     """Build the network and load the data: the contract's own, whole test set, where the experiment's is the same."""
     from classlab.runs.preparation import prepare
 
@@ -193,7 +204,7 @@ def _prepared(experiment: Experiment, contract: Contract, on_data: bool, seed: i
     if contract.dataset is not None and on_data:
         data = data.model_copy(update={"dataset": contract.dataset, "max_test_per_class": None})
     try:
-        return prepare(experiment.model_copy(update={"contract": contract, "data": data}), seed, {}, None)
+        return prepare(experiment.model_copy(update={"contract": contract, "data": data}), seed, given, None)
     except (RuntimeError, MemoryError) as error:  # a network that somebody made too large for this machine
         raise UserError(f"the network of {experiment.name} cannot be built: {str(error).splitlines()[0]}") from None
 
@@ -210,6 +221,27 @@ def _weights(path: Path, prepared: "Prepared", state: "dict[str, Tensor]") -> Ch
     finite = all(bool(value.isfinite().all()) for value in prepared.model.state_dict().values())
     sentence = "the weights fit the experiment's network" + ("" if finite else ", and are not finite")
     return Check("weights", wanted, None, finite, f"{sentence}: {'kept' if finite else 'not kept'}")
+
+
+def _graph_fits(prepared: "Prepared", state: "dict[str, Tensor]") -> "tuple[Prepared, Check]":
+    """Hold the graph that stands for the student's code against the weights; return what is prepared, so counted."""
+    from classlab.course.graph_network import held_against
+
+    parameters, problem = held_against(prepared.model, state)  # pyrefly: ignore[bad-argument-type]
+    finite = all(bool(value.isfinite().all()) for value in state.values() if value.is_floating_point())
+    problem = problem or ("" if finite else "the weights are not finite")
+    sentence = problem or f"{store.GRAPH} holds the weights that were handed in"
+    check = Check("weights", "weights of the graph", None, not problem, f"{sentence}: {'not ' * bool(problem)}kept")
+    return replace(prepared, parameters=parameters), check
+
+
+def _unseen(check: Check) -> Check:
+    """Return a check as not shown where a graph cannot show it: a dropout leaves no trace in what a network answers."""
+    if not check.rule.endswith(".dropout"):
+        return check
+    wanted = check.sentence.partition(", ")[2].rpartition(":")[0]
+    sentence = f"a graph shows no dropout, {wanted}: not shown; --trust shows it"
+    return replace(check, measured=None, passed=False, sentence=sentence)
 
 
 def _epochs(prepared: "Prepared", states: "Sequence[dict[str, Tensor]]") -> int:

@@ -32,10 +32,9 @@ class Source:
 
 def collect(given: Sequence[Path], work: Path) -> list[Source]:
     """Return every hand-in below the paths given; archives inside archives are unpacked to `work`. Raises UserError."""
+    check_given(given)
     found: list[Source] = []
     for path in given:
-        if not path.exists():
-            raise UserError(f"there is no {path}; give folders or archives of hand-ins")
         for source in _below(path):
             found += _opened(source, work, 0)
             if len(found) > limits.HAND_INS:
@@ -43,6 +42,13 @@ def collect(given: Sequence[Path], work: Path) -> list[Source]:
     if not found:
         raise UserError(f"there is no hand-in in {given[0]}: no archive, and no folder with a {task_file.FILE}")
     return found
+
+
+def check_given(given: Sequence[Path]) -> None:
+    """Raise UserError for a path where nothing is."""
+    for path in given:
+        if not path.exists():
+            raise UserError(f"there is no {path}; give folders or archives of hand-ins")
 
 
 def _below(path: Path) -> Iterator[Source]:

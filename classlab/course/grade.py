@@ -23,7 +23,7 @@ from classlab.course.collection import Source
 from classlab.course.copies import Likeness
 from classlab.course.derive import derive
 from classlab.course.details import Details
-from classlab.course.hand_in import WeighedRun
+from classlab.course.hand_in import RECORDED, WeighedRun
 from classlab.course.rubric import Scored
 from classlab.course.rules import Rules
 from classlab.course.task_file import TaskFile
@@ -87,8 +87,9 @@ def grade(
     """
     if rules.points is None:
         raise UserError(f"the rules {name} state no points; docs/class.md says how they are written")
-    files.make_folder(out / WEIGHED)
     class_tasks = _tasks(name, rules, students, salt)
+    collection.check_given(given)
+    files.make_folder(out / WEIGHED)
     sources = collection.collect(given, out / WEIGHED / "archives")
     secret = _secret(out / WEIGHED / DRAW)
     mark = hashlib.sha256(f"{__version__}/{rules!r}/{spot_checks}/{trust}/{sorted(class_tasks)}".encode()).hexdigest()
@@ -194,8 +195,7 @@ def _graded(
     rules: Rules, roll: str, code: str, task: TaskFile, source: Source, document: dict[str, Any],
     due: datetime.datetime | None, earlier: int,
 ) -> Graded:  # fmt: skip
-    keys = ("name", "measured", "checks", "notes", "weights", "problem")
-    runs = tuple(WeighedRun.from_json({key: run[key] for key in keys}) for run in document["runs"])
+    runs = tuple(WeighedRun.from_json({key: run[key] for key in RECORDED}) for run in document["runs"])
     late = 0
     if due is not None and source.time is not None and source.time > due:
         late = math.ceil((source.time - due) / datetime.timedelta(days=1))

@@ -25,10 +25,11 @@ from classlab.json_text import to_json
 from classlab.own_code import Untrusted
 from classlab.runs import records, store
 
-REPORT, GRAPH = "report.html", "graph.onnx"
+REPORT = "report.html"
 # A run's files that are text or small, and are handed in where they are there.
 KEPT = (store.EXPERIMENT, store.METRICS, store.SUMMARY, store.ENVIRONMENT, store.SPLIT, store.LOG, store.PREDICTIONS)
 WANTED = (store.EXPERIMENT, store.METRICS, store.SUMMARY, store.ENVIRONMENT, store.LAST)
+RECORDED = ("name", "measured", "checks", "notes", "weights", "problem")  # of a WeighedRun
 TEXTS = (".yaml", ".json", ".csv", ".txt", ".html", ".py")
 
 
@@ -85,14 +86,21 @@ def assign_runs(folders: Sequence[Path], task: TaskFile) -> dict[str, Path]:
     return found
 
 
-def contents(runs: Mapping[str, Path], task: TaskFile, reports: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a hand-in by name. reports: each run's, as HTML. Raises UserError for a run not whole."""
+def contents(
+    runs: Mapping[str, Path], task: TaskFile, reports: Mapping[str, bytes], graphs: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """Return the files of a hand-in by name. Raises UserError for a run that is not whole.
+
+    reports: each run's, as HTML. graphs: of networks of the student's own, as ONNX.
+    """
     made = {task_file.FILE: task.to_yaml().encode()}
     for name, folder in runs.items():
         for file in _files_of(folder, task):
             made[f"{name}/{file}"] = _content(folder, file, task.task)
         if name in reports:
             made[f"{name}/{REPORT}"] = reports[name]
+        if name in graphs:
+            made[f"{name}/{store.GRAPH}"] = graphs[name]
         _check_private(made, name, folder)
     return made
 
@@ -101,7 +109,7 @@ def _files_of(folder: Path, task: TaskFile) -> list[str]:
     missing = [file for file in WANTED if not (folder / file).is_file()]
     if missing:
         raise UserError(f"{folder} is not a finished run: it has no {listing(missing)}")
-    names = [file for file in (*KEPT, store.LAST, store.BEST, GRAPH) if (folder / file).is_file()]
+    names = [file for file in (*KEPT, store.LAST, store.BEST) if (folder / file).is_file()]
     names += sorted(file.relative_to(folder).as_posix() for file in (folder / store.CODE).rglob("*.py"))
     if task.keep_epochs:
         epochs = records.read_summary(folder / store.SUMMARY)["epochs"]
@@ -171,9 +179,10 @@ def _weigh(folder: Path, name: str, asked: AskedRun, seed: int, trust: bool) -> 
     try:
         run = checks.check(folder, asked.contract, trust, measure=("test",))
     except Untrusted:
-        graph = "its graph.onnx is not evaluated by this version; " if (folder / GRAPH).is_file() else ""
-        return WeighedRun(name, {}, [], [], problem=f"the run {name} names code of the student's own, which is not "
-                          f"run: {graph}--trust measures it")  # fmt: skip
+        why = "more than its network is code of the student's own"
+        if not (folder / store.GRAPH).is_file():
+            why = f"it names code of the student's own and there is no {store.GRAPH} that stands for it"
+        return WeighedRun(name, {}, [], [], problem=f"the run {name} is not measured: {why}; --trust runs that code")
     except UserError as error:
         return WeighedRun(name, {}, [], [], problem=_without(str(error), folder))
     same = run.digest == asked.digest

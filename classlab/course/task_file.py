@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import Field
 
+from classlab import experiment as experiments
 from classlab import limits
 from classlab.course.derive import Task
 from classlab.course.rules import Name, Rules
 from classlab.errors import UserError
-from classlab.experiment import Contract, Experiment
+from classlab.experiment import Contract
 from classlab.validation import NAME, Section, sentence
 from classlab.yaml_text import read_yaml, to_yaml, value_text
 
@@ -52,13 +53,12 @@ def seed_of(rules: Rules, code: str) -> int:
 
 
 def of_task(name: str, rules: Rules, task: Task, code: str) -> TaskFile:
-    """Return what the task of this code asks. name: of the rules. Raises UserError for branches that give no file."""
+    """Return what the task of this code asks. name: of the rules. No code that an experiment names is run."""
     runs = {}
     for experiment, fields in task.experiments.items():
         contract = Contract(**task.contracts.get(experiment, {}))
-        runs[experiment] = AskedRun(
-            digest=Experiment(**whole(name, rules, experiment, fields, code)).digest(), contract=contract
-        )
+        digest = experiments.digest(whole(name, rules, experiment, fields, code))
+        runs[experiment] = AskedRun(digest=digest, contract=contract)
     return TaskFile(rules=name, task=code, seed=seed_of(rules, code), keep_epochs=rules.keep_epochs, runs=runs)
 
 

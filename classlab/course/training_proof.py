@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from classlab import files, limits
 from classlab.errors import UserError, listing
+from classlab.own_code import Untrusted
 from classlab.runs import copied_code, execute, records, store
 
 if TYPE_CHECKING:
@@ -54,18 +55,20 @@ def draw(secret: str, hand_in: str, run: str, epochs: int, count: int) -> list[i
     return sorted(random.Random(seed).sample(range(1, epochs + 1), min(count, epochs)))
 
 
-def prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: int) -> Proof:
-    """Train drawn epochs of a handed-in run again. folder: of the run, unpacked. Runs no code of the student's."""
+def prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: int, trust: bool = False) -> Proof:
+    """Train drawn epochs of a handed-in run again. folder: of the run, unpacked. trust: the student's code may run."""
     try:
-        return _prove(folder, name, seed, secret, hand_in, count)
+        return _prove(folder, name, seed, secret, hand_in, count, trust)
+    except Untrusted:
+        return Proof("not proved", "training again runs code of the student's own, which needs --trust")
     except UserError as error:
         return Proof("not proved", str(error).replace(f"{folder}/", ""))
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
         return Proof("not proved", f"a checkpoint cannot be resumed: {files.reason(error)}")
 
 
-def _prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: int) -> Proof:
-    experiment = copied_code.load_experiment(folder)
+def _prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: int, trust: bool) -> Proof:
+    experiment = copied_code.load_experiment(folder, trust)
     settings = _settings(folder)
     if experiment.training.start_from is not None:
         return Proof("not proved", "the run starts from another run's weights, which are not handed in")

@@ -25,6 +25,7 @@ EXPERIMENT, METRICS, SUMMARY = "experiment.yaml", "metrics.csv", "summary.json"
 ENVIRONMENT, SPLIT, LOG = "environment.json", "split.json", "log.txt"
 BEST, LAST, PREDICTIONS = "best.safetensors", "last.safetensors", "predictions.npz"
 CALIBRATION, WEIGHTS, CODE = "calibration.safetensors", "weights.safetensors", "code"
+GRAPH = "graph.onnx"  # beside code/ in a hand-in: what the network computes, which is read without running code
 EPOCHS = "epochs"  # a folder with the checkpoint of every epoch; of epoch 0 the first weights
 COLUMNS = (
     "epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "test_loss", "test_accuracy",

@@ -58,7 +58,7 @@ def make_class(out, students):
         archive = out / "hand-ins" / f"{written.roll}.zip"
         if not archive.is_file():
             run = execute.train(written.folder / "net.yaml", seed=task.seed, out=out / "runs", verbose=False)
-            made = hand_in.contents({"net": run.path}, task, {})
+            made = hand_in.contents({"net": run.path}, task, {}, {})
             archive.write_bytes(hand_in_archive.packed(made))
         archives.append(archive)
     return out / "digits-task.yaml", out / "class.csv", archives

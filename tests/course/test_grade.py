@@ -1,5 +1,6 @@
 """Grading: a class of three, trained small, graded twice; forgeries, copies, hostile archives, points."""
 
+import csv
 import importlib.util
 import io
 import itertools
@@ -198,3 +199,23 @@ def test_points_for_a_rule_that_a_run_has_not_are_refused(tmp_path):
     file.write_text(classes.RULES.replace("rule: all", "rule: max_epoch"))
     with pytest.raises(UserError, match=r"points are for the rule 'max_epoch' of net; did you mean max_epochs"):
         load(file)
+
+
+def test_a_class_with_hostile_and_nested_hand_ins_is_graded_all_the_same(digits_class, tmp_path):
+    _, rules, class_list, archives = digits_class
+    name, read = load(rules)
+    inner = zipped(("course/first student/photo.jpg", archives[0].read_bytes(), FILE))  # an archive under a wrong name
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "all.zip").write_bytes(zipped(("week 3/half.zip", inner, FILE), ("week 3/notes.txt", b"hello", FILE)))
+    (given / "=cmd|'calc'!A1.zip").write_bytes(archives[1].read_bytes())
+    (given / "<img src=x onerror=alert(1)>.zip").write_bytes(zipped(("../../evil", b"", FILE)))
+    (given / "many.zip").write_bytes(zipped(*((f"{number}", b"", FILE) for number in range(2_001))))
+    graded = grade([given], name, read, read_class_list(class_list), tmp_path / "out", spot_checks=0, jobs=1)
+    assert sorted(student.source is not None for student in graded.students) == [False, True, True]
+    assert len(graded.strays) == 2 and not list(tmp_path.rglob("evil"))
+    with open(tmp_path / "out" / "grades.csv", newline="") as file:  # noqa: PTH123
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert any("=cmd" in cell for cell in cells)
+    assert "<img" not in (tmp_path / "out" / "class.html").read_text()

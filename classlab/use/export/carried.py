@@ -9,7 +9,7 @@ A format is one file of this folder with four functions, see export.FORMATS:
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,8 @@ class Carried:
 
     shape: (channels, height, width). mean, std: of each channel, on the 0…1 scale. temperature: what logits are divided
     by before the softmax; 1 for a network that reconstructs images. recorded: the answers to the test images that the
-    run stored, made in the run's own precision.
+    run stored, made in the run's own precision. advance: is told how many more images the network, and then a format's
+    engine, has answered.
     """
 
     run: "FinishedRun"
@@ -44,6 +45,7 @@ class Carried:
     temperature: float
     least_lead: float
     recorded: np.ndarray
+    advance: Callable[[float], None] = lambda images: None
 
     @property
     def name(self) -> str:
@@ -68,13 +70,20 @@ class Carried:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
         return (torch.from_numpy(np.ascontiguousarray(images)) - mean) / std
 
+    def batches(self, images: np.ndarray, size: int = 200) -> Iterator[np.ndarray]:
+        """Yield the images in batches, for all of them at once would fill the memory of a network of convolutions."""
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            yield part
+            self.advance(len(part))
+
     @cached_property
     def expected(self) -> np.ndarray:
         """The network's answers to all test images in fp32, which every format is compared with."""
         import torch
 
         with torch.no_grad():
-            parts = [self.network(self.normalised(part)).numpy() for part in in_batches(self.images)]
+            parts = [self.network(self.normalised(part)).numpy() for part in self.batches(self.images)]
         return np.concatenate(parts)
 
     @cached_property
@@ -132,9 +141,3 @@ def carried(run: "FinishedRun") -> Carried:
 def file_name(text: str) -> str:
     """Return a text as the name of a file that every system takes."""
     return re.sub(r"[^\w.-]+", "-", text).strip(".-")[:60] or "network"
-
-
-def in_batches(images: np.ndarray, size: int = 200) -> Iterator[np.ndarray]:
-    """Yield the images in batches, for all of them at once would fill the memory of a network of convolutions."""
-    for start in range(0, len(images), size):
-        yield images[start : start + size]

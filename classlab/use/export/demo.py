@@ -51,7 +51,7 @@ def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
     images: float32 0…1, (count, *shape). Raises UserError where no JavaScript engine is there.
     """
     network = json.loads(_part(file, "network"))
-    return _outputs(file, images, every=False).reshape(len(images), *network["steps"][-1]["shape"])
+    return _outputs(file, carried, images, every=False).reshape(len(images), *network["steps"][-1]["shape"])
 
 
 def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
@@ -65,7 +65,7 @@ def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
     mean, std = (np.array(network[key], dtype=np.float32).reshape(-1, 1, 1) for key in ("mean", "std"))
     found: Outputs = [(NORMALISATION, (images - mean) / std)]
     try:
-        rows = _outputs(file, images, every=True).reshape(len(images), sum(sizes))
+        rows = _outputs(file, carried, images, every=True).reshape(len(images), sum(sizes))
     except (RuntimeError, ValueError):  # a script that does not run to its end gives nothing
         return found
     parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
@@ -79,10 +79,14 @@ def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
     return found
 
 
-def _outputs(file: Path, images: np.ndarray, every: bool) -> np.ndarray:
+def _outputs(file: Path, carried: Carried, images: np.ndarray, every: bool) -> np.ndarray:
     from classlab.use.export import javascript
 
-    return np.concatenate([*javascript.outputs(_part(file, "forward"), _part(file, "network"), images, every)])
+    parts = []
+    for part in javascript.outputs(_part(file, "forward"), _part(file, "network"), images, every):
+        parts.append(part)
+        carried.advance(javascript.AT_ONCE)
+    return np.concatenate(parts)
 
 
 def _part(file: Path, name: str) -> str:

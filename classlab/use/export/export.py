@@ -1,7 +1,9 @@
 """Export: a trained network in a form that needs no classlab; its own engine proves it before anything is written."""
 
+import dataclasses
 import importlib
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,11 +46,19 @@ class Exported:
         return {"format": self.format, "files": [str(file) for file in self.files], "proof": self.proof.to_json()}
 
 
-def export(run: "FinishedRun", to: str, out: str | Path | None = None, *, replace: bool = False) -> Exported:
+def export(
+    run: "FinishedRun",
+    to: str,
+    out: str | Path | None = None,
+    *,
+    replace: bool = False,
+    watch: Callable[[int], Callable[[float], None]] = lambda total: lambda images: None,
+) -> Exported:
     """Write a run's network in a format, with a model card beside it, once its own engine has proved it.
 
-    to: one of FORMATS. out: the folder; by default exports/<the run folder's name>. replace: write
-    over files that are there and hold something else.
+    to: one of FORMATS. out: the folder; by default exports/<the run folder's name>. replace: write over files that
+    are there and hold something else. watch: takes how many answers the proof needs, returns what is told of each part
+    of them.
     Raises UserError for a network that the format cannot hold, proof.Differs where the answers are not the network's.
     """
     from classlab.use.export.card import card
@@ -56,6 +66,7 @@ def export(run: "FinishedRun", to: str, out: str | Path | None = None, *, replac
     check_format(to)
     form = importlib.import_module(f"classlab.use.export.{FORMATS[to]}")
     ready = carried(run)
+    ready = dataclasses.replace(ready, advance=watch(2 * len(ready.images)))
     folder = Path(out) if out is not None else default_folder(run)
     with tempfile.TemporaryDirectory(prefix="classlab-export-") as place:
         main = form.write(ready, Path(place))

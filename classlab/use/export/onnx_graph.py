@@ -20,12 +20,13 @@ import numpy as np
 from classlab import files
 from classlab.errors import UserError
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried, in_batches
+from classlab.use.export.carried import Carried
 from classlab.use.export.layer_outputs import Met, Outputs, first_line, leaves, recorded
 from classlab.use.export.packed import Packed, names, packed_layers
 
 if TYPE_CHECKING:
     import onnx
+    from torch import Tensor, nn
 
 SUFFIX = ".onnx"
 EXTRA = "onnx, onnxscript and onnxruntime are missing; install them: pip install 'classlab[export]'"
@@ -44,20 +45,37 @@ def write(carried: Carried, folder: Path) -> Path:
 
     Raises UserError where the packages are missing, and for a network with an operation that ONNX does not have.
     """
+    import torch
+
+    model = graph(Packed(carried), torch.from_numpy(carried.images[:2]), names(carried))
+    import onnx
+
+    for key, value in carried.document().items():
+        model.metadata_props.add(key=key, value=value if isinstance(value, str) else to_json(value).strip())
+    onnx.checker.check_model(model, full_check=True)
+    file = folder / f"{carried.name}{SUFFIX}"
+    files.write(file, model.SerializeToString(deterministic=True))
+    return file
+
+
+def graph(network: "nn.Module", images: "Tensor", outputs: list[str]) -> "onnx.ModelProto":
+    """Return the ONNX graph of a network, which takes `images`, two or more of them, and gives `outputs`.
+
+    Raises UserError where the packages are missing, and for a network with an operation that ONNX does not have.
+    """
     try:
-        import onnx
-        import onnxruntime  # noqa: F401 - the proof needs it, and this is the time to say that it is missing
+        import onnx  # noqa: F401 - with onnxruntime it is what a proof needs, and this is the time to say so
+        import onnxruntime  # noqa: F401
         from onnxscript import optimizer
     except ImportError:
         raise UserError(EXTRA) from None
     import torch
 
-    images = torch.from_numpy(carried.images[:2])
-    program = recorded(Packed(carried), images)
+    program = recorded(network, images)
     with _quiet():
         try:
             converted: Any = torch.onnx.export(
-                program, (images,), dynamo=True, optimize=False, input_names=["images"], output_names=names(carried)
+                program, (images,), dynamo=True, optimize=False, input_names=["images"], output_names=outputs
             )
         except Exception as error:
             raise UserError(f"ONNX cannot hold this network: {_missing(error)}") from None
@@ -67,18 +85,13 @@ def write(carried: Carried, folder: Path) -> Path:
         optimizer.remove_unused_nodes(converted.model)
         model = converted.model_proto
     model.producer_name = "classlab"
-    for key, value in carried.document().items():
-        model.metadata_props.add(key=key, value=value if isinstance(value, str) else to_json(value).strip())
-    onnx.checker.check_model(model, full_check=True)
-    file = folder / f"{carried.name}{SUFFIX}"
-    files.write(file, model.SerializeToString(deterministic=True))
-    return file
+    return model
 
 
 def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
     """Return the graph's answers by ONNX Runtime, (count, classes), or for reconstruction in the images' shape."""
     session = _session(str(file))
-    answered = (session.run([names(carried)[0]], {"images": part})[0] for part in in_batches(images))
+    answered = (session.run([names(carried)[0]], {"images": part})[0] for part in carried.batches(images))
     return np.concatenate(list(answered))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried, in_batches
+from classlab.use.export.carried import Carried
 from classlab.use.export.layer_outputs import Outputs, leaves, met, recorded
 from classlab.use.export.packed import Packed, packed_layers
 
@@ -42,7 +42,7 @@ def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
 
     program = torch.export.load(str(file)).module()
     with torch.no_grad():
-        return np.concatenate([program(torch.from_numpy(part))[0].numpy() for part in in_batches(images)])
+        return np.concatenate([program(torch.from_numpy(part))[0].numpy() for part in carried.batches(images)])
 
 
 def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:

@@ -14,7 +14,7 @@ import numpy as np
 from classlab import files
 from classlab.data.tensors import read_tensors
 from classlab.json_text import to_json
-from classlab.use.export.carried import Carried, in_batches
+from classlab.use.export.carried import Carried
 from classlab.use.export.layer_outputs import NORMALISATION, Outputs, layer_outputs, leaves, recorded
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
 
     network = _network(file, carried)
     with torch.no_grad():
-        return np.concatenate([network(carried.normalised(part)).numpy() for part in in_batches(images)])
+        return np.concatenate([network(carried.normalised(part)).numpy() for part in carried.batches(images)])
 
 
 def layers(file: Path, carried: Carried, images: np.ndarray) -> Outputs:
