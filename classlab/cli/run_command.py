@@ -34,7 +34,8 @@ def run(
 ) -> None:
     """Train an experiment and judge its contract: the limits on accuracy, parameters and epochs that its file states.
 
-    Where --set shortens an experiment, a limit on the accuracy is reported but not judged.
+    Where --set shortens an experiment, a limit on the accuracy is reported but not judged: it was set for the full
+    experiment.
 
     Example: classlab run mnist-20k --seed 1 --set training.epochs=3
 

@@ -182,7 +182,7 @@ def _caution(run: FinishedRun) -> str:
     if run.experiment.chosen_on:
         return (
             "The test set chose the epoch, as the experiment's protocol asks. So the test accuracy is not that of "
-            "unseen images: it is too high by an unknown amount."
+            "unseen images: it is too high by an unknown amount, and weaker evidence than one that was measured once."
         )
     return (
         "The test set was evaluated after every epoch, as the experiment's protocol asks, but chose none of them: the "
