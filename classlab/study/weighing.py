@@ -46,7 +46,7 @@ class Weighing:
 
     @cached_property
     def names(self) -> list[str]:
-        """The variants that are weighed: neither ruled out by arithmetic nor without a seed that has every figure."""
+        """The variants that are compared: neither ruled out by arithmetic nor without a seed that has every figure."""
         whole = [name for name, values in self.values.items() if np.isfinite(values).any(axis=0).all()]
         return [name for name in whole if name not in self.ruled_out]
 
@@ -192,8 +192,8 @@ class Weighing:
         alike = f"; {listed(self.not_told_apart)} cannot be told apart from it" if self.not_told_apart else ""
         if self.aside:
             return [
-                f"No variant explains all that was published: {self._level()}. Without that {self.best} explains the "
-                f"rest best{alike}"
+                f"No variant explains all that was published: {self._level()}. If that is ignored, {self.best} "
+                f"explains the rest best{alike}"
             ]
         assert self.plain is not None
         outside = [self.figures[place].words for place in np.flatnonzero(~self.plain.inside.any(axis=0))]
@@ -241,7 +241,7 @@ class Weighing:
 
     @cached_property
     def unpublished(self) -> tuple[list[PublishedFigure], list[np.ndarray]]:
-        """The figures of an epoch that the runs measure and nobody published, and what the weighed variants have."""
+        """The figures of an epoch that the runs measure and nobody published, and what the compared variants have."""
         known = {(figure.base, figure.at) for figure in self.curve.trained}
         epochs = min(self.counted[name].epochs for name in self.names)
         figures = [
