@@ -1,6 +1,6 @@
 """Grade a class: collect its hand-ins, weigh each again on all cores, find copies, give points, write the results.
 
-The measurements are kept in OUT/weighed, a record for each hand-in, so an interrupted grading continues from there.
+The measurements are kept in `OUT/weighed`, a record for each hand-in, so an interrupted grading continues from there.
 """
 
 import datetime

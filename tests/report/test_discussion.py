@@ -77,7 +77,7 @@ def test_a_gap_larger_than_chance_is_told_from_one_that_is_not():
 
 def test_a_running_train_accuracy_is_not_read_as_if_measured_alike():
     text = discussion.gap(Stand(val=[0.99], train=[0.9], augmentations=[{"name": "rotate", "degrees": 10}]))
-    assert "on augmented images, so the two are not measured alike" in text
+    assert "on augmented images, so the two are not measured in the same way" in text
     plain = discussion.gap(Stand(val=[0.99], train=[0.9]))
     assert "augmented" not in plain
 
