@@ -97,7 +97,7 @@ def _check_not_empty(kind: str, whole: int, left: int, name: str, plan: Data) ->
     if kind == "test" and not left:
         raise UserError(
             f"{name} has no test images, and a run is judged by them. Add some (in a folder: test/CLASS/…), or leave "
-            "the test set out; then a share of every class becomes one"
+            "it out; then a share of every class becomes the test set"
         )
     if not left:
         raise UserError(f"{name} has no training images; give it some")

@@ -199,7 +199,7 @@ def test_a_folder_test_without_pictures_of_any_class_is_told_before_anything_is_
         "model": "perceptron",
         "training": {"epochs": 1, "batch_size": 4, "optimizer": "adam"},
     }
-    with pytest.raises(UserError, match=r"pets has no test images, .* in a folder: test/CLASS/…\), or leave the test set out"):
+    with pytest.raises(UserError, match=r"pets has no test images, .*in a folder: test/CLASS/…\), or leave it out"):
         cl.train(experiment, out=tmp_path / "runs", verbose=False)
     assert not (tmp_path / "runs").exists()
 
