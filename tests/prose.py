@@ -130,7 +130,7 @@ class PageText(HTMLParser):
     """Collects the texts of a page: one a block, and what a reader sees of an element's attributes."""
 
     INLINE = frozenset({"a", "b", "i", "em", "strong", "span", "small", "sub", "sup", "label", "abbr"})
-    HIDDEN = frozenset({"script", "style"})
+    HIDDEN = frozenset({"script", "style", "pre"})
     SEEN = frozenset({"title", "placeholder", "aria-label", "alt"})
 
     def __init__(self) -> None:

@@ -155,7 +155,9 @@ def _page(subject: "Subject", table: "LayerTable") -> str:
     from classlab.drawing.network_diagram import architecture
     from classlab.drawing.page import html
 
-    caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
+    caption = (
+        "Each box is a map: its front the size, its depth the channels. Right: the receptive field of one position."
+    )
     picture = Drawing("architecture", caption, lambda palette: architecture(table, palette))
     notes = tuple(Words(sentence) for sentence in [*layer_columns.unused(table), _memory(table)])
     sections = (Section("Picture", (picture,)), Section("Layers", (layer_columns.for_readers(table), *notes)))

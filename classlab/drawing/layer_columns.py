@@ -66,7 +66,7 @@ def for_readers(table: "LayerTable") -> Table:
         Column(heading, "code" if heading == "layer" else "text" if heading == "kind" else "figure")
         for heading in HEADINGS
     )
-    caption = f"The layers in the order in which an image meets them. {LEGEND}"
+    caption = f"The layers in the order in which an image passes through them. {LEGEND}"
     return Table("layers", caption, columns, tuple(cells(layer) for layer in table.layers), total(table))
 
 

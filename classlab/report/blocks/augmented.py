@@ -44,7 +44,7 @@ def _augmented(run: FinishedRun) -> list[Block]:
         original, *changed = (as_pictures(pictures[place : place + 1]) for pictures in readings)
         described = f"An image of class {name}, then {EPOCHS} times the same after {changes}"
         rows.append((name, (Strip(np.concatenate([original, *changed]), described),)))
-    caption = f"The first training image of each class, and what the network may meet of it in {EPOCHS} epochs"
+    caption = f"The first training image of each class, and what the network may see of it in {EPOCHS} epochs"
     headings = ("class", "as it is, then as it is met")
     moved = float(np.mean([np.abs(reading.astype(float) - readings[0]).mean() for reading in readings[1:]])) / 255
     sentence = (

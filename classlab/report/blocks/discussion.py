@@ -107,12 +107,12 @@ def still_rising(run: FinishedRun) -> str:
     change, noise = words.points(late - before), 2 * _standard_error(late, _count(run, name))
     if abs(late - before) <= noise:
         return (
-            f"{opening}: a change of {change}, within the {words.points(noise)} that chance allows, so the curve had "
-            "levelled off as far as these images can tell."
+            f"{opening}. The change of {change} is within the {words.points(noise)} that chance allows, so the curve "
+            "had levelled off as far as these images can tell."
         )
     if late > before:
-        return f"{opening}: it was still rising, by {change}, and longer training may give more."
-    return f"{opening}: it was falling, by {change}; fewer epochs would have done better."
+        return f"{opening}. It was still rising, by {change}, and longer training may give more."
+    return f"{opening}. It was falling, by {change}; fewer epochs would have done better."
 
 
 def overfitting(run: FinishedRun) -> str:
@@ -127,10 +127,10 @@ def overfitting(run: FinishedRun) -> str:
     if rise < 0.1 or last["train_loss"] >= lowest["train_loss"]:
         return ""
     return (
-        f"The {NAMES[name]} loss was lowest in epoch {int(lowest['epoch'])}, {lowest[f'{name}_loss']:.4f}, and rose to "
-        f"{last[f'{name}_loss']:.4f} by epoch {int(last['epoch'])}, while the train loss went on falling from "
-        f"{lowest['train_loss']:.4f} to {last['train_loss']:.4f}. "
-        "That is overfitting: it memorised its training images."
+        f"The {NAMES[name]} loss was lowest in epoch {int(lowest['epoch'])}, {lowest[f'{name}_loss']:.4f}, and rose "
+        f"to {last[f'{name}_loss']:.4f} by epoch {int(last['epoch'])}. Meanwhile the train loss went on falling from "
+        f"{lowest['train_loss']:.4f} to {last['train_loss']:.4f}. That is overfitting: it memorised its training "
+        "images."
     )
 
 
@@ -189,7 +189,7 @@ def confused_pair(result: Outcome) -> str:
     first, second = (words.quoted(result.class_names[label]) for label in (worst.first, worst.second))
     back = f"{_times(worst.back)} the other way" if worst.back else "never the other way"
     return (
-        f"{first} and {second} are confused most: {first} was taken for {second} {_times(worst.there)} and {back}, "
+        f"{first} and {second} are confused most. {first} was taken for {second} {_times(worst.there)} and {back}: "
         f"{worst.both:,} of the {words.count(mistakes, 'mistake')} ({words.percent(worst.both / mistakes, 0)})."
     )
 
@@ -213,7 +213,7 @@ def classes_apart(result: Outcome) -> str:
         f"and {winner} best, {shares[1]}{each}"
     )
     if intervals[0][1] >= intervals[1][0]:
-        return f"{opening}; their 95 % intervals overlap, so this test set does not settle the order of the classes."
+        return f"{opening}. Their 95 % intervals overlap, so this test set does not decide the order of the classes."
     return f"{opening}; their 95 % intervals do not overlap."
 
 

@@ -18,7 +18,7 @@ def blocks(material: Material) -> list[Block]:
     """Return what arithmetic decides, the verdict, each variant's place, and the pictures; nothing without a curve."""
     weighing = material.study.weighing if material.study else None
     if weighing is None:
-        return material.lacking("This is no study of a published curve, so there is nothing to explain.")
+        return material.lacking("This is not a study of a published curve, so there is nothing to explain.")
     sentences = [Words(f"{text}.") for text in (*weighing.answer()[1:], *weighing.notes)]
     return [
         *(Words(f"{text}.") for text in weighing.decided()),
