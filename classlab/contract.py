@@ -17,7 +17,7 @@ SPLITS = {"val": "validation", "test": "test"}
 
 @dataclass(frozen=True)
 class Check:
-    """One limit of a contract, held against what was measured.
+    """One limit of a contract, compared with what was measured.
 
     `rule` is the contract's own key; `limit` and `measured` are in that key's unit (a rule ending in `_percent` holds
     per cents; a dataset is text). `measured` is None where there is nothing to measure, as for the accuracy of a
@@ -113,7 +113,7 @@ def check_last_epochs(contract: Contract, rows: Sequence[Mapping[str, float]]) -
     """Check that the accuracies asked for were kept in each of the last epochs too, by the rows of metrics.csv.
 
     Measured is the lowest of them, in per cent. Fewer epochs than asked for, or a split that was not evaluated after
-    each epoch, do not show it. Every run is held against it by itself.
+    each epoch, do not show it. Every run is compared with it by itself.
     """
     count, checks = contract.in_each_of_last_epochs, []
     if count is None:
@@ -181,7 +181,7 @@ def open_rules(contract: Contract) -> list[str]:
 
 
 def of_changed(declared: Experiment, changed: Experiment) -> Experiment:
-    """Return a changed experiment, in whose contract what was set for the declared one is said and not judged.
+    """Return a changed experiment, in whose contract what was set for the declared one is reported but not judged.
 
     A limit on the accuracy is set for a training of some length on some images: fewer epochs or other images than
     declared cannot keep it or break it. A limit that was changed too is judged.
@@ -207,7 +207,7 @@ def of_changed(declared: Experiment, changed: Experiment) -> Experiment:
 
 
 def not_judged(contract: Contract) -> list[str]:
-    """Return a sentence for each limit that is said and not judged."""
+    """Return a sentence for each limit that is reported but not judged."""
     judged = contract.model_copy(update={"not_judged": {}})
     phrases = {f"min_{split}_accuracy_percent": split for split in SPLITS}
     found = []

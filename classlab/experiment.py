@@ -314,7 +314,8 @@ class Contract(Section):
         default=None, description="the accuracies asked for are kept in each of so many last epochs too, by the curves"
     )
     not_judged: dict[Literal["dataset", "min_val_accuracy_percent", "min_test_accuracy_percent"], str] = Field(
-        default={}, description="limits that are said and not judged, with why: they were set for another run"
+        default={},
+        description="limits that are reported but not judged, with the reason: they were set for another run",
     )
 
     @pydantic.model_validator(mode="after")

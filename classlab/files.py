@@ -1,7 +1,8 @@
 """Files: how every one of them is read and written.
 
-Read are regular files alone, and no more bytes of them than is allowed. Written is a file whole or not at all: under a
-new name beside it, synced, then renamed; and never through a link, which in somebody else's folder may lead anywhere.
+Read are regular files alone, and no more bytes of them than is allowed. A file is written completely or not at all:
+under a new name beside it, synced, then renamed. It is never written through a link, which in a folder from elsewhere
+may lead anywhere.
 """
 
 import errno
@@ -70,7 +71,7 @@ def read_text(path: Path, most: int) -> str:
 def write(path: Path, content: str | bytes) -> None:
     """Write a file so that a kill or a full disk leaves the old one or the new one. Raises UserError.
 
-    A text is written in UTF-8; what of a file's name is no text stands there as its escape.
+    A text is written in UTF-8; what of a file's name is not text stands there as its escape.
     """
     content = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     _refuse_link(path)

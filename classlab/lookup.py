@@ -1,8 +1,8 @@
 """A name -> the function, class or file it means.
 
-Names are not registered anywhere. A kind of thing has a place: a folder in which every file is one thing (datasets,
-models, experiments) or a module in which every public function is one thing (losses, optimizers). `package.module:name`
-and `file.py:name` mean the reader's own code, which `own_code` imports.
+Names are not registered anywhere. Each kind of thing has a place. It is a folder in which every file is one thing
+(datasets, models, experiments), or a module in which every public function is one (losses, optimizers).
+`package.module:name` and `file.py:name` mean the reader's own code, which `own_code` imports.
 """
 
 import ast

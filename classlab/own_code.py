@@ -1,8 +1,8 @@
 """A reader's own code, `file.py:name` or `package.module:name` -> the module that it stands in.
 
-This is the one place that imports a reader's code, and it refuses unless this process was told to trust that file or
-module: whatever document a name stands in, and in whatever way it came there, no code runs before somebody said so. A
-finished run has a copy of the code that it was made with, and its names mean that copy.
+This is the one place that imports a user's own code. It refuses unless this process was told to trust that file or
+module. So no code runs before the user has said so, whatever document names it. A finished run has a copy of the code
+that it was made with, and its names mean that copy.
 """
 
 import contextvars
@@ -242,7 +242,7 @@ def _verified(code: CopiedCode) -> dict[str, bytes]:
         if hashlib.sha256(found[path]).hexdigest() != code.digests.get(path):
             raise UserError(
                 f"{file} is not what the run was made with (its SHA-256 is another one), so it is not run; put back "
-                "the file that was there, or train anew"
+                "the file that was there, or train again"
             )
     return found
 

@@ -163,7 +163,7 @@ def test_a_population_that_the_version_before_left_half_trained_is_opened_and_go
     opened = cl.load_study(folder)
     assert [row["status"] for row in opened.rows].count("waiting") == 3 and opened.sentences()
     assert document.write(opened, out=earlier / "report.html").is_file()
-    with pytest.raises(cl.UserError, match=r"1 of 4 runs are done\); go on with --resume"):
+    with pytest.raises(cl.UserError, match=r"1 of 4 runs are done\); continue with --resume"):
         cl.study({**STUDY, "place": "population"}, out=folder.parent, verbose=False)
     assert "population" not in capsys.readouterr().err
     result = cl.study({**STUDY, "place": "population"}, out=folder.parent, resume=True, verbose=False)

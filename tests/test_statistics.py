@@ -232,8 +232,8 @@ def test_one_seed_each_cannot_be_told_apart():
     assert (found.p, found.different, found.test, found.seeds) == (None, None, "none", (1, 1))
     (found,) = compare([numbered([0.10], name="deep")], numbered([0.9947], name="wide"))
     assert found.sentence == (
-        "10.00 and 99.47: these two networks differ by more than 10,000 images leave to chance, but one seed each does "
-        "not say that deep and wide do"
+        "10.00 and 99.47: these two networks differ by more than chance explains on 10,000 images. One seed each does "
+        "not show that deep and wide differ"
     )
 
 
@@ -260,7 +260,7 @@ def test_what_is_not_different_says_how_many_seeds_would_settle_it():
     assert found.sentence == (
         "wide and narrow cannot be told apart with 3 seeds each: 99.46 % against 99.43 %, a difference of 0.03 points "
         f"(95 % interval −0.06 to 0.12; Welch's t test, p = 0.40); about {found.seeds_needed} seeds each "
-        "would settle a difference of this size"
+        "would decide a difference of this size"
     )
 
 
@@ -352,8 +352,8 @@ def test_mcnemar_speaks_of_these_two_networks():
     first = np.repeat([True, True, False], [9900, 30, 70])
     second = np.repeat([True, False, True], [9900, 30, 70])
     assert mcnemar(first, second).sentence == (
-        "99.30 % and 99.70 %: these two networks differ, which says nothing yet of other seeds; of 10,000 images only "
-        "the first is right on 30, only the second on 70 (exact McNemar test, p < 0.001)"
+        "99.30 % and 99.70 %: these two networks differ, which says nothing yet about other seeds. Of 10,000 images, "
+        "the first network alone classifies 30 correctly, and the second alone 70 (exact McNemar test, p < 0.001)"
     )
     same = mcnemar(first, first)
     assert (same.p, same.different) == (1.0, False)

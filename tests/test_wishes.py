@@ -44,7 +44,7 @@ def test_limits_are_found_without_their_section(key):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--epochs", "3"], "--epochs is no option; it is a setting: --set training.epochs=3 "),
+        (["--epochs", "3"], "--epochs is not an option; it is a setting: --set training.epochs=3 "),
         (["--epochs=7"], "--set training.epochs=7 "),
         (["--lr", "0.05"], "--set training.optimizer.learning_rate=0.05 "),
         (["--learning-rate", "1e-3"], "--set training.optimizer.learning_rate=1e-3 "),

@@ -64,9 +64,9 @@ def test_an_accuracy_of_twenty_seeds_is_told_with_both_its_intervals():
     by_seeds = f"± {100 * found.seeds:.2f} by 20 seeds (other seeds would change the mean so)"
     by_images = f"± {100 * found.images:.2f} by the 10,000 test images (other images would change it so)"
     assert found.sentence == f"net: {100 * found.mean:.2f} % is {by_seeds} and {by_images}"
-    assert found.split_sentence.startswith("net: the seeds scatter by ")
+    assert found.split_sentence.startswith("net: the seeds have a standard deviation of ")
     single = worth("net", right[:1])
-    assert single.split_sentence == "" and "what another seed would change one seed cannot say" in single.sentence
+    assert single.split_sentence == "" and "one seed cannot say what another seed would change" in single.sentence
 
 
 def test_flipped_signs_are_all_tried_and_the_level_is_kept():

@@ -109,7 +109,10 @@ def _class(source: str, class_list: Path, salt: str, out: Path, json: bool) -> N
     console.print(f"{len(written)} students, {different} different tasks", soft_wrap=True)
     console.print(f"[dim]tasks: [/dim] {escape(str(out))}", soft_wrap=True)
     table = escape(str(out / TABLE))
-    console.print(f"[dim]whose: [/dim] {table} (keep it: only it says which task is whose)", soft_wrap=True)
+    console.print(
+        f"[dim]students:[/dim] {table} (keep this file: nothing else records which task belongs to which student)",
+        soft_wrap=True,
+    )
 
 
 def _same(first: Path, second: Path) -> bool:

@@ -23,9 +23,9 @@ def check(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Hold runs against a contract, rule by rule.
+    """Check runs against a contract, rule by rule.
 
-    The weights are evaluated again; summary.json and the other files of results are not believed. Where the contract
+    The weights are evaluated again; summary.json and the other files of results are not trusted. Where the contract
     asks several seeds, give their runs together, or the folder that holds them.
 
     Example: classlab check runs/mnist-20k/s0-1a2b3c4d --contract under-20k

@@ -29,7 +29,7 @@ def compare(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put runs side by side: what differs in their experiments, and whether their results do.
+    """Compare runs: what differs in their experiments, and whether their results differ.
 
     Runs that differ in their seed alone are one variant; the first run's variant is the baseline.
 
@@ -85,7 +85,7 @@ def _say(compared: "Compared", images: Path | None) -> None:
     if compared.both_answer and compared.metric.endswith("accuracy"):
         found = compared.disagreements()
         names = listed([*map(escape, compared.folders)])
-        where = "" if images is None else f"; the surest are in {escape(str(images))}"
+        where = "" if images is None else f"; the most confident are in {escape(str(images))}"
         console.print(f"• {names} give different answers on {len(found):,} test images{where}", soft_wrap=False)
 
 
@@ -97,7 +97,7 @@ def _say_differences(compared: "Compared") -> None:
     if not differing:
         alone = sum(len(seeds) for seeds in compared.folders.values()) == 1
         same = (
-            "There is one run, and nothing to set beside it."
+            "There is only one run, so there is nothing to compare."
             if alone
             else "The experiments are the same; only the seeds differ."
         )
@@ -135,7 +135,7 @@ def _draw(compared: "Compared", file: Path, trust: bool) -> None:
         tones = ("plain", *("good" if answer == true else "bad" for answer in answers))
         image = grids.eight_bit(dataset.test_images[row["index"]])
         pictures.append(Picture(image, ", ".join(lines), lines, line_tones=tones))
-    more = f", the surest {len(pictures)} of them" if len(pictures) < len(found) else ""
+    more = f", the most confident {len(pictures)} of them" if len(pictures) < len(found) else ""
     title = f"{len(found):,} test images on which the answers differ{more}"
     notes = [f"{key}: {name}" for key, name in zip("AB", compared.folders, strict=True)]
     drawing = grids.gallery(Pictures(title, tuple(pictures)), title=title, notes=notes)

@@ -53,7 +53,7 @@ def _strips(dataset: "Dataset", plan: "Data", per_class: int, seed: int) -> "tup
             f"{number * len(train):,} images."
         )
     if plan.augmentations:
-        notes.append(f"Augmented in every epoch anew: {', '.join(map(str, plan.augmentations))}.")
+        notes.append(f"Augmented differently in every epoch: {', '.join(map(str, plan.augmentations))}.")
     if len(drawn.rows) > CLASSES_SHOWN:
         notes.append(f"The first {CLASSES_SHOWN} of {len(drawn.rows)} classes.")
     caption = " ".join(["The first training images of each class.", *notes])

@@ -29,7 +29,7 @@ def grade(
 
     Example: classlab grade hand-ins.zip --rules dl-minor-1 --class-list class.csv --out graded
 
-    What was weighed is kept, so the same command goes on after a stop.
+    Results are kept, so the same command continues after an interruption.
     """
     from rich.markup import escape
 

@@ -23,7 +23,7 @@ def hand_in(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Put what your task asks for into one archive, after looking at it as your teacher's command will.
+    """Put what your task asks for into one archive, after the checks that your teacher's command makes.
 
     Example: classlab hand-in runs/dl-minor-1-cnn-1a2b3c4d5e/s7-0f1e2d3c --for task.yaml --report --out me.zip
 

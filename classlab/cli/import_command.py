@@ -20,10 +20,10 @@ def import_(
     out: Annotated[Path, typer.Option(help="the folder that the run's folder goes into")] = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Make a run of weights from elsewhere, which report, predict, check, compare and export take.
+    """Make a run from weights trained elsewhere, for report, predict, check, compare and export.
 
-    Nothing in the file is executed. The weights are matched by name, without a prefix, or, said so, in their order.
-    They are evaluated on the test images in fp32, and the contract is judged as far as that shows.
+    Nothing in the file is executed. The weights are matched by name without a prefix, or else in their order, with a
+    message. They are evaluated on the test images in fp32, and the contract is judged as far as possible.
 
     Example: classlab import lenet.pth --experiment cifar-lenet
 

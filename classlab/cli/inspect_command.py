@@ -155,7 +155,9 @@ def _page(subject: "Subject", table: "LayerTable") -> str:
     from classlab.drawing.network_diagram import architecture
     from classlab.drawing.page import html
 
-    caption = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
+    caption = (
+        "Each box is a map: its front the size, its depth the channels. Right: the receptive field of one position."
+    )
     picture = Drawing("architecture", caption, lambda palette: architecture(table, palette))
     notes = tuple(Words(sentence) for sentence in [*layer_columns.unused(table), _memory(table)])
     sections = (Section("Picture", (picture,)), Section("Layers", (layer_columns.for_readers(table), *notes)))
@@ -194,7 +196,7 @@ def _layers(table: "LayerTable", narrow: bool, left_out: str = "") -> "Table":
     layers = Table(box=box.SIMPLE, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0), footer_style="bold")
     for heading, total in zip(layer_columns.HEADINGS, layer_columns.total(table), strict=True):
         number = heading in {"parameters", "multiply-adds"}
-        short = {"multiply-adds": "mult-adds", "receptive field": "sees", "parameters": "params"}
+        short = {"multiply-adds": "mult-adds", "receptive field": "RF", "parameters": "params"}
         heading = short.get(heading, heading) if narrow else heading
         layers.add_column(
             heading, total, justify="right" if number else "left", overflow="fold", no_wrap=heading != "layer"
@@ -209,7 +211,7 @@ def _layers(table: "LayerTable", narrow: bool, left_out: str = "") -> "Table":
 
 def _legend(table: "LayerTable", narrow: bool) -> str:
     """Explain the signs that this table has."""
-    sees = "sees (the receptive field)" if narrow else "receptive field"
+    sees = "RF (the receptive field)" if narrow else "receptive field"
     more = ["d dilation"] if any(layer.dilation not in (None, 1) for layer in table.layers) else []
     more += ["g groups"] if any((layer.groups or 1) > 1 for layer in table.layers) else []
     lines = [f"kernel, {sees}: size in pixels, s stride, p padding;"]

@@ -197,7 +197,7 @@ def compare(
     epochs: Annotated[int, typer.Option("--epochs", help="how many to compare; the first is printed")] = 10,
     json: Json = False,
 ) -> None:
-    """Set the hand-written gradients beside PyTorch's autograd, digit by digit.
+    """Compare the hand-written gradients with PyTorch's autograd, digit by digit.
 
     Example: classlab lesson compare --hidden tanh --biases 0
 

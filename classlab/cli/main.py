@@ -134,7 +134,7 @@ def _of_the_line(error: Any) -> str:
     if name is not None:
         setting = wishes.setting(name, _value_of(name))
         if setting and any(parameter.name == "set_" for parameter in error.ctx.command.params):
-            return f"{name} is no option; it is a setting: --set {_quoted(setting)}"
+            return f"{name} is not an option; it is a setting: --set {_quoted(setting)}"
         option = wishes.option(name)
         return f"{sentence}; here that is {option}" if option else sentence
     words = re.match(r"Got unexpected extra argument(?:s|\(s\))? \((\S+)\)", sentence)

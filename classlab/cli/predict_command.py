@@ -37,7 +37,7 @@ def predict(
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Name the class of pictures: PNG, JPEG, WebP, BMP, TIFF, GIF, or all of a folder.
+    """Predict the class of images: PNG, JPEG, WebP, BMP, TIFF or GIF files, or all of a folder.
 
     Example: classlab predict runs/mnist-20k/s0-1a2b3c4d seven.jpg --explain seven.png
 

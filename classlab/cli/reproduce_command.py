@@ -43,7 +43,7 @@ def reproduce(
 ) -> None:
     """Reproduce a report: HTML and PDF with every published figure beside the measured one.
 
-    Finished runs are never trained again; what was cut off goes on where it stopped.
+    Finished runs are never trained again; an interrupted one continues where it stopped.
 
     Example: classlab reproduce prml-pa6 --quick
 

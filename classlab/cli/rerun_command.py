@@ -10,19 +10,19 @@ from classlab.cli.output import console, print_json
 
 
 def rerun(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run that has come to its end")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the folder of a run that has finished")],
     out: Annotated[Path, typer.Option(help="the folder that the new run's folder goes into")] = Path("reruns"),
     trust: Trust = False,
     json: Json = False,
 ) -> None:
-    """Train a finished run again, and say whether the same came out.
+    """Train a finished run again, and say whether it is reproduced.
 
-    The same experiment, seed, device and threads are taken, the rest as it is chosen today. It says one of three
-    things: the same bytes; not the same, but within what another seed would give; or another run, and what differs.
+    Experiment, seed, device and threads are those of the run; the rest is chosen as today. There are three results: the
+    same bytes; not the same bytes, but within what another seed would give; or a different run, and what differs.
 
     Example: classlab rerun runs/digits-quick/s0-1a2b3c4d
 
-    Exit 0: the same, or within what another seed would give. 1: another run. 2: bad input.
+    Exit 0: the same, or within what another seed would give. 1: a different run. 2: bad input.
     """
     from classlab.runs.finished import load
     from classlab.runs.repetition import repeat

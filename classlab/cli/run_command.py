@@ -16,7 +16,7 @@ from classlab.formats import count, duration, interval, loss, percent
 if TYPE_CHECKING:
     from classlab.runs.finished import FinishedRun
 
-Out = Annotated[Path, typer.Option(help="the folder that run folders live in")]
+Out = Annotated[Path, typer.Option(help="the folder that holds the run folders")]
 
 
 def run(
@@ -25,7 +25,7 @@ def run(
     set_: Set = None,
     out: Out = Path("runs"),
     device: Device = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a run that was cut off")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted run")] = False,
     again: Annotated[bool, typer.Option("--again", help="make a new run although there is one")] = False,
     report: Annotated[bool, typer.Option("--report", help="also write the report")] = False,
     pdf: Annotated[bool, typer.Option("--pdf", help="also write the report as HTML and PDF")] = False,
@@ -34,7 +34,8 @@ def run(
 ) -> None:
     """Train an experiment and judge its contract: the limits on accuracy, parameters and epochs that its file states.
 
-    Of an experiment shortened with --set, a limit on the accuracy is said and not judged: it was set for the whole.
+    Where --set shortens an experiment, a limit on the accuracy is reported but not judged: it was set for the full
+    experiment.
 
     Example: classlab run mnist-20k --seed 1 --set training.epochs=3
 

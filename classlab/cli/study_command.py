@@ -32,10 +32,10 @@ def study(
         ),
     ] = None,
     jobs: Jobs = None,
-    out: Annotated[Path, typer.Option(help="the folder that study folders live in")] = Path("studies"),
+    out: Annotated[Path, typer.Option(help="the folder that holds the study folders")] = Path("studies"),
     device: Device = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="go on with a study that was cut off; failed runs are tried again")
+        bool, typer.Option("--resume", help="continue an interrupted study; failed runs are tried again")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="only say what would be trained, where, and what it would take")
@@ -157,8 +157,8 @@ def _say_weighing(weighing: "Weighing") -> None:
         table.add_row(escape(row["name"]), inside, misfit, weighing.verdict(row["name"]), style=style)
     console.print(table)
     console.print(
-        "[dim]inside: published figures that lie where one more run would fall; misfit: how badly it would give them "
-        "all, the less the better[/dim]"
+        "[dim]inside: published figures in the interval of one more run; misfit: how badly the variant fits all of "
+        "them, smaller is better[/dim]"
     )
     console.print()
     for sentence in weighing.answer():

@@ -23,8 +23,8 @@ def ui(
 ) -> None:
     """Open the lab in a browser: live curves, runs compared, a digit drawn by hand, the network seen from inside.
 
-    Only this machine can open it, by the address that is printed. It reads the folders; it changes and starts nothing.
-    Files outside of the folders, such as images that an experiment names, are read with --trust alone.
+    Only this machine can open it, by the printed address. It reads the folders; it changes and starts nothing. Files
+    outside of the folders, such as images that an experiment names, are read only with --trust.
 
     Example: classlab ui runs studies
 

@@ -112,7 +112,7 @@ def assign_class(
 ) -> list[Written]:
     """Write every student's task and OUT/tasks.csv, which says whose is which. Nothing is written for a bad row.
 
-    A table that stands there is written anew where this class has all its students, under the same codes; else it is
+    A table that stands there is written again where this class has all its students, under the same codes; else it is
     kept and the class refused. students: (line, details), see details.read_class_list. on_student: called with 1 after
     each. Raises UserError.
     """

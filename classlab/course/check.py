@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """One run held against a contract.
+    """One run compared with a contract.
 
     digest: of its experiment; runs with the same one differ in their seed alone. weights: SHA-256 of the weights.
     measured: what the weights give, by the keys of contract.check_after. notes: what the reader should know besides.
@@ -95,7 +95,7 @@ def unreadable(path: Path, error: UserError) -> Checked:
 
 
 def check(path: Path, contract: Contract, trust: bool = False, measure: Sequence[str] = ()) -> Checked:
-    """Measure a run again and hold it against `contract`. Raises UserError where the folder is no whole run.
+    """Measure a run again and hold it against `contract`. Raises UserError where the folder is not a complete run.
 
     trust: whether code of the reader's own that the experiment names may run. Without it a network of the reader's own
     is measured by its graph, where one lies in the folder, and any other such run raises Untrusted.

@@ -116,7 +116,7 @@ def _opened(source: Source, work: Path, depth: int) -> list[Source]:
                 return [_inside(source, "" if place == "." else place, len(roots) > 1) for place in sorted(roots)]
             inner = [member for member in members if _is_archive(archive, member)]
             if not inner:
-                raise UserError(f"{source.name} is no hand-in: there is no {task_file.FILE} in it")
+                raise UserError(f"{source.name} is not a hand-in: there is no {task_file.FILE} in it")
             if depth == limits.HAND_IN_DEPTH:
                 raise UserError(f"{source.name} is refused: archives lie in it {depth} deep")
             total = sum(member.size for member in inner)

@@ -1,8 +1,8 @@
 """Copies: pairs of hand-ins that are more alike than two trainings are, with the evidence and how likely by chance.
 
 Weights: the cosine of two networks' weights, which for independent seeds is near 0 and for an average of two near 0.7.
-Answers: what two networks say of the same test images beyond what the class of each image explains; neurons that are
-permuted, or scaled through ReLU or batch norm, leave the answers as they are, and a little more training nearly so.
+Answers: what two networks say of the same test images beyond what the class of each image explains. Permuting neurons,
+or scaling them through ReLU or batch norm, does not change the answers, and a little more training hardly does.
 """
 
 import hashlib

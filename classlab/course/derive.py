@@ -1,7 +1,7 @@
 """Derive a task: quantities from a student's details, decisions from the quantities, files from the decisions.
 
-A part of the birth date is never shown, and neither is what follows from one or two of its parts; the sheet says no
-more of them than the rule needs ("MM odd"). A sum over day, month and year is shown with its value.
+A part of the birth date is never shown, and neither is what follows from one or two of its parts. The sheet says only
+what the rule needs ("MM odd"). A sum over day, month and year is shown with its value.
 """
 
 import unicodedata
@@ -76,7 +76,7 @@ def derive(rules: Rules, student: Details) -> Task:
 
 
 def explained(rules: Rules) -> list[str]:
-    """Return a sentence for each quantity that comes of the details themselves: "DD is the day of birth"."""
+    """Return a sentence for each quantity that comes from the details themselves: "DD is the day of birth"."""
     places = {"letters": "the letters in {}, counted", "first_letter": "the place in A to Z of the first letter of {}"}
     names = {"first": "the first name", "last": "the last name", "programme": "the programme's name"}
     found = []

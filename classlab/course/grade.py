@@ -1,6 +1,6 @@
-"""Grade a class: collect its hand-ins, weigh each again on all cores, find copies, give points, write what comes of it.
+"""Grade a class: collect its hand-ins, weigh each again on all cores, find copies, give points, write the results.
 
-What was weighed is kept in OUT/weighed, a record a hand-in, so that a grading that was stopped goes on from there.
+The measurements are kept in `OUT/weighed`, a record for each hand-in, so an interrupted grading continues from there.
 """
 
 import datetime
@@ -36,7 +36,7 @@ ATTEMPTS = 2  # after which a hand-in that ends its process is left
 
 @dataclass(frozen=True)
 class Graded:
-    """A student and what came of their hand-in. source: None where there is none."""
+    """A student and the result of their hand-in. source: None where there is none."""
 
     roll: str
     code: str
@@ -154,7 +154,7 @@ def _weigh_all(jobs: Sequence[weighing_room.Job], processes: int, advance: Calla
                 raise
         for job in left:
             if attempts.get(job.record, 0) > ATTEMPTS and not job.record.is_file():
-                problem = f"{job.source.name} ended the process that weighed it, and is left"
+                problem = f"{job.source.name} ended the process that measured it, and is left"
                 document = {"source": job.source.name, "code": None, "problem": problem, "runs": []}
                 files.write(job.record, json.dumps(document) + "\n")
         left = [job for job in left if not job.record.is_file()]

@@ -1,4 +1,4 @@
-"""What comes of a graded class: grades.csv, a form for a learning platform, a page a student, the teacher's page."""
+"""The results of a graded class: grades.csv, a form for a learning platform, a page a student, the teacher's page."""
 
 import csv
 import io

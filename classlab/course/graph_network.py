@@ -158,7 +158,7 @@ def _constant(attributes: Attributes) -> Any:
 
 
 def graph_of(run: "FinishedRun") -> bytes:
-    """Return the graph of a finished run's network, held against the network on its test images.
+    """Return the graph of a finished run's network, compared with the network on its test images.
 
     Raises UserError where there is none, where it would not be read again, and where its answers are others.
     """

@@ -1,8 +1,9 @@
 """A hand-in: what a task asks of a student's runs in one archive, nothing else, and looked at as the teacher will.
 
-task.yaml · NAME/experiment.yaml, metrics.csv, summary.json, environment.json, split.json, log.txt, predictions.npz,
-last.safetensors (best.safetensors where the protocol selects it), epochs/ where the task asks for every epoch,
-report.html, code/ and graph.onnx (the graph of a student's network, which is looked at without running code).
+The archive holds task.yaml and a folder for each run. Such a folder holds experiment.yaml, metrics.csv, summary.json,
+environment.json, split.json, log.txt, predictions.npz and last.safetensors (best.safetensors where the protocol selects
+it). It may also hold epochs/ where the task asks for every epoch, report.html, code/ and graph.onnx. The last is the
+graph of a student's network, which can be read without running code.
 """
 
 import json
@@ -75,7 +76,7 @@ def assign_runs(folders: Sequence[Path], task: TaskFile) -> dict[str, Path]:
         about = store.read_about(folder / store.LAST)
         name = by_digest.get(str(about.get("experiment")))
         if name is None:
-            raise UserError(f"{folder} is no run of this task: it was trained under another experiment than "
+            raise UserError(f"{folder} is not a run of this task: it was trained under another experiment than "
                             f"{listing(f'{name}.yaml' for name in task.runs)} of task {task.task}")  # fmt: skip
         if about.get("seed") != task.seed:
             raise UserError(f"{folder} has seed {about.get('seed')}, and task {task.task} asks for seed {task.seed}")
@@ -163,7 +164,7 @@ def root(folder: Path, name: str) -> Path:
     """Return the folder, at most four below, that holds the task.yaml of a hand-in. Raises UserError."""
     found = [place for depth in range(5) for place in folder.glob("*/" * depth + task_file.FILE) if place.is_file()]
     if not found:
-        raise UserError(f"{name} is no hand-in: there is no {task_file.FILE} in it; classlab hand-in writes one")
+        raise UserError(f"{name} is not a hand-in: there is no {task_file.FILE} in it; classlab hand-in writes one")
     return found[0].parent
 
 

@@ -65,7 +65,7 @@ def opened(path: Path, name: str) -> Iterator[tuple[zipfile.ZipFile, list[Member
             with archive:
                 yield archive, _members(archive, name)
     except BROKEN as error:
-        raise BadFile(f"{name} is damaged: it is no whole zip archive ({reason(error)})") from None
+        raise BadFile(f"{name} is damaged: it is not a complete zip archive ({reason(error)})") from None
     except MemoryError:
         raise BadFile(f"{name} is too large for this machine's memory") from None
 
@@ -85,7 +85,7 @@ def _members(archive: zipfile.ZipFile, name: str) -> list[Member]:
 
 
 def _check_member(info: zipfile.ZipInfo, name: str) -> None:
-    """Raise BadFile for what is no plain file below the archive's folder."""
+    """Raise BadFile for what is not a plain file below the archive's folder."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     shown_name = _named(info.filename)
     if kind not in (0, stat.S_IFREG):

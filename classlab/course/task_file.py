@@ -25,7 +25,7 @@ SEEDS = 10**9
 
 
 class AskedRun(Section):
-    """One run that a task asks for: the digest of its experiment, and the contract that it is held against."""
+    """One run that a task asks for: the digest of its experiment, and the contract that it is compared with."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
     contract: Contract = Contract()

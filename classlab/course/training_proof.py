@@ -64,7 +64,7 @@ def prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: 
     except UserError as error:
         return Proof("not proved", str(error).replace(f"{folder}/", ""))
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
-        return Proof("not proved", f"a checkpoint cannot be gone on with: {files.reason(error)}")
+        return Proof("not proved", f"a checkpoint cannot be resumed: {files.reason(error)}")
 
 
 def _prove(folder: Path, name: str, seed: int, secret: str, hand_in: str, count: int, trust: bool) -> Proof:

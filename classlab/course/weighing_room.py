@@ -1,4 +1,4 @@
-"""One hand-in weighed in a process of its own: unpacked, measured again, its training proved, its traits taken."""
+"""One hand-in measured in a process of its own: unpacked, evaluated again, its training proved, its traits taken."""
 
 import contextlib
 import io

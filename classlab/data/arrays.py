@@ -19,8 +19,8 @@ def from_arrays(
 ) -> Dataset:
     """Return a Dataset of (images, labels), each a NumPy array, a tensor or a list.
 
-    images: uint8 on 0…255 or float on the scale the network is to see (0…1 in the usual case), of shape
-    (count, height, width), (count, channels, height, width) or (count, height, width, channels) with 1 or 3 channels.
+    images: uint8 on 0…255 or float on the scale the network is to see (0…1 in the usual case). Their shape is (count,
+    height, width), (count, channels, height, width) or (count, height, width, channels), with 1 or 3 channels.
     labels: whole numbers, (count,); other values than 0 … classes-1 become classes of their own, in sorted order.
     test: the same for the test set; without it test_share of every class becomes the test set.
     Raises UserError for shapes, types or values that are none of these.

@@ -139,8 +139,9 @@ def random_resized_crop(
 ) -> AffineMaps | None:
     """Cut a window of random area (a fraction of the image's) and ratio width : height; stretch it to the whole image.
 
-    Windows are drawn as in Szegedy et al., "Going deeper with convolutions", 2015: the area evenly, the ratio evenly in
-    its logarithm, up to ten times until the window fits; after that the largest central window of an allowed ratio.
+    Windows are drawn as in Szegedy et al., "Going deeper with convolutions", 2015: the area is uniform and the ratio
+    uniform in its logarithm. Up to ten windows are drawn until one fits; after that it is the largest central window of
+    an allowed ratio.
     """
     _in_order("random_resized_crop", min_area, max_area, min_ratio, max_ratio)
     if min_area == max_area == min_ratio == max_ratio == 1 and images.shape[2] == images.shape[3]:

@@ -83,7 +83,7 @@ class WatchedFile:
     """An open file that takes so many more reads and bytes and then raises BadFile; None: as many as are asked for.
 
     Headers can be made so that reading them takes thousands of times the file's own size. Whoever reads through this
-    sets what is left anew where more is honest: `reads_left`, `bytes_left`. `mark` is a few bytes of which a file may
+    sets what is left again where more is honest: `reads_left`, `bytes_left`. `mark` is a few bytes of which a file may
     hold `marks_left`.
     """
 
@@ -207,12 +207,12 @@ def npz_names(path: Path) -> list[str]:
 def read_npz(path: Path, names: Sequence[str], most_bytes: int) -> dict[str, np.ndarray]:
     """Return arrays of an .npz file, by name: numbers or truth values of any shape, in this machine's byte order.
 
-    Nothing in the file is ever unpickled. What it says of sizes is held against `most_bytes`, for all arrays together,
+    Nothing in the file is ever unpickled. What it says of sizes is compared with `most_bytes`, for all arrays together,
     and against itself, before anything is unpacked.
-    Raises BadFile, one sentence, where the path is no regular file or no whole zip file; where one of the `names` is
-    missing, stands there twice, is encrypted or packed in another way than deflate; where an array holds anything but
-    numbers, is larger than allowed, or has a header that does not agree with the bytes behind it. Whether the numbers
-    are finite, and the shapes what they should be, is for the caller to check.
+    Raises BadFile, one sentence, where the path is not a regular file or not a complete zip file. It is also raised
+    where one of the `names` is missing, is there twice, is encrypted, or is compressed by anything but deflate. The
+    same holds for an array that holds anything but numbers, is larger than allowed, or has a header that does not agree
+    with its bytes. Whether the numbers are finite, and the shapes what they should be, is for the caller to check.
     """
     with _zip(path) as archive:
         members = [_member(archive, name, path) for name in names]
@@ -238,7 +238,7 @@ def _zip(path: Path) -> Iterator[Any]:
                 watched.bytes_left = None
                 yield archive
     except (zipfile.BadZipFile, EOFError, zlib.error, *_IMPOSSIBLE) as error:
-        raise BadFile(f"{path} is damaged: it is no whole .npz file ({reason(error)})") from None
+        raise BadFile(f"{path} is damaged: it is not a complete .npz file ({reason(error)})") from None
     except MemoryError:
         raise BadFile(f"{path} is too large for this machine's memory") from None
     except OSError as error:

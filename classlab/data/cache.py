@@ -43,7 +43,7 @@ def folders() -> list[Path]:
         return user_places
     folder = Path(named)
     if _is_other(folder):
-        raise UserError(f"CLASSLAB_DATA names the folder of the datasets, and {folder} is no folder")
+        raise UserError(f"CLASSLAB_DATA names the folder of the datasets, and {folder} is not a folder")
     return [folder] if writable(folder) else [folder, *user_places]
 
 
@@ -162,7 +162,7 @@ def writable(folder: Path) -> bool:
 
 
 def _is_other(path: Path) -> bool:
-    """Whether there is to be seen what is no folder."""
+    """Whether there is to be seen what is not a folder."""
     try:
         return path.exists() and not path.is_dir()
     except OSError:

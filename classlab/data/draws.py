@@ -1,8 +1,8 @@
 """Random numbers for a batch of images, from either of two places.
 
 A torch Generator gives the next numbers of one stream: another batch, other numbers. ImageKeys give numbers that depend
-on a seed and on which image it is, and on nothing else, so that a copy of an image is the same copy whenever and in
-whatever company it is asked for.
+on a seed and on which image it is, and on nothing else. So a copy of an image is always the same copy, in whatever
+batch it is.
 """
 
 import math

@@ -1,8 +1,8 @@
 """Expansion: a training set several times its size, each image standing in it once for every copy.
 
-The images are stored once. A copy is a list of augmentations; what they draw depends on the expansion's seed, the copy
-and the image's place among the training images only, so that the same copy of an image is the same picture in every
-epoch and batch, and in every run that is trained on the same images.
+The images are stored once. A copy is a list of augmentations. Their random numbers depend only on the expansion's seed,
+the copy and the image's position among the training images. So a copy of an image is the same in every epoch and batch,
+and in every run on the same training images.
 """
 
 import hashlib

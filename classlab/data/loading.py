@@ -20,9 +20,9 @@ NOT_FETCHED = "not fetched"  # the source of a stand-in
 def prepare(plan: Data, dataset: Dataset | None = None, fetch: bool = True) -> Dataset:
     """Return the dataset that the section names, cut down to the classes and numbers of images that it asks for.
 
-    dataset: taken in the place of the named one, as for the reader's own arrays. fetch: whether the network may be
-    asked; where it may not and would have to be, what is returned has the dataset's shape, classes and sizes, black
-    images and the source NOT_FETCHED. Raises UserError, also where no training image or no test image is left.
+    dataset: taken in the place of the named one, as for the reader's own arrays. fetch: whether data may be downloaded.
+    If it may not and is not in the cache, the result has the dataset's shape, classes and sizes, black images and the
+    source NOT_FETCHED. Raises UserError, also where no training image or no test image is left.
     """
     dataset = dataset or _load(plan.dataset, fetch)
     part = subset(dataset, plan.classes, plan.labels, plan.max_per_class, plan.max_test_per_class)
@@ -96,8 +96,8 @@ def _check_not_empty(kind: str, whole: int, left: int, name: str, plan: Data) ->
         raise UserError(f"data.classes {plan.classes} leaves no {kind} images of {name}; name classes that have some")
     if kind == "test" and not left:
         raise UserError(
-            f"{name} has no test images, and a run is judged by them; give it some (those of a folder lie in "
-            "test/CLASS/…), or give it no test set at all, then a share of every class becomes one"
+            f"{name} has no test images, and a run is judged by them. Add some (in a folder: test/CLASS/…), or leave "
+            "it out; then a share of every class becomes the test set"
         )
     if not left:
         raise UserError(f"{name} has no training images; give it some")

@@ -77,7 +77,7 @@ class _Limit:
             raise OriginFailed(f"it sends more than the {self.most:,} bytes that its files could have")
 
     def reset(self) -> None:
-        """Begin anew, as pooch asks at the end of each file: one may be as large as all together, and no larger."""
+        """Start over, as pooch asks at the end of each file: one may be as large as all together, and no larger."""
         self.done = 0
 
     def close(self) -> None:

@@ -42,7 +42,7 @@ def read_batch(content: bytes, count: int, size: int, where: str) -> tuple[bytes
         # Python 2 wrote bytes as text, and so does Python 3 where it keeps to the older protocols.
         images = images.encode("latin-1") if isinstance(images, str) else images
     except ValueError:
-        raise BadFile(f"{where} is damaged: it is no whole pickle") from None
+        raise BadFile(f"{where} is damaged: it is not a complete pickle") from None
     if not images:
         raise BadFile(f"{where} holds no array of {count:,} × {size:,} bytes named 'data'")
     return images, labels

@@ -45,7 +45,7 @@ def read_picture(
     first frame is taken; 16-bit greys lose their lower 8 bits.
     size: height and width. fit: how a picture of another shape gets there: crop cuts its middle, pad puts background
     around it, stretch changes its shape.
-    Raises BadFile for a file that is no picture, is cut short, or holds more than 100 million pixels.
+    Raises BadFile for a file that is not a picture, is cut short, or holds more than 100 million pixels.
     """
     with opened(path) as picture:
         flat = upright(picture, _flat(picture, background))
@@ -57,7 +57,7 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
     """Open a picture file; its pixels are unpacked when they are first asked for.
 
     longest: pixels of its longer side that are enough; a JPEG is then unpacked at a half, a quarter or an eighth.
-    Raises BadFile, one sentence, where it is no picture or a too large one, also for what goes wrong inside the block.
+    Raises BadFile, one sentence, where it is not a picture or is too large, also for what goes wrong inside the block.
     """
     from PIL import Image
 
@@ -78,20 +78,22 @@ def opened(path: Path, longest: int | None = None) -> "Iterator[Image.Image]":
     except (Image.DecompressionBombError, MemoryError):
         raise BadFile(f"{path} is too large: more than {limits.PIXELS:,} pixels") from None
     except Image.UnidentifiedImageError:
-        raise BadFile(f"{path} is no whole picture of a kind that can be read: {', '.join(FORMATS)}") from None
+        raise BadFile(f"{path} is not a complete image in a format that can be read: {', '.join(FORMATS)}") from None
     except Exception as error:  # Pillow's readers have many ways to fail on a damaged file; none of them is ours
-        raise BadFile(f"{path} is no whole picture ({reason(error)})") from None
+        raise BadFile(f"{path} is not a complete image ({reason(error)})") from None
 
 
 def _check(picture: Any, path: Path, size: int) -> None:
     """Raise BadFile for a picture that would take too much memory or time. Its pixels are still packed."""
     values = picture.width * picture.height * len(picture.getbands())
     if picture.format == "PPM" and picture.tile[0][0] != "raw" and size < values:  # read pixel by pixel, if whole
-        raise BadFile(f"{path} is no whole picture ({size:,} bytes cannot hold {values:,} values)")
+        raise BadFile(f"{path} is not a complete image ({size:,} bytes cannot hold {values:,} values)")
     if picture.width * picture.height > limits.PIXELS or max(picture.size) > limits.PICTURE_SIDE:
         raise BadFile(f"{path} is too large: {picture.width:,} × {picture.height:,} pixels")
     if len(picture.tile) > limits.PICTURE_PIECES:
-        raise BadFile(f"{path} is no picture that is read: it lies there in more than {limits.PICTURE_PIECES:,} pieces")
+        raise BadFile(
+            f"{path} is not a picture that is read: it lies there in more than {limits.PICTURE_PIECES:,} pieces"
+        )
 
 
 def _watch(picture: Any, watched: WatchedFile) -> None:
@@ -138,7 +140,7 @@ def pictures_below(folder: Path, left_out: Callable[[str], Any]) -> tuple[list[P
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
-                    # By its name first: somebody may have named a folder of a million files that are no pictures.
+                    # By its name first: somebody may have named a folder of a million files that are not pictures.
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     elif os.path.splitext(entry.name)[1].lower() not in SUFFIXES:  # noqa: PTH122 - a Path costs ten times that

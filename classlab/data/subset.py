@@ -1,4 +1,4 @@
-"""Subsets: some of the classes, some of the images of each, with labels kept or counted anew."""
+"""Subsets: some of the classes, some of the images of each, with labels kept or counted again."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -19,8 +19,8 @@ def read_tensors(
 ) -> "dict[str, Tensor]":
     """Return the tensors of a file whose names are wanted.
 
-    Raises MissingFile, and UserError for a file that is no whole safetensors file, or whose wanted tensors together
-    have more than `most` bytes, before any of them is read.
+    Raises MissingFile, and UserError where the file is not a complete safetensors file, or where the wanted tensors
+    together have more than `most` bytes, before any of them is read.
     """
     from safetensors import SafetensorError, safe_open
 

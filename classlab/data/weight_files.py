@@ -1,8 +1,8 @@
 """A state dict from elsewhere: weights by name out of a .safetensors or a .pt file. Nothing in the file is executed.
 
-A .pt file is a zip of a pickle and of the numbers. A pickle is a program, so it is listed before it is read: what it
-names must be what torch's state dicts are made of, and torch's own restricted reader, which calls nothing else, reads
-it. Sizes are looked at before anything is unpacked.
+A .pt file is a zip of a pickle and of the numbers. A pickle is a program, so what it names is listed before it is read.
+It may name only what torch's state dicts are made of. Torch's own restricted reader, which calls nothing else, then
+reads it. Sizes are looked at before anything is unpacked.
 """
 
 import io
@@ -32,8 +32,8 @@ _TORCHS = "torch.nn.modules"  # whole layers: not weights, and code has to be im
 def read_state(file: Path) -> "tuple[dict[str, Tensor], list[str]]":
     """Return the weights of a file by their names, and the names of what stood beside them and is left aside.
 
-    Raises UserError for a file that is none, is damaged, holds a whole module instead of its weights, names code that
-    would be run, or is larger than any network here.
+    Raises UserError for a file that holds no weights, is damaged, or holds a whole module instead of its weights. The
+    same goes for one that names code to run, or is larger than any network here.
     """
     if file.suffix not in SUFFIXES:
         ending = echoed(file.suffix) or "no ending"
@@ -65,7 +65,7 @@ def _programs(content: bytes, file: Path) -> list[bytes]:
             if len(parts) > limits.ARCHIVE_MEMBERS:
                 raise UserError(f"{file} has {len(parts):,} parts; at most {limits.ARCHIVE_MEMBERS:,} are read")
             if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-                raise UserError(f"{file} is packed, which torch's files are not; save it anew by torch.save")
+                raise UserError(f"{file} is packed, which torch's files are not; save it again by torch.save")
             if sum(part.file_size for part in parts) > len(content):
                 raise UserError(f"{file} says that it unpacks to more bytes than it has, so it is not read")
             programs = [part for part in parts if part.filename.endswith("data.pkl")]

@@ -77,8 +77,8 @@ class Column:
     """A column: its heading and the form of its values.
 
     form: text; code (text in fixed width); figure (text that is mostly a number, set to the right); count (whole
-    numbers, 1,234); number (`digits` decimals); percent (a fraction, shown as per cent with `digits` decimals); check
-    (true or false, shown as kept or not kept).
+    numbers, 1,234). Also number (`digits` decimals); percent (a fraction, as per cent with `digits` decimals); check
+    (true or false, as kept or not kept).
     """
 
     label: str
@@ -116,7 +116,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawing of lines and words that is no chart. `draw` gives its SVG text in the colours of a palette.
+    """A drawing of lines and words that is not a chart. `draw` gives its SVG text in the colours of a palette.
 
     top, row: where its first row begins and how tall each is; where it is taller than a page it is cut between rows
     (row 0: never). The SVG element opens with viewBox, width and height, in this order.

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 HEADINGS = ("layer", "kind", "kernel", "output", "parameters", "multiply-adds", "receptive field")
 LEGEND = (
     "Kernel: size in pixels, s stride, p padding, d dilation, g groups. Multiply-adds are for one image. Receptive "
-    "field: the pixels of the image that one output can depend on, s their stride; all: every output depends on the "
-    "whole image; + norm: also on what lies beyond, through a norm over the map."
+    "field: the pixels of the image that one output can depend on, s their stride. all: every output depends on the "
+    "whole image. + norm: also on what lies beyond, through a norm over the map."
 )
 
 
@@ -66,7 +66,7 @@ def for_readers(table: "LayerTable") -> Table:
         Column(heading, "code" if heading == "layer" else "text" if heading == "kind" else "figure")
         for heading in HEADINGS
     )
-    caption = f"The layers in the order in which an image meets them. {LEGEND}"
+    caption = f"The layers in the order in which an image passes through them. {LEGEND}"
     return Table("layers", caption, columns, tuple(cells(layer) for layer in table.layers), total(table))
 
 

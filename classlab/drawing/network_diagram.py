@@ -197,8 +197,9 @@ def _arrows(number: int, block: Block, palette: Palette) -> list[str]:
 
 
 def _description(table: "LayerTable", blocks: Sequence[Block]) -> str:
-    steps = ", ".join(f"{_title(block)} to {sides(block.shape)}" for block in blocks[1:])
-    return f"A network of {count(table.parameters)} parameters for images {sides(table.input_shape)}: {steps}."
+    steps = (f"{_title(block)} to {sides(block.shape)}" for block in blocks[1:])
+    layers = " ".join(f"{step[:1].upper()}{step[1:]}." for step in steps)
+    return f"A network of {count(table.parameters)} parameters for images {sides(table.input_shape)}. {layers}"
 
 
 def _box(left: float, top: float, wide: float, tall: float, style: str) -> str:

@@ -37,7 +37,7 @@ class Parts:
     """The parts of one workbook by name. What is unpacked and the pieces of XML are counted over all parts together."""
 
     def __init__(self, file: Path, content: bytes) -> None:
-        """Open the archive that a file holds. Raises UserError for one that is no workbook or has too many parts."""
+        """Open the archive that a file holds. Raises UserError for one that is not a workbook or has too many parts."""
         self.file = file
         self._bytes = limits.WORKBOOK_BYTES
         self._tags = limits.WORKBOOK_TAGS
@@ -45,7 +45,7 @@ class Parts:
         # Counted before the list is read, for Python makes an object of every entry.
         if content.count(DIRECTORY_ENTRY) > limits.WORKBOOK_PARTS:
             raise UserError(
-                f"{file} holds more than {limits.WORKBOOK_PARTS:,} parts; that is no workbook of this lesson"
+                f"{file} holds more than {limits.WORKBOOK_PARTS:,} parts; that is not a workbook of this lesson"
             )
         try:
             self._archive = zipfile.ZipFile(io.BytesIO(content))
@@ -111,16 +111,16 @@ class Parts:
         self._bytes -= len(content)
         if self._bytes < 0:
             most = limits.WORKBOOK_BYTES
-            raise UserError(f"{self.file} unpacks to more than {most:,} bytes; that is no workbook of this lesson")
+            raise UserError(f"{self.file} unpacks to more than {most:,} bytes; that is not a workbook of this lesson")
         content = _utf8(content)
         self._tags -= content.count(b"<")
         if self._tags < 0:
             most = f"{limits.WORKBOOK_TAGS:,} tags of XML"
-            raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
+            raise UserError(f"{self.file} holds more than {most}; that is not a workbook of this lesson")
         self._equals -= content.count(b"=")  # as many as attributes, or more: formulas have them too
         if self._equals < 0:
             most = f"{limits.WORKBOOK_EQUALS:,} equals signs"
-            raise UserError(f"{self.file} holds more than {most}; that is no workbook of this lesson")
+            raise UserError(f"{self.file} holds more than {most}; that is not a workbook of this lesson")
         if LONG_PIECE.search(content):
             raise UserError(f"{self.file} holds a longer piece of XML than any cell can; it is not read")
         return Part(name, content)

@@ -65,8 +65,8 @@ class Table:
 
     A table that runs sideways (names down, epochs across) is `turned`; then columns are rows of the sheet. `labels` are
     the texts of its sheet that announce a rate, an input or a target. `unread` are the places of columns that hold
-    something and have no name that is known, `by_use` those that were read in spite of that, by what formulas do with
-    them, `empty` those of names without a cell under them. An empty table has no `lines`.
+    something but have no known name. `by_use` are those that were read nevertheless, by what formulas do with them.
+    `empty` are those of names without a cell under them. An empty table has no `lines`.
     """
 
     sheet: str
@@ -348,7 +348,7 @@ def _segments(names: Mapping[int, str]) -> list[dict[str, int]]:
     """Cut a header row into tables: a name that comes again opens the next one, or is the updated weight of this."""
     segments: list[dict[str, int]] = [{}]
     last = {name: column for column, name in sorted(names.items())}
-    reach = 0  # the last column with a name that this table has and that is no parameter's
+    reach = 0  # the last column with a name that this table has and that is not a parameter's
     for column, name in sorted(names.items()):
         current = segments[-1]
         if name not in current:

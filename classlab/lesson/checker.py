@@ -1,7 +1,7 @@
 """The check of somebody's workbook: per column right, or the first wrong cell, what belongs there, the likely slip.
 
-Every cell is held against the other cells of its own row (an update against the row before), so that an error is
-kept apart from its consequences: what follows correctly from a wrong cell is right.
+Every cell is compared with the other cells of its own row (an update with the row before). So an error is separated
+from its consequences: what follows correctly from a wrong cell is right.
 """
 
 import gc
@@ -33,7 +33,7 @@ MOST_COMBINED = 4
 MOST_REMARKS = 20
 # What remarks that are alike may differ in: cells, columns, rows and the names of quantities.
 SAME_REMARK = re.compile(r"\$?\b[A-Z]{1,3}\$?\d+\b|\(column [A-Z]+\)|\(row \d+\)|E_tot|[∂/a-zA-Z_]+\d+")
-MOST_GIVENS = 20  # different numbers of an input or a target that others are held against
+MOST_GIVENS = 20  # different numbers of an input or a target that others are compared with
 STEPS_PER_CELL = 10  # that it takes to judge one, besides what is computed
 STEPS_PER_TABLE = 4_000_000  # that may be spent on saying what is wrong in one, a second and a half
 STEPS_PER_FINDING = 600_000
@@ -75,7 +75,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableCheck:
-    """One table: the network and settings recognised, its columns, and remarks that are no errors."""
+    """One table: the network and settings recognised, its columns, and remarks that are not errors."""
 
     sheet: str
     cells: str
@@ -128,7 +128,7 @@ class _Judgement:
 
     wrong: what a wrong cell should hold by its row as it is, and, where that differs, by its row as it should be.
     unknown: columns with a cell that cannot be judged for what it takes: a function, or a column that is not read.
-    reasons: why a cell is wrong, to be said after its address, where that is no slip in a formula.
+    reasons: why a cell is wrong, to be said after its address, where that is not a slip in a formula.
     right: the cells of each column that were found right all at once.
     ends: the last row that each computed column fills; unfinished: those that end before the table, or hold nothing.
     dropped: how many cells are not judged because that would be too much work.
@@ -588,7 +588,7 @@ def _cell_remarks(judged: _Judgement) -> list[str]:
     without_numbers = judged.unchecked - set(judged.unknown)
     if without_numbers:
         names = listing(sorted(without_numbers), 40)
-        remarks.append(f"not checked, for want of numbers to check them against: {names}")
+        remarks.append(f"not checked, because there are no numbers to check them against: {names}")
     for taken in dict.fromkeys(judged.unknown.values()):
         names = listing([name for name, what in judged.unknown.items() if what == taken], 40)
         remarks.append(f"not checked, for they take {taken}: {names}")

@@ -158,13 +158,13 @@ def number_of(text: str) -> int:
 def tokens(formula: str, base: Address) -> tuple[Token, ...]:
     """Cut a formula into tokens, its references relative to `base`, so that a formula filled down gives equal tokens.
 
-    Raises UnknownFormula for what is no token of ours.
+    Raises UnknownFormula for what is not a token of ours.
     """
     return scan(formula, base)[0]
 
 
 def scan(formula: str, base: Address) -> "tuple[tuple[Token, ...], Pattern]":
-    """Return the tokens of a formula, and its pattern. Raises UnknownFormula for what is no token of ours."""
+    """Return the tokens of a formula, and its pattern. Raises UnknownFormula for what is not a token of ours."""
     scanned: list[Token] = []
     pieces: list[str] = []
     rows: list[int] = []

@@ -149,7 +149,7 @@ def is_rate_label(text: object) -> bool:
 
 
 def is_perhaps_rate_label(text: object) -> bool:
-    """Say whether a text may stand for η for want of one: n =, h (an η in the font Symbol), or a letter like it."""
+    """Say whether a text may stand for η where there is none: n =, h (an η in the font Symbol), or a letter like it."""
     if not isinstance(text, str) or len(text) > LONGEST_LABEL:
         return False
     letter = _plain(text).strip("=:→->")

@@ -112,11 +112,11 @@ class _Reader:
             raise self.parts.unreadable("it has cells outside of a sheet")
         if len(self.contents.cells) + len(self.of_row) + more > limits.WORKBOOK_CELLS:
             most = limits.WORKBOOK_CELLS
-            raise UserError(f"{self.parts.file} has more than {most:,} cells; that is no workbook of this lesson")
+            raise UserError(f"{self.parts.file} has more than {most:,} cells; that is not a workbook of this lesson")
 
 
 def _repeated(attributes: dict[str, str], name: str) -> int:
-    """Return how often a row or a cell is repeated; 1 for what is no such number."""
+    """Return how often a row or a cell is repeated; 1 for what is not such a number."""
     written = attributes.get(name, "1")
     return max(1, int(written)) if len(written) <= 7 and written.isascii() and written.isdigit() else 1
 

@@ -38,9 +38,9 @@ TOTAL = "E_tot"
 class Shape:
     """What the names and formulas of a network depend on; everything of it but the numbers.
 
-    `by_input` numbers weights input by input (h1 = w1·i1 + w3·i2) instead of unit by unit, `with_deltas` has columns
-    for ∂E/∂o and ∂E/∂h, and the loss may be `whole_squared_error`, (t − a)² without the ½: none of these is ours for
-    the reports' network, but a workbook to be checked may do so.
+    `by_input` numbers weights input by input (h1 = w1·i1 + w3·i2) instead of unit by unit. `with_deltas` has columns
+    for ∂E/∂o and ∂E/∂h. The loss may be `whole_squared_error`, (t − a)² without the ½. The reports' network uses none
+    of these, but a workbook to be checked may.
     """
 
     sizes: tuple[int, ...] = (2, 2, 2)

@@ -97,9 +97,9 @@ Digits = tuple[int, int]  # decimals, significant figures
 class RoundedColumns:
     """How typed columns are rounded: most decimals and most significant figures, and which hold numbers of 32 bits.
 
-    `by_display` has them apart for the numbers of a column that a spreadsheet shows with as many digits: what is pasted
-    as it is displayed has fewer where a sign, an exponent or more digits before the point take room. `rows` were pasted
-    as a whole into columns that hold formulas otherwise.
+    `by_display` has them separately for the numbers of a column that a spreadsheet shows with as many digits. Numbers
+    pasted as displayed have fewer where a sign, an exponent or more digits before the point take room. `rows` were
+    pasted as a whole into columns that hold formulas otherwise.
     """
 
     digits: Mapping[str, Digits] = field(default_factory=dict)
@@ -195,7 +195,7 @@ class Reading:
         return name in self.quantities and self.quantities[name].kind in ("input", "target")
 
     def link(self, name: str) -> tuple[str, str] | None:
-        """Return (above, below) for a derivative that is no quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
+        """Return (above, below) for a derivative that is not a quantity of the derivation: ∂a_o1/∂o1, ∂E/∂a_h1."""
         if not name.startswith("∂") or name in self.quantities:
             return None
         above, _, below = name[1:].partition("/∂")

@@ -116,8 +116,8 @@ def build(
     """Return a network: that of the report `like`, changed where an argument says so.
 
     weights: all of them in one list, layer by layer, unit by unit (w1, w2, …); biases likewise (b1, b2, …), or True for
-    zeros. Other sizes than 2-2-2 need values of their own; where none are given, inputs are 0.05, 0.10, …, targets the
-    report's in turn, and weights are drawn from the uniform distribution on 0.1 … 0.6 with `seed`, to two decimals.
+    zeros. Other sizes than 2-2-2 need values of their own. Where none are given, inputs are 0.05, 0.10, …, and targets
+    are the report's in turn. Weights are drawn from the uniform distribution on 0.1 … 0.6 with `seed`, to two decimals.
     Raises UserError.
     """
     sizes = _checked_sizes(sizes)
@@ -273,7 +273,7 @@ def _error_by_sum(network: Network, outputs: np.ndarray) -> np.ndarray:
     """∂E/∂o of every output, for one example's own error."""
     targets = network.targets
     if network.loss == "cross_entropy":
-        # The slope of the logarithm cancels that of the activation. A softmax shares out the sum of the targets.
+        # The slope of the logarithm cancels that of the activation. A softmax outputs out the sum of the targets.
         share = targets.sum(axis=1, keepdims=True) if network.output == "softmax" else 1.0
         return outputs * share - targets
     by_output = outputs - targets

@@ -18,7 +18,7 @@ MEANING = {
     "sigmoid": "The sigmoid squeezes any number into 0 … 1.",
     "tanh": "The hyperbolic tangent squeezes any number into −1 … 1.",
     "relu": "ReLU lets what is above 0 pass and makes the rest 0.",
-    "softmax": "The softmax shares out 1 among the outputs: the larger the sum, the larger the share.",
+    "softmax": "The softmax outputs out 1 among the outputs: the larger the sum, the larger the share.",
 }
 
 

@@ -34,7 +34,7 @@ def read(file: Path, content: bytes) -> Contents:
             "save it as .xlsx without one"
         ) from None
     if len(contents.cells) > limits.WORKBOOK_CELLS:
-        raise UserError(f"{file} has more than {limits.WORKBOOK_CELLS:,} cells; that is no workbook of this lesson")
+        raise UserError(f"{file} has more than {limits.WORKBOOK_CELLS:,} cells; that is not a workbook of this lesson")
     return contents
 
 

@@ -190,7 +190,7 @@ def _read_cells(parts: Parts, part: Part, sheet: str, strings: Sequence[str], ce
                 cells[at] = Cell(held, written, stands_at)
                 if len(cells) > limits.WORKBOOK_CELLS:
                     most = limits.WORKBOOK_CELLS
-                    raise UserError(f"{parts.file} has more than {most:,} cells; that is no workbook of this lesson")
+                    raise UserError(f"{parts.file} has more than {most:,} cells; that is not a workbook of this lesson")
         elif tag == "rPh":
             spoken = False
         elif pieces is not None and tag in ("v", "f", "t"):
@@ -254,7 +254,7 @@ def _formula(
 
 
 def _value(parts: Parts, kind: str | None, text: str, strings: Sequence[str]) -> Value:
-    """Return a cell's value. One that is no number although it says so stays the text that it is."""
+    """Return a cell's value. One that is not a number although it says so stays the text that it is."""
     if not text:
         return None
     if kind is None or kind == "n":

@@ -43,10 +43,10 @@ def build(
 
     widths: channels of each block. convolutions: in each. norm: after every convolution; groups: of the norm group.
     strides: of each block's first convolution, dilations: of all in each block; both 1 where left empty. pool_after:
-    the blocks that a 2×2 pool follows. separable, residual, squeeze_excite: in which blocks, true: in all, else by
-    number from 1: each convolution depthwise and then 1×1 (the first of channels alone stays as it is); a shortcut
-    around the block; factors for its channels, from a layer `reduction` times as narrow. head: convolution: a 1×1
-    before the mean, so that no layer is fully connected. Convolutions are padded to keep the size of their maps.
+    the blocks that a 2×2 pool follows. separable, residual, squeeze_excite: in which blocks (true: in all, else by
+    number from 1). They mean: each convolution depthwise and then 1×1 (the first of channels alone stays as it is). A
+    shortcut around the block; factors for its channels, from a layer `reduction` times as narrow. head: convolution: a
+    1×1 before the mean, so that no layer is fully connected. Convolutions are padded to keep the size of their maps.
     Input (batch, *input_shape), output scores (batch, classes). Raises UserError for settings that do not fit together.
     """
     if kernel % 2 == 0:

@@ -29,7 +29,7 @@ def make(
 
     A module is copied, never changed; `seed` decides the weights unless `initialise` is keep, those of lazy layers
     always. given: the part of the network, by its name, whose weights come from elsewhere, so that `initialise` leaves
-    it alone. The session's random state is left as it was. Raises UserError for what is no module, and for lazy layers
+    it alone. The session's random state is left as it was. Raises UserError where it is no module, and for lazy layers
     that do not fit the images.
     """
     if isinstance(model, Choice) and own_code.is_own_code(model.name):

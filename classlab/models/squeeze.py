@@ -15,10 +15,10 @@ def build(
 ) -> nn.Module:
     """Return the network; `width` is the one dial for size: 16 gives 14,426 parameters for MNIST.
 
-    A 5×5 convolution and a pool bring 28×28 to 12×12 at once; two 3×3 convolutions look around, one widens by half;
-    after a second pool one more looks around, a 1×1 convolution squeezes back to `width`, and each map is averaged to
-    one number. Every convolution is without bias and followed by batch normalisation and ReLU.
-    Input (batch, *input_shape), output logits (batch, classes). Images smaller than 20×20 are padded and pooled once.
+    A 5×5 convolution and a pool reduce 28×28 to 12×12 at once. Two 3×3 convolutions follow, and one widens by half.
+    After a second pool and one more 3×3 convolution, a 1×1 convolution squeezes back to `width`, and each map is
+    averaged to one number. Every convolution is without bias and followed by batch normalisation and ReLU. Input
+    (batch, *input_shape), output logits (batch, classes). Images smaller than 20×20 are padded and pooled once.
     """
     channels, height, side = input_shape
     small = min(height, side) < SMALL

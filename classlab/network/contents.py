@@ -23,9 +23,9 @@ _KINDS: dict[str, tuple[str, ...]] = {
 def contents(table: LayerTable) -> dict[str, int | None]:
     """Return how many of each kind of layer the network has; first_layer_filters and receptive_field, None without.
 
-    receptive_field: pixels, the largest of a convolution over a map, as the layer table says it: through norms it may
-    reach further, and a 1×1 after a global pool sees what the pool saw. The shorter side where the two differ; None
-    where none is known.
+    receptive_field: pixels, the largest of a convolution over a map, as in the layer table. Through norms it may reach
+    further, and a 1×1 after a global pool sees what the pool saw. The shorter side where the two differ; None where
+    none is known.
 
     A layer used twice counts twice, and a dropout with probability 0 is none. A global average pooling is an average
     pool, or a mean, that leaves one number of a whole map larger than 1×1; it counts as an average pool too.

@@ -2,7 +2,7 @@
 
 Receptive fields follow from a rule for each kind of layer. A gradient through the network would find what is seen
 without rules, but not the sizes that are printed here. Those go beyond the image's border (the last layer of era-s6
-sees 36 of 28 pixels), so the network would have to run on a larger image: a linear layer behind `flatten` or `view`
+sees 36 of 28 pixels), so the network would have to run on a larger image. A linear layer behind `flatten` or `view`
 refuses that, and an adaptive pool becomes a larger one. Activations, max pools and norms would have to be replaced by
 kind all the same. The tests do just that where it can be done, and the rules agree; docs/log.md (2026-11-30) has times.
 """
@@ -181,8 +181,8 @@ def multiply_adds(operation: Operation) -> int | None:
 def field(operation: Operation, fields: Sequence[Field | None]) -> Field | None:
     """Return the receptive field of the output from those of the inputs that depend on the image; None: unknown.
 
-    It is followed twice where a norm reaches further than the windows do, or a factor for each channel that was made
-    of whole maps (squeeze and excitation): once as if that were not there, for the sizes, and once with all of it.
+    It is followed twice where something reaches further than the windows: a norm, or a factor for each channel that was
+    made of whole maps (squeeze and excitation). Once that is left out, for the sizes; once all of it is kept.
     """
     known = [seen for seen in fields if seen is not None]
     if len(known) < len(fields) or not known:

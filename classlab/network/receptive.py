@@ -1,8 +1,8 @@
 """Receptive fields, exactly: which pixels of the image each position of a layer's output can depend on.
 
-Along one axis every layer is a rule "output o reads the inputs at these places", and the rule repeats itself: after
-`period` outputs the places have moved on by `shift`. Composing such rules is all there is to convolutions, pools,
-transposed convolutions and enlargements alike; the usual formula, size + (kernel - 1) · stride, is the simplest case.
+Along one axis every layer is a rule "output o reads the inputs at these places". The rule is periodic: after `period`
+outputs the places have moved on by `shift`. Composing such rules is all there is to convolutions, pools, transposed
+convolutions and enlargements alike; the usual formula, size + (kernel - 1) · stride, is the simplest case.
 """
 
 import math
@@ -54,8 +54,8 @@ class Field:
     """The receptive fields of a layer's output. exact: whether `cover` is all of what is seen, or only surely seen.
 
     mixed: where a norm over a map makes each place depend on more than this, the field with that norm's reach. The
-    sizes are then still those of the windows, as if the norm were not there: through it the rest of the map only
-    shifts and scales what a window sees.
+    sizes are then still those of the windows, without the norm. Through the norm the rest of the map only shifts and
+    scales what a window sees.
     """
 
     rows: Axis

@@ -69,14 +69,14 @@ def silent_outputs(outputs: Tensor, targets: Tensor, low: float) -> tuple[int, f
 
 
 def floor_sentence(value: float, low: float, high: float) -> str:
-    """Say in one sentence where the floor comes from."""
+    """Say where the floor comes from."""
     if value == 0:
         return "The floor is 0: the outputs can reach every value of the images."
     ends = [f"below {low:g}"] * math.isfinite(low) + [f"above {high:g}"] * math.isfinite(high)
     lie = " or ".join(ends)
     return (
-        f"The floor is {value:.4f}: what of the images lies {lie} cannot be drawn, since the last layer gives nothing "
-        f"{lie}, and its squared distance remains in the error however long the training."
+        f"The floor is {value:.4f}. The last layer gives nothing {lie}, so the parts of the images {lie} cannot be "
+        "reconstructed. Their squared distance remains in the error however long the training."
     )
 
 

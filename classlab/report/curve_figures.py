@@ -20,7 +20,7 @@ NAMES = {"train": "train", "val": "validation", "test": "test"}
 ALONE = {"train": (COLOURS[0], [6, 3]), "val": (COLOURS[1], [1, 0]), "test": (COLOURS[3], [2, 3])}
 DASHES = {"train": [6, 3], "val": [2, 3], "test": [1, 0]}
 WIDTH, HEIGHT = 340, 260  # of a chart that may stand beside another
-FLOOR = " A thin line is the floor: no training brings the loss of this network on these images under it."
+FLOOR = " A thin line is the floor: no training brings the loss of this network on these images below it."
 Lines = dict[str, dict[int, list[float]]]
 
 
@@ -55,7 +55,7 @@ def reading(run: FinishedRun) -> str:
     if augmentations and protocol.augment == "all":
         others = "on images augmented in the same way"
     return (
-        f"The train {curve} is the running one: each image counts as it was met during the epoch, {met}with the "
+        f"The train {curve} is the running one. Each image counts as it was seen during the epoch, {met}with the "
         "weights of that moment and dropout, where there is any, at work."
         + last
         + ("" if alone else f" The other curves are measured at the end of the epoch, {others}.")

@@ -34,7 +34,7 @@ def galleries(material: Material, sentence: str, draw: Callable[[Outcome, np.nda
 
 def meaning(run: FinishedRun) -> str:
     """Say what the confidence of a prediction is."""
-    text = "The confidence of a prediction is the network's own: the softmax share of the class it answers."
+    text = "The confidence of a prediction is the network's own: the softmax output of the class it answers."
     if run.experiment.training.loss.name not in PROBABILITY_LOSSES:
         text += (
             f" Training with {run.experiment.training.loss.name} does not make it a probability: read it as an order."

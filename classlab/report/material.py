@@ -49,7 +49,7 @@ class Material:
         names = [words.quoted(name) for name, runs in self.runs.items() if not runs]
         if not names:
             return []
-        sentence = f"No run of {words.listed(names)} has come to its end, so there is nothing of it to show here."
+        sentence = f"No run of {words.listed(names)} has finished, so there is nothing of it to show here."
         return [Words(sentence)]
 
     def first_of_each(self, draw: Callable[[FinishedRun], Sequence[Block]]) -> list[Block]:

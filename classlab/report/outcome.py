@@ -8,7 +8,7 @@ import numpy as np
 from classlab.errors import UserError
 from classlab.runs.finished import FinishedRun
 
-PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax shares probabilities
+PROBABILITY_LOSSES = ("cross_entropy", "nll")  # whose minimum makes the softmax outputs probabilities
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """labels, predicted: int64, (count,). confidence: float64, (count,), the softmax share of the predicted class."""
+    """labels, predicted: int64, (count,). confidence: float64, (count,), the softmax output of the predicted class."""
 
     labels: np.ndarray
     predicted: np.ndarray
@@ -61,7 +61,7 @@ class Outcome:
 
 
 def of_run(run: FinishedRun) -> Outcome | None:
-    """Return the outcome, or None where there is none: an unfinished run, outputs that are no classes or not finite."""
+    """Return the outcome, or None where there is none: an unfinished run, outputs that are not classes or finite."""
     try:
         logits, labels = run.predictions()
     except UserError:

@@ -1,4 +1,4 @@
-"""What a protocol let the test images decide, for the captions of the tables and figures that come of it."""
+"""What a protocol let the test images decide, for the captions of the tables and figures that come from it."""
 
 from collections.abc import Mapping, Sequence
 

@@ -179,7 +179,7 @@ class Spec(Strict):
 def read(file: Path, kind: type[Spec] = Spec, **more: Any) -> Any:
     """Return the spec in a YAML file. kind: Spec, or what it is to hold beside its parts. more: fields not in the file.
 
-    Raises UserError for a file that is no such spec, with the first thing that is wrong.
+    Raises UserError for a file that is not such a spec, with the first thing that is wrong.
     """
     fields = read_yaml(file)
     if not isinstance(fields, dict):

@@ -1,4 +1,4 @@
-"""How many figures of a report chance alone would miss: each seed in turn held against the other seeds."""
+"""How many figures of a report chance alone would miss: each seed in turn compared with the other seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ class Chance:
         opening = (
             f"Of the {words.count(self.judged, 'figure')} that training decides {self.missed} "
             f"{'lies' if self.missed == 1 else 'lie'} outside the interval, where chance alone would put "
-            f"{expected:.1f}. The figures of one run go together, so that chance misses many at once or none."
+            f"{expected:.1f}. The figures of one run are correlated, so chance misses many at once or none."
         )
         if not self.by_seed:
             return [opening]

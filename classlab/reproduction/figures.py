@@ -65,7 +65,7 @@ def what(value: Value, part: Part) -> str:
         text += f", epoch {value.epoch}"
     elif value.epoch is not None and value.claim not in ("difference", "similar"):
         text += f", {EPOCHS[value.epoch]}"
-    text += ", read soundly" if value.reading == "sound" and "sound" not in value.what else ""
+    text += ", by a sound protocol" if value.reading == "sound" and "sound" not in value.what else ""
     return f"{text} ({value.note})" if value.note else text
 
 

@@ -13,7 +13,7 @@ VERDICTS = (
     ("above", "lies above what was published", "lie above what was published"),
     ("below", "lies below what was published", "lie below what was published"),
     ("within chance", "misses a limit within chance", "miss a limit within chance"),
-    ("does not hold", "is not borne out", "are not borne out"),
+    ("does not hold", "does not hold", "do not hold"),
     (NOT_JUDGED, "is not judged", "are not judged"),
 )
 
@@ -65,7 +65,7 @@ def causes(judged: Figures) -> list[str]:
 
 
 def readings(judged: Figures) -> list[str]:
-    """Return a sentence for each figure that the report read off the test images and a sound reading beside it."""
+    """Return a sentence for each figure that the test images chose, with the figure by a sound protocol beside it."""
     sound = {
         (part.title, figure.value.of, figure.value.metric): figure
         for part, figure in judged
@@ -80,7 +80,7 @@ def readings(judged: Figures) -> list[str]:
                 at = "at the epoch that the same runs' protocol selects"
             sentences.append(
                 f"{words.capital(figures.what(figure.value, part))}, is {figures.measured(figure)}: an epoch chosen by "
-                f"looking at the test images. Read soundly, {at}, it is "
+                f"looking at the test images. By a sound protocol, {at}, it is "
                 f"{figures.measured(last)}, {words.points(figure.mean - last.mean)} less."
             )
     return sentences

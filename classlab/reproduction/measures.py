@@ -20,7 +20,7 @@ class Measured:
     """A figure over seeds. by_seed: what each run gave, the runs without it left out, and of several those that
     diverged: they say nothing about the others. runs: how many were asked.
 
-    images: how many images one share was counted on, None for what is no share of images. why: run's seed -> why it has
+    images: how many images one share was counted on, None if it is not one of images. why: run's seed -> why it has
     no such figure.
     """
 

@@ -104,7 +104,7 @@ def load(source: str | Path) -> Published:
     """Return what a report published. source: a shipped name, or the YAML file of the reader's own report.
 
     A file that the reader names is trusted, as that of `classlab run`. What it names is looked for beside it: the
-    experiments, and files with blocks. Raises UserError for what is no report, before anything is trained.
+    experiments, and files with blocks. Raises UserError for what is not a report, before anything is trained.
     """
     file = experiments.find_file("report", source)
     report: Published = spec.read(file, Published)
@@ -149,7 +149,7 @@ def _check(report: Published) -> None:
     used = {name for part in report.parts for name in part.names} | {run.starts_from for run in report.runs.values()}
     idle = [name for name in report.runs if name not in used]
     if idle:
-        raise UserError(f"no part names the run {value_text(idle[0])}, so nothing would come of training it")
+        raise UserError(f"no part names the run {value_text(idle[0])}, so training it would be useless")
     for part in report.parts:
         if part.lesson is not None and part.lesson not in small_network.LIKE:
             hint = did_you_mean(part.lesson, small_network.LIKE) or ";"

@@ -26,7 +26,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Seen:
-    """How far the runs are. ended: how many. images: those trained on. seconds: of their work, as weighed."""
+    """How far the runs are. ended: how many. images: those trained on. seconds: of their work, as estimated."""
 
     ended: int
     images: int

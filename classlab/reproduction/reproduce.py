@@ -70,7 +70,7 @@ def reproduce(
     course: str | None = None,
     verbose: bool = True,
 ) -> list[Reproduced]:
-    """Reproduce a report, or with `all` every shipped one: train what they need and write what came of it.
+    """Reproduce a report, or with `all` every shipped one: train what they need and write the results.
 
     source: a shipped report's name, or the YAML file of the reader's own; code that it names may run, for the reader
     named it. quick: real runs, but shorter ones. seeds: how many of each run, but not of one that takes over five
@@ -78,7 +78,7 @@ def reproduce(
     None: one a core. notebook: also an executed notebook of each. author, roll, course: printed on the report.
     verbose: progress on standard error.
 
-    Finished runs are never trained again, and what was cut off goes on where it stopped. Raises UserError.
+    Finished runs are never trained again, and an interrupted one continues where it stopped. Raises UserError.
     """
     folder = default_out(quick) if out is None else Path(out)
     reports = named(source)
@@ -223,7 +223,7 @@ def _needed(report: Published, name: str, trained: Trained, seed: int, out: Path
 
 
 def finished(need: Needed) -> bool:
-    """Whether the run has come to its end."""
+    """Whether the run has finished."""
     return (need.folder / store.SUMMARY).is_file()
 
 

@@ -34,11 +34,11 @@ from classlab.reproduction.verdicts import NOT_JUDGED, Judged
 QUICK = "Shortened: fewer epochs and fewer images than the report had. No figure here is its result."
 CAPTION = "What was published beside what was measured, mean ± standard deviation over n runs"
 READING = (
-    "A figure that training decides is judged by where one more run would fall, with 95 % confidence: it holds where "
-    "what was published lies in that interval, whose width stands beside it. A wide interval is no agreement. Of 5 "
-    "seeds or more the interval comes from their own spread; of fewer, the spread is pooled over the epochs and over "
-    "the other runs of their kind. One seed cannot be judged. What is exact must be equal as printed, and a limit must "
-    "be kept. A time on another machine is not judged."
+    "A figure that depends on training is judged by a 95 % prediction interval: where one more run would fall. The "
+    "figure holds if the published value lies in that interval. The interval's width stands beside it: a wide "
+    "interval is weak evidence. With 5 seeds or more, the interval comes from their own spread. With fewer, the "
+    "spread is pooled over the epochs and over the other runs of their kind. One seed cannot be judged. An exact "
+    "figure must be equal as printed, and a limit must be kept. A time on another machine is not judged."
 )
 RUN_COLUMNS = (
     Column("run"),

@@ -1,16 +1,17 @@
-"""Whether a published figure is borne out by what was measured: figures in, a word, the interval and the gap out.
+"""Whether a published figure holds, given what was measured: figures in; a word, the interval and the gap out.
 
 The words, once for all reports:
-holds            the published figure lies in the interval; equal, where it is exact; the limit is kept; it is so
-within chance    a limit that the mean misses and one more run may keep
-above, below     the measured figure lies above, below the published one, further than the interval reaches
-does not hold    not equal, the limit not kept, not so, or the runs diverged
-not judged       a time on a machine; what training decides, of one run or of too few; of a shortened run all that
-                 training decides; not measured
 
-What training decides is judged by where one more run would fall. Of ENOUGH seeds or more their own spread says where;
-of fewer, of runs that take long, it is pooled over the epochs and the other runs of their kind, and must rest on
-FREEDOM degrees of freedom: else nothing is judged.
+    holds            the published figure lies in the interval; equal, where it is exact; the limit is kept; it is so
+    within chance    a limit that the mean misses and one more run may keep
+    above, below     the measured figure lies above, below the published one, further than the interval reaches
+    does not hold    not equal, the limit not kept, not so, or the runs diverged
+    not judged       a time on a machine; what training decides, of one run or of too few; not measured
+                     of a shortened run all that training decides
+
+What training decides is judged by where one more run would fall. With ENOUGH seeds or more their own spread says where.
+With fewer, as of long runs, the spread is pooled over the epochs and the other runs of their kind. It must rest on
+FREEDOM degrees of freedom; else nothing is judged.
 """
 
 from collections.abc import Mapping, Sequence

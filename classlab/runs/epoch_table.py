@@ -39,9 +39,7 @@ def screen(events: Iterable[Event]) -> Iterator[Event]:
                     rows += 1
                 case Ended() if not epochs:  # it was finished before
                     where = escape(str(event.run))
-                    errors.print(
-                        f"[dim]{where} is finished; --again (in Python again=True) makes a new run of it[/dim]"
-                    )
+                    errors.print(f"[dim]{where} is finished; --again (in Python again=True) trains a new run[/dim]")
             yield event
 
 

@@ -53,7 +53,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run came to its end and has its summary, whose status says whether it finished, diverged or did not learn."""
+    """A run ended and has its summary, whose status says whether it finished, diverged or did not learn."""
 
     run: Path
     summary: records.Summary
@@ -147,6 +147,6 @@ def _begun(folder: Path) -> Begun:
     try:
         name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{folder / store.EXPERIMENT} holds no whole experiment") from None
+        raise UserError(f"{folder / store.EXPERIMENT} does not hold a complete experiment") from None
     environment = records.read_environment(folder / store.ENVIRONMENT)
     return Begun(folder, name, environment["seed"], epochs, 0, environment.get("epoch_images", 0))

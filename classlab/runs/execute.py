@@ -61,7 +61,7 @@ def train(
     experiment: a shipped name, a YAML file, a mapping or an Experiment. model: the reader's own module (copied, never
     changed), or a function that builds one; its initial weights are drawn from `seed` unless training.initialise is
     keep. data, test: pairs (images, labels), see data.arrays.from_arrays. out: where run folders live. device: cpu,
-    cuda, cuda:N or mps; None takes a CUDA device when there is one. resume: go on with a run that was cut off.
+    cuda, cuda:N or mps; None takes a CUDA device when there is one. resume: continue an interrupted run.
     again: a new run beside the old one. threads: how many compute; None chooses by the work of a step. digest: which of
     the experiment's digests names the folder, for a study that was planned by an earlier version; None: today's, or
     that of a folder that is there. verbose: a bar and a line per epoch on standard error.
@@ -158,14 +158,14 @@ def events(asked: Asked) -> Generator[Event, None, None]:
     store.refuse_links(path.parent, path)
     store.create(path.parent)
     with store.alone(path):
-        if (path / store.SUMMARY).exists():  # another process was at it, and has come to its end meanwhile
+        if (path / store.SUMMARY).exists():  # another process was at it, and has finished meanwhile
             yield _ended(asked)
             return
         if (path / store.EXPERIMENT).exists() and not asked.resume and (path / store.LAST).exists():
             done = len(store.read_metrics(path / store.METRICS))
             raise UserError(
                 f"{path} is incomplete ({done} of {asked.experiment.training.epochs} epochs are done); "
-                "go on with --resume, or start anew with --again"
+                "continue with --resume, or start over with --again"
             )
         settings, step = _settings(prepared, path, asked.device, asked.threads)
         begin(prepared, settings, step, path)
@@ -187,7 +187,7 @@ def _stopped(path: Path, epochs: int, go_on: str) -> None:
     with suppress(UserError):
         note(path, "stopped by Ctrl-C")
     kept = f"{len(store.read_metrics(path / store.METRICS))} of {epochs} epochs are kept in {escape(str(path))}"
-    errors.print(f"stopped; {kept}; go on with {go_on}")  # what the path holds of the reader's is escaped
+    errors.print(f"stopped; {kept}; continue with {go_on}")  # what the path holds of the reader's is escaped
 
 
 def _first(wanted: str | None, digests: Sequence[str]) -> list[str]:
@@ -213,7 +213,7 @@ def _again(path: Path, resume: bool) -> Path:
         return store.unused(path)
     begun = store.cut_off(path)
     if begun is None:
-        raise UserError(f"there is no run of {path} that was cut off; --again alone makes a new one")
+        raise UserError(f"there is no interrupted run of {path}; --again alone makes a new one")
     return begun
 
 
@@ -289,7 +289,7 @@ def _check_unchanged(prepared: Prepared, path: Path) -> None:
     elif split_digest(prepared.train, prepared.val) != records.read_split(path / store.SPLIT)["digest"]:
         changed.append("the split")
     if changed:
-        raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts anew")
+        raise UserError(f"{path} cannot go on: {listing(changed)} changed since it was begun; --again starts over")
 
 
 def check_state(state: "Mapping[str, Tensor]", prepared: Prepared, file: Path) -> None:

@@ -37,7 +37,7 @@ SPLITS = ("train", "val", "test")
 class FinishedRun:
     """One execution of an experiment with one seed. All is worked out from `path` when first asked for, and kept.
 
-    One that was cut off can be opened too: its status is incomplete, and what it has not is said when it is asked for.
+    An interrupted one can be opened too: its status is incomplete, and what it has not is said when it is asked for.
 
     given: the module and dataset that Python handed over, for a run that its file alone cannot repeat. trust: whether
     code of the reader's own that the folder names may run; without it asking for the experiment raises Untrusted.
@@ -76,7 +76,7 @@ class FinishedRun:
             declared = experiments.read_yaml(self.path / store.EXPERIMENT)
             name, epochs = str(declared["name"]), int(declared["training"]["epochs"])
         except (KeyError, TypeError, ValueError):
-            raise UserError(f"{self.path / store.EXPERIMENT} holds no whole experiment") from None
+            raise UserError(f"{self.path / store.EXPERIMENT} does not hold a complete experiment") from None
         known = {
             "run": str(self.path),
             "experiment": name,
@@ -345,7 +345,7 @@ class FinishedRun:
         return render.shows_itself(charts.loss(self.history) if self.reconstructs else charts.curves(self.history))
 
     def mistakes(self, count: int = 25, name: str = "test") -> "Mistakes":
-        """Return the `count` images of a split that the network got wrong with the most confidence, surest first.
+        """Return the `count` most confident mistakes of the network on a split, the most confident first.
 
         Columns: index (in the split), true, predicted (class names), confidence (softmax, a fraction). In a notebook
         the table shows itself with its pictures. Raises UserError for a run that reconstructs images.
@@ -405,7 +405,7 @@ def load(path: str | Path, trust: bool = False, model: Any = None) -> FinishedRu
 
     path: also `latest`, or how the name of a single run in the folder `runs` begins, see store.named.
     trust: whether code of the reader's own that the folder names may run; never trust what you have not read. model:
-    the module that was given in Python, or a function that builds it, for a run that was made so; its weights do not
+    the module that was given in Python, or a function that builds it, for a run that was made so. Its weights do not
     matter, and it is not changed.
     """
     path = store.named(path)

@@ -49,4 +49,4 @@ class Mistakes(pandas.DataFrame):
             Picture(grids.eight_bit(image), ", ".join(words), words, "bad")
             for image, words in zip(images, lines, strict=True)
         ]
-        return Pictures("The mistakes, the surest first", tuple(pictures), "mistakes")
+        return Pictures("The mistakes, the most confident first", tuple(pictures), "mistakes")

@@ -145,8 +145,8 @@ def tell_of_shared(dataset: "Dataset", plan: Data, is_given: bool = False) -> No
     if shared:
         test, train = shared[0]
         say(
-            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} stand in the training "
-            f"set too, pixel for pixel (test image {test} is training image {train}): the accuracy will be too high"
+            f"classlab: {len(shared):,} of the {len(digests):,} test images of {dataset.name} are in the training set "
+            f"too, pixel for pixel (test image {test} is training image {train}). The accuracy will be too high"
         )
 
 
@@ -239,7 +239,7 @@ def refuse(prepared: Prepared) -> None:
         "seconds": 0.0,
         "contract": {"passed": False, "checks": [vars(check) for check in checks]},
     }
-    message = f"{experiment.name} is refused before training, its contract cannot be met: {broken}"
+    message = f"{experiment.name} is refused before training because its contract cannot be met: {broken}"
     raise ContractRefused(message, summary)
 
 

@@ -64,7 +64,7 @@ class ContractRecord(TypedDict):
 class Summary(TypedDict):
     """summary.json: what a run came to. Losses are None where they were not finite.
 
-    A run that has not come to its end has no summary.json; runs.finished says of it what is known, with fewer keys.
+    A run that has not finished has no summary.json; runs.finished says of it what is known, with fewer keys.
     """
 
     run: Text
@@ -249,7 +249,7 @@ def read_object(path: Path, most: int = limits.RECORD_BYTES) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _printable(value: Any) -> Any:

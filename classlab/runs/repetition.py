@@ -50,7 +50,7 @@ class Repetition:
 def repeat(run: FinishedRun, out: Path, verbose: bool = True) -> Repetition:
     """Train a finished run again, in a folder of its own under `out`, and say how alike the two are.
 
-    Raises UserError for a run that has not come to its end or that Python gave its network or data.
+    Raises UserError for a run that has not finished or that Python gave its network or data.
     """
     _check(run)
     settings, digest = run.environment["settings"], run.path.name.partition("-")[2].partition("-")[0]
@@ -65,7 +65,7 @@ def repeat(run: FinishedRun, out: Path, verbose: bool = True) -> Repetition:
 
 def _check(run: FinishedRun) -> None:
     if run.status == "incomplete":
-        raise UserError(f"{run.path} has not come to its end; go on with it by classlab run … --resume")
+        raise UserError(f"{run.path} has not finished; continue it by classlab run … --resume")
     if imported := run.environment.get("imported"):
         raise UserError(
             f"{run.path} was imported from {imported['file']} and not trained here, so there is nothing to repeat"

@@ -66,9 +66,9 @@ def _selected(start: Start) -> "dict[str, Tensor]":
     select = protocol.get("select", "last") if isinstance(protocol, dict) else "last"
     file = store.selected(run, str(select))
     if not (run / store.SUMMARY).exists():  # its weights are those of some epoch on the way
-        raise UserError(f"training.start_from: {run} has no {store.SUMMARY}: that run did not come to its end")
+        raise UserError(f"training.start_from: {run} has no {store.SUMMARY}: that run did not finish")
     try:
         found = read_tensors(file, lambda name: name.startswith(prefix), 8 * limits.PARAMETERS)
     except files.MissingFile:
-        raise UserError(f"training.start_from: {run} has no {file.name}: that run did not come to its end") from None
+        raise UserError(f"training.start_from: {run} has no {file.name}: that run did not finish") from None
     return {name.removeprefix(prefix): value for name, value in found.items()}

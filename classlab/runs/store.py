@@ -68,7 +68,7 @@ def unused(path: Path) -> Path:
 
 
 def cut_off(path: Path) -> Path | None:
-    """Return the last of path, path-2, path-3, … that was cut off before its end, None where there is none."""
+    """Return the last of path, path-2, path-3, … that was interrupted, None where there is none."""
     there = itertools.takewhile(Path.exists, _numbered(path))
     open_ = [candidate for candidate in there if (candidate / LAST).exists() and not (candidate / SUMMARY).exists()]
     return open_[-1] if open_ else None
@@ -176,7 +176,7 @@ def write_metrics(path: Path, rows: list[dict[str, float]]) -> None:
 def read_metrics(path: Path) -> list[dict[str, float]]:
     """Read metrics.csv back; a file that is not there has no rows.
 
-    Raises UserError for one that is damaged: columns that are not known, cells that are no numbers, epochs that do not
+    Raises UserError for one that is damaged: columns that are not known, cells that are not numbers, epochs that do not
     count upwards from 1. That one may be missing is for `epochs_missing` to say.
     """
     try:
@@ -264,7 +264,7 @@ def epochs_counted(state: "Mapping[str, Tensor]", path: Path) -> int:
     """Return how many epochs a checkpoint counts: it holds the loss of each. Raises UserError where it counts none."""
     losses = state.get("losses")
     if losses is None or losses.dim() != 1 or not (len(losses) or "imported" in read_about(path)):
-        raise UserError(f"{path} is no checkpoint of a run: it counts no epochs")
+        raise UserError(f"{path} is not a checkpoint of a run: it counts no epochs")
     return len(losses)
 
 
@@ -303,7 +303,7 @@ def write_predictions(path: Path, logits: np.ndarray, labels: np.ndarray) -> Non
 def read_predictions(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the test set's logits, float32 (count, classes) or in the images' shape, and labels, int64 (count,).
 
-    Raises UserError, and MissingFile for a run that did not come to its end.
+    Raises UserError, and MissingFile for a run that did not finish.
     """
     arrays = _predictions(path, ("logits", "labels"))
     logits, labels = arrays["logits"], arrays["labels"]
@@ -323,7 +323,7 @@ def _predictions(path: Path, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     from classlab.data.bounded_files import read_npz
 
     if not path.exists():
-        raise files.MissingFile(f"{path.parent} has no {path.name}: the run did not come to its end")
+        raise files.MissingFile(f"{path.parent} has no {path.name}: the run did not finish")
     arrays = read_npz(path, names, limits.PREDICTIONS_BYTES)
     labels = arrays["labels"]
     if labels.dtype.kind not in "iu" or labels.ndim != 1 or not len(labels) or int(labels.min()) < 0:

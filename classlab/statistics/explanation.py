@@ -66,8 +66,8 @@ def explain(runs: Sequence[np.ndarray], published: Published, aside: str | None 
     """Return how well one more run of each kind would give the published curve.
 
     runs: for each kind the seeds' figures, (seeds, figures), at least one seed for every figure, and two in some kind.
-    aside: a metric whose level is set aside, so that only its course counts, as where every figure of it is 1.2 times
-    too large; it must have two figures or more.
+    aside: a metric whose level is ignored, so that only its shape over the epochs counts, as where every figure is 1.2
+    times too large. It must have two figures or more.
 
     How far off a kind is: the mean of squared distances, whose law is about that of F with p² / ∑∑ ρ² and the spread's
     degrees of freedom (G. E. P. Box, Annals of Mathematical Statistics 25 (1954), 290).

@@ -14,10 +14,10 @@ def importance(settings: "Mapping[str, np.ndarray]", values: Sequence[float]) ->
     """Return the share of the variance of `values` that each setting explains by itself, 0 … 1, at most 1 in all.
 
     settings: of each its columns, float (variants, columns): a number, or a column for each value that has no order.
-    A forest is fitted to the variants; the share is the variance of its mean prediction over one setting, the others as
-    they were tried, over the variance of all its predictions. What is left is interplay and noise. Empty for fewer than
-    FEWEST variants, or where all values are equal.
-    Source: the first order of the functional ANOVA, F. Hutter, H. Hoos, K. Leyton-Brown, ICML 2014, 754.
+    A random forest is fitted to the variants. The share is the variance of its mean prediction over one setting, the
+    others as tried, divided by the variance of all its predictions. What is left is interactions and noise. Empty for
+    fewer than FEWEST variants, or where all values are equal. Source: the first order of the functional ANOVA, F.
+    Hutter, H. Hoos, K. Leyton-Brown, ICML 2014, 754.
     """
     import numpy as np
     from sklearn.ensemble import RandomForestRegressor

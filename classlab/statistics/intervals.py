@@ -128,7 +128,7 @@ def one_more_run(
     Raises ValueError for fewer than two values.
     """
     if len(values) < 2:
-        raise ValueError("where the next run will fall can only be said from two runs or more")
+        raise ValueError("a prediction interval needs two runs or more")
     n = len(values)
     half = t_quantile(confidence, n - 1) * max(stdev(values), scale.rounding(images)) * math.sqrt(1 + 1 / n)
     return _within(scale, fmean(values) - half, fmean(values) + half)

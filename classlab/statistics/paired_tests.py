@@ -29,13 +29,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variant held against the baseline. `effect` is variant minus baseline, `low` and `high` its 95 % interval.
+    """A variant compared with the baseline. `effect` is variant minus baseline, `low` and `high` its 95 % interval.
 
     `p` stands alone, `p_adjusted` is Holm's over all comparisons of the study, and `different` says whether that is
-    below 0.05; all three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
-    shared where `test` is paired) at which a difference of this size would be found four times in five.
-    `checked`: the p of a test that needs no bell curve, see resampling, None for fewer than six seeds. `together`: the
-    correlation of values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
+    below 0.05. All three are None where one seed each allows no test. `seeds_needed` is the number of seeds (each, or
+    shared where `test` is paired) at which a difference of this size would be found four times in five. `checked`: the
+    p of a test that does not assume a normal distribution (see resampling), None for fewer than six seeds. `together`:
+    the correlation of values with equal seeds and its 95 % interval; None unless four seeds or more were paired.
     """
 
     variant: str
@@ -73,7 +73,7 @@ class Disagreement:
 class Equivalence:
     """Two one-sided tests: whether variant and baseline differ by less than `margin` (a fraction, for accuracies).
 
-    effect: the variant's mean less the baseline's; low, high: its 90 % interval, which the margin is held against. All
+    effect: the variant's mean less the baseline's; low, high: its 90 % interval, which the margin is compared with. All
     of them, and p, are None with one seed each. seeds: of the variant, of the baseline.
     """
 
@@ -198,10 +198,11 @@ def mcnemar(first_correct: Sequence[bool], second_correct: Sequence[bool]) -> Di
     discordant = only_first + only_second
     p = min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5))) if discordant else 1.0
     different = p < ALPHA
-    verdict = "differ, which says nothing yet of other seeds" if different else "cannot be told apart"
+    verdict = "differ, which says nothing yet about other seeds" if different else "cannot be told apart"
     sentence = (
-        f"{ACCURACY.value(first)} and {ACCURACY.value(second)}: these two networks {verdict}; of {images:,} images "
-        f"only the first is right on {only_first:,}, only the second on {only_second:,} (exact McNemar test, {_p(p)})"
+        f"{ACCURACY.value(first)} and {ACCURACY.value(second)}: these two networks {verdict}. Of {images:,} images, "
+        f"the first network alone classifies {only_first:,} correctly, and the second alone {only_second:,} (exact "
+        f"McNemar test, {_p(p)})"
     )
     return Disagreement(
         first, second, only_first, only_second, images, (only_first - only_second) / images, p, different, sentence
@@ -341,7 +342,7 @@ def _comparison(
 
 
 def _checked(candidate: Variant, baseline: Variant, paired: bool) -> tuple[float | None, str]:
-    """Return the p of the test that needs no bell curve, None for too few seeds, and its name."""
+    """Return the p of the test that does not assume a normal distribution, None for too few seeds, and its name."""
     first, second = _values_used(candidate, baseline)
     if min(len(first), len(second)) < resampling.FEWEST_SEEDS:
         return None, ""
@@ -358,8 +359,8 @@ def _one_seed_each(candidate: Variant, baseline: Variant, scale: Scale, images: 
     effect = values[0] - values[1]
     if abs(effect) > NormalDist().inv_cdf(1 - ALPHA / 2) * noise:
         sentence = (
-            f"{first} and {second}: these two networks differ by more than {images:,} images leave to chance, but one "
-            f"seed each does not say that {candidate.name} and {baseline.name} do"
+            f"{first} and {second}: these two networks differ by more than chance explains on {images:,} images. One "
+            f"seed each does not show that {candidate.name} and {baseline.name} differ"
         )
     else:
         sentence = f"{first} and {second} cannot be told apart with one seed each"
@@ -409,7 +410,7 @@ def _settled_by(test: _Test, needed: int | None, paired: bool) -> str:
     if test.effect == 0:
         return ""
     number = f"more than {MOST_SEEDS:,}" if needed is None else f"about {needed:,}"
-    return f"; {number} {'shared seeds' if paired else 'seeds each'} would settle a difference of this size"
+    return f"; {number} {'shared seeds' if paired else 'seeds each'} would decide a difference of this size"
 
 
 def _power(effect: float, sd: float, n: int, paired: bool, alpha: float) -> float:

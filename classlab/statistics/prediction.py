@@ -4,8 +4,8 @@ Three seeds say little of a spread: their t interval is 4.3 standard deviations 
 have curves, and a run that scatters at one epoch scatters at the next. So a figure's spread is worked out from all
 epochs of its metric, and each run's kind is held a little to the others.
 
-Everything is worked out on scales without ends, on which a spread means the same at 60 % and at 99 %, at a loss of 2
-and of 0.02: the logarithm of the odds of an accuracy, the logarithm of a loss.
+All computations use unbounded scales: the log odds of an accuracy, the logarithm of a loss. On these a spread means the
+same at 60 % and at 99 %, at a loss of 2 and of 0.02.
 """
 
 import math
@@ -60,9 +60,9 @@ def predict(
     freedom: so many degrees of freedom are asked for; where a kind has fewer, the other kinds count for more, for all
     that they have if need be.
 
-    The variance of a figure is that of its metric in this kind of runs, all epochs taken together, times the shape that
-    variances have over the epochs in all kinds. Epochs that go together count as fewer: with correlations ρ the
-    degrees of freedom are (n - 1) p² / ∑∑ ρ² (F. E. Satterthwaite, Biometrics Bulletin 2 (1946), 110). A kind's
+    The variance of a figure is a product. It is the variance of its metric in this kind of runs over all epochs, times
+    the profile of variances over the epochs in all kinds. Correlated epochs count as fewer: with correlations ρ
+    the degrees of freedom are (n - 1) p² / ∑∑ ρ² (F. E. Satterthwaite, Biometrics Bulletin 2 (1946), 110). A kind's
     variance is then held to the mean of all kinds, which counts for PRIOR degrees of freedom, as in G. K. Smyth,
     Statistical Applications in Genetics and Molecular Biology 3 (2004), article 3.
     """
@@ -142,8 +142,8 @@ def _correlation(deviations: Sequence[np.ndarray], sd: np.ndarray) -> np.ndarray
 def unbounded(values: np.ndarray, images: Sequence[int | None]) -> np.ndarray:
     """Return figures on a scale without ends; (…, figures).
 
-    images: of each figure, on how many images a share is counted, whose log odds are taken with half an image added to
-    both sides, so that 100 % has one; None for a loss, whose logarithm is taken, by asinh so that 0 has one.
+    images: of each figure, on how many images a share is counted. Its log odds are taken with half an image added to
+    both sides, so that 100 % has finite ones. None for a loss, whose logarithm is taken, by asinh so that 0 has one.
     """
     counts = np.array([count or 1 for count in images])
     share = np.array([count is not None for count in images])

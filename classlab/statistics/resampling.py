@@ -1,4 +1,4 @@
-"""Checks beside a t test that rest on no bell curve: what the values themselves give when chance deals them anew."""
+"""Checks beside a t test that do not assume a normal distribution: permutations of the values themselves."""
 
 import math
 from collections.abc import Sequence
@@ -62,4 +62,7 @@ def said(p: float, checked: float, name: str) -> str:
     figure = "p < 0.001" if checked < 0.001 else f"p = {checked:.3f}"
     if (p < ALPHA) == (checked < ALPHA):
         return f"the {name} agrees ({figure})"
-    return f"the {name}, which needs no bell curve, does not agree ({figure}): call it open, and let more seeds decide"
+    return (
+        f"the {name}, which does not assume a normal distribution, does not agree ({figure}): the question is open, "
+        "and more seeds can decide it"
+    )

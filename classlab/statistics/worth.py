@@ -50,7 +50,7 @@ class Worth:
         mean, images = ACCURACY.value(self.mean), ACCURACY.gaps(self.images)[0]
         by_images = f"± {images} by the {self.total:,} test images (other images would change it so)"
         if self.seeds is None:
-            return f"{self.name}: {mean} is {by_images}; what another seed would change one seed cannot say"
+            return f"{self.name}: {mean} is {by_images}; one seed cannot say what another seed would change"
         by_seeds = f"± {ACCURACY.gaps(self.seeds)[0]} by {self.n} seeds (other seeds would change the mean so)"
         return f"{self.name}: {mean} is {by_seeds} and {by_images}"
 
@@ -63,8 +63,8 @@ class Worth:
             self.split.sd, self.split.luck, self.split.true, self.split.low, self.split.high
         )
         return (
-            f"{self.name}: the seeds scatter by {sd} points on these images; {luck} is luck of the test images, and "
-            f"{true} is how far the networks truly lie apart (95 % interval {low} to {high})"
+            f"{self.name}: the seeds have a standard deviation of {sd} points on these images. Chance in the test "
+            f"images makes {luck} of it; the networks themselves differ by {true} (95 % interval {low} to {high})"
         )
 
 
@@ -98,8 +98,8 @@ def split_spread(right: np.ndarray) -> Split:
     """Return the spread of seeds split into luck of the test images and true difference. right: bool (seeds, images).
 
     Each image that some networks get right and others wrong adds its own variance to that of the accuracy, as if it
-    were tossed; what is left is shared by the images, and would be there on all of them. The interval is that of the
-    whole variance less the luck. Source: K. Jordan, "Calibrated chaos", arXiv 2304.01910 (2023), section 3.
+    were a coin toss. The rest is common to all images and would remain on any number of them. The interval is that of
+    the whole variance less the luck. Source: K. Jordan, "Calibrated chaos", arXiv 2304.01910 (2023), section 3.
     Raises ValueError for fewer than two seeds.
     """
     from scipy.special import chdtri

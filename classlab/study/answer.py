@@ -53,7 +53,7 @@ class Answer:
     """What a study, or any runs side by side, have to say.
 
     equivalences: whether variants differ from the baseline by less than what matters, where the study says how much.
-    background: what the baseline's accuracy is worth, and whether equal seeds go together at all.
+    background: what the baseline's accuracy is worth, and whether the values of equal seeds correlate at all.
     best: of three variants or more a sentence that names the best one, and what is not told apart from it.
     """
 
@@ -172,15 +172,15 @@ def _going_together(comparisons: Sequence[Comparison]) -> list[str]:
         r += f", 95 % interval {low} to {high}"
     which = "" if len(known) == 1 else f" in {going or 'any'} of {len(known)} comparisons"
     if going:
-        return [f"Equal seeds go together{which} ({r}), so pairing by seed takes out what they share"]
+        return [f"The values of equal seeds correlate{which} ({r}), so pairing by seed removes what they share"]
     return [
-        f"Equal seeds have not been shown to go together{which} ({r}): pairing by seed makes the test no sharper, nor "
-        "less right"
+        f"The values of equal seeds have not been shown to correlate{which} ({r}). Pairing by seed makes the test no "
+        "more powerful, and no less valid"
     ]
 
 
 def _best(variants: Sequence[statistics.Variant], metric: str, right: Right, images: int) -> str:
-    """Return a sentence for the variant of the best mean, held against each other one, corrected for their number.
+    """Return a sentence for the variant of the best mean, compared with each other one, corrected for their number.
 
     The best was chosen by the same runs, so that it is told apart from the others says less than a test against a
     baseline does; that others are not told apart from it says as much.

@@ -1,7 +1,7 @@
 """Compare any runs: what differs in their experiments, the table, the test, the images on which they disagree.
 
-Nothing that an experiment names is loaded for this, neither networks nor data: folders of other people can be compared,
-and two hundred runs are read in a second or two.
+Nothing that an experiment names is loaded for this, neither networks nor data. So folders of other people can be
+compared, and two hundred runs are read in a second or two.
 """
 
 import json
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 KEYS_IN_A_NAME = 3
-SURE_FIRST = 400  # disagreements listed, the surest first
+SURE_FIRST = 400  # disagreements listed, the most confident first
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Compared:
 
     folders: variant -> seed -> the run's folder. documents: variant -> its resolved experiment, as the file holds it.
     measured: what each folder's run gave, see results.row.
-    baseline: the variant that the others are held against. metric: what they are held by, see study.Compare.
+    baseline: the variant that the others are compared with. metric: what they are held by, see study.Compare.
     """
 
     folders: dict[str, dict[int, Path]]
@@ -76,7 +76,7 @@ class Compared:
 
     @property
     def both_answer(self) -> bool:
-        """Whether there are two variants whose runs all name classes and have come to their end."""
+        """Whether there are two variants whose runs all name classes and have finished."""
         answered = all(row["status"] in results.ENDED and row["test_accuracy"] is not None for row in self.rows)
         return len(self.folders) == 2 and answered
 
@@ -96,11 +96,11 @@ class Compared:
         return results.right(self.folders[variant][seed])
 
     def disagreements(self) -> list[dict[str, Any]]:
-        """Return the test images on which two variants' answers differ, those they are surest of first.
+        """Return the test images on which two variants' answers differ, those with the most confident answers first.
 
         Each row: index in the test set, true, first, second (class numbers), sure (the product of both confidences).
         Several seeds answer together, by the mean of their probabilities. Raises UserError unless there are two
-        variants whose runs classify and have come to their end.
+        variants whose runs classify and have finished.
         """
         import numpy as np
 

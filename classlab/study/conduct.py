@@ -36,7 +36,7 @@ def study(
 
     source: a shipped name, a YAML file, a mapping or a Study. seeds: instead of the study's own. set: `key=value`
     changes, see declaration.load. out: where study folders live; this one is out/<name>. jobs: processes at a time,
-    where runs are trained so; None: one a core. resume: go on with a study that was cut off, and try failed runs again.
+    where runs are trained so; None: one a core. resume: continue an interrupted study, and try failed runs again.
     device: None takes a CUDA device when there is one. verbose: progress on standard error.
 
     A study that differs from the one in its folder only by more variants or seeds trains what is new. Raises UserError
@@ -54,7 +54,7 @@ def study(
     failures = read_failures(folder)
     if any(run.run not in failures for run in missing) and not resume:
         done = len(planned.runs) - len(missing)
-        raise UserError(f"{folder} is incomplete ({done} of {len(planned.runs)} runs are done); go on with --resume")
+        raise UserError(f"{folder} is incomplete ({done} of {len(planned.runs)} runs are done); continue with --resume")
     if whole.sweep.search is not None:
         store.refuse_links(folder, folder / plan.RUNS)
         store.create(folder)
@@ -159,7 +159,7 @@ def _say_what_begins_anew(folder: Path, planned: Plan, missing: Sequence[Planned
     if lost:
         errors.print(
             f"{len(lost)} runs in {folder} were half-trained as a population, which only earlier versions of classlab "
-            "trained: they begin anew",
+            "trained: they start over",
             soft_wrap=True, markup=False,
         )  # fmt: skip
 

@@ -100,7 +100,7 @@ class Sweep(Section):
 
 
 class Compare(Section):
-    """What the variants are held against, and by what."""
+    """What the variants are compared with, and by what."""
 
     baseline: str | None = Field(default=None, description="a variant's name; null: the first variant")
     metric: str = Field(
@@ -233,9 +233,9 @@ def load(
     """Return the study that a shipped name, a YAML file, a mapping or a study means.
 
     overrides: `key=value` with a dotted key; one that begins with a setting of a study (compare.metric) changes the
-    study, one that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
-    the study's own. trust: whether code of the reader's own that it names may run, see own_code.trusting. Files that
-    a study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
+    study. One that begins with a section of an experiment (training.epochs) changes every variant. seeds: instead of
+    the study's own. trust: whether code of the reader's own that it names may run, see own_code.trusting. Files that a
+    study names are looked for beside it first. Raises UserError, and Untrusted for code that is not trusted.
     """
     folder, file = Path(), None
     if isinstance(source, Study):
@@ -278,7 +278,7 @@ def _override(fields: dict[str, Any], override: str) -> None:
     else:
         known = [*sections, *Study.model_fields]
         raise UserError(
-            f"--set {key}: {first} is no setting of a study or of its experiments{did_you_mean(first, known) or ';'} "
+            f"--set {key}: {first} is not a setting of a study or its experiments{did_you_mean(first, known) or ';'} "
             f"they have: {listing(known)}"
         )
 

@@ -165,9 +165,9 @@ def _of_search(whole: Study, search: Search, folder: Path, jobs: int, device: st
 def _what_is_searched(whole: Study, search: Search) -> str:
     keys = listed(list(short_keys(list(search.settings)).values()))
     return (
-        f"a search over {keys}: at most {search.budget.runs} runs in all, {search.round} variants a round with up to "
-        f"{len(whole.seed_list)} seeds each, then {search.confirm} fresh seeds of the winner and of the baseline; the "
-        "times below are of corners of what it may try, and the sum is of its whole budget at the dearest"
+        f"a search over {keys}: at most {search.budget.runs} runs in all. A round has {search.round} variants with up "
+        f"to {len(whole.seed_list)} seeds each. Then the winner and the baseline get {search.confirm} fresh seeds. "
+        "The times below are of the corners of the search space. The sum is its whole budget at the slowest of these"
     )
 
 

@@ -38,7 +38,7 @@ def train(folder: Path, whole: Study, made: Sequence[Variant], planned: Plan, jo
                 pass
     except KeyboardInterrupt:
         done = sum((folder / run.run / store.SUMMARY).is_file() for run in planned.runs)
-        sentence = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; go on with --resume"
+        sentence = f"stopped; {done} of {len(planned.runs)} runs are done in {folder}; continue with --resume"
         errors.print(sentence, markup=False)
         raise
     finally:
@@ -57,7 +57,7 @@ def _kept(
                 if isinstance(event, Failed):
                     failures[run] = event.sentence
                     store.write_json(folder / FAILURES, dict(sorted(failures.items())))
-                elif failures.pop(run, None):  # another process had it, and has come to its end
+                elif failures.pop(run, None):  # another process had it, and has finished
                     store.write_json(folder / FAILURES, dict(sorted(failures.items())))
                 rows[run] = results.row(event.run, failures.get(run))
                 with suppress(UserError):  # a full disk, say: they are written again at the end, where it is said

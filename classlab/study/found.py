@@ -20,7 +20,7 @@ from classlab.study.sweep import Variant, baseline, settings, space_of
 class Found:
     """A search as far as it is. rows: of every run that was planned, see study.results, in the order of the plan.
 
-    metric: what variants are chosen by. baseline: the variant that the winner is held against. fresh: the seeds of the
+    metric: what variants are chosen by. baseline: the variant that the winner is compared with. fresh: the seeds of the
     confirmation. names: the variants in their order. texts: what the settings of each are, in short.
     """
 
@@ -117,7 +117,7 @@ class Found:
         if name is None or self.luck is None:
             return ""
         of_winner, of_baseline = self.confirmed(name), self.confirmed(self.baseline)
-        assert of_winner, "luck is known where the winner was confirmed"
+        assert of_winner, "the luck is known once the winner is confirmed"
         (luck,) = self.scale.gaps(abs(self.luck))
         share = f"{luck}{self.scale.gap_unit} {'were luck' if self.luck >= 0 else 'more, so that luck made none of it'}"
         text = (
@@ -127,8 +127,8 @@ class Found:
         if name != self.baseline and of_baseline and self.baseline in means:
             gains = self.scale.gaps(means[name] - means[self.baseline], of_winner.mean - of_baseline.mean)
             text += (
-                f"; by that its lead over {self.baseline} was {gains[0]}{self.scale.gap_unit} and is {gains[1]} on the "
-                "fresh seeds"
+                f"; by this metric its lead over {self.baseline} was {gains[0]}{self.scale.gap_unit} and is "
+                f"{gains[1]} on the fresh seeds"
             )
         return text
 
@@ -137,7 +137,7 @@ class Found:
         if not number:
             return ""
         return (
-            f"{count(number, 'variant')} of {len(self.names)} were given up after {FIRST_SEEDS} seeds; one as good as "
+            f"{count(number, 'variant')} of {len(self.names)} were stopped after {FIRST_SEEDS} seeds; one as good as "
             f"the best is given up in at most {100 * ALPHA:g} % of the cases"
         )
 

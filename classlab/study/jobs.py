@@ -19,9 +19,9 @@ SENTENCE = 300  # characters of an error that is kept
 
 @dataclass(frozen=True)
 class Job:
-    """One run to train, or to go on with. run: its folder, whose name holds its seed and digest.
+    """One run to train, or to continue. run: its folder, whose name holds its seed and digest.
 
-    after: the folder of the run that must have come to its end before this one begins, whose weights it starts from.
+    after: the folder of the run that must have finished before this one begins, whose weights it starts from.
     """
 
     run: Path

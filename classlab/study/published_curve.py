@@ -33,7 +33,7 @@ class PublishedFigure(Section):
         known = [*metrics.NAMES, *FACTS]
         if self.metric not in FACTS and not metrics.PATTERN.fullmatch(self.metric):
             hint = did_you_mean(self.metric, known) or ";"
-            raise ValueError(f"{value_text(self.metric)} is no metric{hint} for example: {listing(known, 8)}")
+            raise ValueError(f"{value_text(self.metric)} is not a metric{hint} for example: {listing(known, 8)}")
         if (self.value is None) == (self.percent is None):
             got = "neither" if self.value is None else "both"
             raise ValueError(f"{self.words} needs value or percent, one of them; got {got}")
@@ -50,7 +50,9 @@ class PublishedFigure(Section):
                 raise ValueError(f"{self.metric} must be a whole number from 1, as value; got {value_text(number)}")
         elif not self.is_share:
             if self.percent is not None:
-                raise ValueError(f"{self.words} is no accuracy; write value: {value_text(self.percent)}, not percent")
+                raise ValueError(
+                    f"{self.words} is not an accuracy; write value: {value_text(self.percent)}, not percent"
+                )
             if self.value is not None and self.value < 0:
                 raise ValueError(f"{self.words} must be at least 0; got {value_text(self.value)}")
         elif self.value is not None and not 0 <= self.value <= 1:
@@ -152,7 +154,7 @@ class PublishedCurve(Section):
         return low, min(1.0, high) if figure.is_share else high
 
     def reached(self, epochs: Sequence[int]) -> list[PublishedFigure]:
-        """Return the figures that runs can be held against of which some train each of these numbers of epochs.
+        """Return the figures that runs can be compared with of which some train each of these numbers of epochs.
 
         Shortened runs have not come to the later epochs, and their best or last one is another than the published.
         """

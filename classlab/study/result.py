@@ -107,7 +107,7 @@ class StudyResult:
     def write(self, known: Mapping[str, results.Row] | None = None) -> None:
         """Write results.csv and times.csv.
 
-        known: rows of runs that have ended, by the run's folder, which are not read again: a study of 1,000 runs would
+        known: rows of runs that have ended, by the run's folder. They are not read again: a study of 1,000 runs would
         otherwise read 1,000 folders each time that one ends.
         """
         results.write(self.path, self.rows if known is None else self._rows(known), self._settings[0])

@@ -139,7 +139,7 @@ def histories(folders: Mapping[str, Mapping[int, Path]], metric: str) -> dict[st
 
 
 def test_labels(folder: Path) -> "np.ndarray | None":
-    """Return the test labels that a run was measured on, int64 (count,); None where it did not come to its end.
+    """Return the test labels that a run was measured on, int64 (count,); None where it did not finish.
 
     Only they are read, not the logits beside them: two hundred runs are asked at once.
     """
@@ -150,7 +150,7 @@ def test_labels(folder: Path) -> "np.ndarray | None":
 
 
 def largest_class_share(folder: Path) -> float | None:
-    """Return the share of the largest class among a run's test images, None where it did not come to its end."""
+    """Return the share of the largest class among a run's test images, None where it did not finish."""
     labels = test_labels(folder)
     if labels is None:
         return None

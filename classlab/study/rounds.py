@@ -19,8 +19,8 @@ from classlab.terminal import errors
 def search(folder: Path, whole: Study, jobs: int, resume: bool, device: str | None, verbose: bool) -> None:
     """Train a search to its end. Arguments as for conduct.study, which holds the folder's lock.
 
-    What is trained next follows from the variants and their runs alone, so a search that was killed goes on with the
-    same proposals. Raises UserError and Refused where the baseline cannot be trained.
+    What is trained next follows from the variants and their runs alone, so a killed search continues with the same
+    proposals. Raises UserError and Refused where the baseline cannot be trained.
     """
     proposals.check()
     space, failures = space_of(whole, pairs=True), {} if resume else read_failures(folder)
@@ -87,7 +87,7 @@ def _works(baseline: Variant, asked: Sequence[Variant], device: str | None) -> d
 def _check_ended(folder: Path, runs: Sequence[str], failures: dict[str, str]) -> None:
     open_ = [run for run in runs if run not in failures and not (folder / run / store.SUMMARY).is_file()]
     if open_:
-        raise UserError(f"{folder / open_[0]} did not come to its end; go on with --resume")
+        raise UserError(f"{folder / open_[0]} did not finish; continue with --resume")
 
 
 def _say(found: Found) -> None:

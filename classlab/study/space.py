@@ -78,7 +78,7 @@ def space(search: Search, base: Mapping[str, Any], changes: Mapping[str, Any], p
     """Return the space of a search. base: the experiment that it starts from; changes: what its study sets.
 
     pairs: whether every two values of two settings are tried together, as is done before a search begins.
-    Raises UserError where a setting is none of the experiment's, takes other values, or two do not go together.
+    Raises UserError where a setting is none of the experiment's, takes other values, or two contradict each other.
     """
     resolved: dict[str, list[str]] = {}
     tried: dict[str, list[Any]] = {}

@@ -122,9 +122,9 @@ def _clearly_worse(
 ) -> list[str]:
     """Return which of the variants are worse after two seeds than another one by more than luck explains.
 
-    Each is held against every other variant, at ALPHA divided by their number. So a variant that is in truth as good as
+    Each is compared with every other variant, at ALPHA divided by their number. So a variant that is truly as good as
     every other one is given up in at most ALPHA of the cases (Bonferroni), although the best one was found by its luck.
-    Half of ALPHA is kept back for accuracies, which follow no bell curve: their lower tail is the longer one.
+    Half of ALPHA is kept back for accuracies, which are not normal: their lower tail is longer.
     """
     means = {name: fmean(_valid(name, values)) for name in seen if _valid(name, values)}
     counts = {name: len(_valid(name, values)) for name in means}

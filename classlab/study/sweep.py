@@ -140,7 +140,7 @@ def _check_baseline(study: Study, made: Sequence[Variant]) -> None:
     names, wanted = [variant.name for variant in made], study.compare.baseline
     if wanted is not None and wanted not in names:
         raise UserError(
-            f"compare.baseline {wanted!r} is no variant of {study.name}{did_you_mean(wanted, names) or ';'} "
+            f"compare.baseline {wanted!r} is not a variant of {study.name}{did_you_mean(wanted, names) or ';'} "
             f"its variants are {'; '.join(names[:12])}{' …' if len(names) > 12 else ''}"
         )
 
@@ -174,7 +174,7 @@ def _check_metric(metric: str, variant: Variant, setting: str = "") -> None:
 
 
 def baseline(study: Study, names: Sequence[str]) -> str:
-    """Return the name of the variant that the others are held against."""
+    """Return the name of the variant that the others are compared with."""
     return study.compare.baseline or names[0]
 
 

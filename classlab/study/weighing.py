@@ -46,7 +46,7 @@ class Weighing:
 
     @cached_property
     def names(self) -> list[str]:
-        """The variants that are weighed: neither ruled out by arithmetic nor without a seed that has every figure."""
+        """The variants that are compared: neither ruled out by arithmetic nor without a seed that has every figure."""
         whole = [name for name, values in self.values.items() if np.isfinite(values).any(axis=0).all()]
         return [name for name in whole if name not in self.ruled_out]
 
@@ -107,7 +107,7 @@ class Weighing:
 
     @property
     def _begun(self) -> bool:
-        """Whether any run has come to its end."""
+        """Whether any run has finished."""
         return any(len(values) for values in self.values.values())
 
     def ranked(self) -> list[dict[str, Any]]:
@@ -159,13 +159,13 @@ class Weighing:
     def answer(self) -> list[str]:
         """Return which variant explains the curve best, what cannot be told apart from it, and what none explains."""
         if not self._begun:
-            return ["No run of this study has come to its end, so nothing is known of the published curve yet"]
+            return ["No run of this study has finished, so nothing is known of the published curve yet"]
         if not self.names:
-            return ["None of the variants explains what was published: none of them can have given these figures"]
+            return ["None of the variants explains what was published: none of them can give these figures"]
         if self.explained is None or self.best is None:
             seeds = max(len(values) for values in self.values.values())
             return [
-                f"Where one more run would fall cannot be judged with n = {seeds}: it takes two seeds at least, and "
+                f"The interval of one more run cannot be computed with n = {seeds}: it takes two seeds at least, and "
                 f"{FEW_SEEDS} to know it well; give --seeds {FEW_SEEDS}"
             ]
         return [*(self._none() if self.none_explains else [self._found()]), *self._settled()]
@@ -179,7 +179,7 @@ class Weighing:
             )
         return (
             f"{self.best} explains what was published best, with {inside}; every other variant is told apart from it. "
-            "Settings that are not among the variants may explain it too"
+            "Settings that were not tried may explain it too"
         )
 
     def _inside(self, name: str) -> str:
@@ -192,7 +192,7 @@ class Weighing:
         alike = f"; {listed(self.not_told_apart)} cannot be told apart from it" if self.not_told_apart else ""
         if self.aside:
             return [
-                f"None of these explains all that was published: {self._level()}. With that set aside {self.best} "
+                f"No variant explains all that was published: {self._level()}. If that is ignored, {self.best} "
                 f"explains the rest best{alike}"
             ]
         assert self.plain is not None
@@ -201,7 +201,7 @@ class Weighing:
         names = f"{', '.join(outside[:MOST_FIGURES])}{more}" if more else listed(outside)
         residual = f". Outside what any of them would give: {names}" if outside else ""
         return [
-            f"None of these explains what was published: {self.best} is the closest, with "
+            f"No variant explains what was published: {self.best} is the closest, with "
             f"{self._inside(self.best or '')}; fewer than 1 in {round(1 / explanation.IMPOSSIBLE)} of its runs would "
             f"lie as far off{residual}"
         ]
@@ -241,7 +241,7 @@ class Weighing:
 
     @cached_property
     def unpublished(self) -> tuple[list[PublishedFigure], list[np.ndarray]]:
-        """The figures of an epoch that the runs measure and nobody published, and what the weighed variants have."""
+        """The figures of an epoch that the runs measure and nobody published, and what the compared variants have."""
         known = {(figure.base, figure.at) for figure in self.curve.trained}
         epochs = min(self.counted[name].epochs for name in self.names)
         figures = [
@@ -319,12 +319,10 @@ def _notes(
     for name, by_seed in ended.items():
         waiting = len(runs[name]) - len(by_seed)
         if waiting:
-            notes.append(
-                f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not come to an end and count nowhere"
-            )
+            notes.append(f"{name}: {waiting} of {count(len(runs[name]), 'run')} did not finish and do not count")
         lost = int((~np.isfinite(values[name])).any(axis=1).sum()) if values[name].size else 0
         if lost and name not in ruled_out:
             notes.append(
-                f"{name}: {lost} of {count(len(by_seed), 'run')} lack some of these figures; the others decide alone"
+                f"{name}: {lost} of {count(len(by_seed), 'run')} lack some of these figures; only the others count"
             )
     return notes

@@ -3,7 +3,7 @@
 A network's softmax tends to be too sure. One number, the temperature by which its logits are divided, mends most of it
 (C. Guo et al., On calibration of modern neural networks, 2017); it changes no answer. An image is unfamiliar where its
 largest logit leads by less than nearly every validation image's, or where it lies farther from what the training
-images' main directions can draw. Temperature and both limits come of the validation images, never of the test images.
+images' main directions can draw. Temperature and both limits come from the validation images, never of the test images.
 """
 
 from collections.abc import Mapping
@@ -78,8 +78,8 @@ def calibrate(train: Images, seen: Images, logits: np.ndarray, fit: bool = True)
     """Return the calibration of a network.
 
     train: the images it was trained on. seen, logits: the validation images and its outputs for them,
-    (count, classes). fit: False where no validation images were kept and training images stand in their place: the
-    limits then come of images the network knows, and the temperature stays 1, since on them every network is too sure.
+    (count, classes). fit: False where no validation images were kept and training images take their place. The limits
+    then come from images the network knows. The temperature stays 1, since on them every network is overconfident.
     """
     every = max(1, len(train.pixels) // IMAGES)
     mean, directions = main_directions(_normalised(train, slice(0, None, every)).flatten(1).cpu())

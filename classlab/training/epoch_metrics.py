@@ -82,7 +82,7 @@ def evaluate_split(
 def judge(row: dict[str, float], experiment: Experiment, past: Past) -> tuple[Past, bool]:
     """Return the past with this epoch in it, and whether it is the best so far by the protocol's metric.
 
-    That is the accuracy, or for reconstruction the loss, the less the better.
+    That is the accuracy, or for reconstruction the loss, smaller is better.
     """
     watched_on = experiment.protocol.validate_on
     watched = row.get(f"{watched_on}_accuracy", -row.get(f"{watched_on}_loss", math.inf))

@@ -1,8 +1,8 @@
 """Losses. Every public function is one: the mean over a batch, as a scalar tensor.
 
 outputs: float32, (batch, classes), what the network returns. targets: int64, (batch,).
-A loss that asks for inputs and clean instead of targets is one for reconstruction; outputs then has the images' shape,
-(batch, channels, height, width), as have inputs, what the network was given, and clean, the same images without noise.
+A loss that asks for inputs and clean instead of targets is one for reconstruction. All three then have the images'
+shape, (batch, channels, height, width). inputs: what the network was given. clean: the same images without noise.
 """
 
 from typing import Annotated

@@ -38,7 +38,7 @@ def sanity(
     """Return the answers for a network with its initial weights, which are changed by the last question.
 
     Is the first loss near ln(classes), that of a guess (asked of cross_entropy and nll)? Do gradients reach every
-    parameter that is to be trained? Can one batch be learned by heart? The images are smooth random patterns about as
+    parameter that is to be trained? Can one batch be memorised? The images are smooth random patterns about as
     large as normalised ones, (32, *input_shape), their classes are drawn at random.
     """
     with torch.random.fork_rng(devices=[]):
@@ -102,9 +102,9 @@ def _fit_classes(model: nn.Module, images: Tensor, targets: Tensor, loss: Choice
     for step, outputs in _steps(model, images, targets, loss):
         right = max(right, int((outputs.argmax(1) == targets).sum()))
         if right == BATCH:
-            sentence = f"a batch of {BATCH} images is learned by heart in {step} steps"
+            sentence = f"a batch of {BATCH} images is memorised in {step} steps"
             return Finding("overfit", True, 1.0, sentence)
-    sentence = f"a batch of {BATCH} images is not learned by heart in {STEPS} steps: at best {right} of them are right"
+    sentence = f"a batch of {BATCH} images is not memorised in {STEPS} steps: at best {right} of them are right"
     return Finding("overfit", False, right / BATCH, sentence)
 
 

@@ -66,7 +66,7 @@ def one_cycle(
         return factor
     if min_momentum is None or max_momentum is None or min_momentum > max_momentum:
         raise UserError(
-            "schedule one_cycle: min_momentum and max_momentum go together, the lower first; "
+            "schedule one_cycle: min_momentum and max_momentum are given together, the lower first; "
             f"got {min_momentum} and {max_momentum}"
         )
     return factor, between(*((max_momentum, min_momentum) if rises else (min_momentum, max_momentum)), share)

@@ -70,7 +70,7 @@ def choose(
         )
         precision = "bf16" if pays and _bf16_pays(name, convolutions, depthwise) else "fp32"
     if precision == "fp64" and name.startswith("mps"):
-        raise UserError("training.precision fp64 is not to be had on the device mps; use cpu")
+        raise UserError("training.precision fp64 is not available on the device mps; use cpu")
     if threads is None:
         threads = 1 if work < least_work_for_threads(name, convolutions) else torch.get_num_threads()
     return Settings(name, precision, convolutions, threads)

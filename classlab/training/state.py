@@ -1,6 +1,6 @@
 """What an epoch leaves to the next: weights, the optimizer's tensors, and what was measured so far.
 
-Nothing else: all randomness is drawn anew from the seed and the epoch, so that no random state is kept.
+Nothing else: all randomness is derived from the seed and the epoch, so that no random state is kept.
 """
 
 import math

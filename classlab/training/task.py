@@ -30,7 +30,7 @@ def softmax_twice(table: "LayerTable", loss: Choice) -> str | None:
     if loss.name != "cross_entropy" or last is None or last.kind != "Softmax":
         return None
     return (
-        f"the network ends in a softmax (layer {last.name}), and the loss cross_entropy takes one itself: two in a row "
-        "flatten the gradients and the network learns slowly; leave that layer out, or make it a log-softmax and set "
-        "training.loss=nll"
+        f"the network ends in a softmax (layer {last.name}), and the loss cross_entropy applies one itself. Two in a "
+        "row flatten the gradients, and the network learns slowly. Leave that layer out, or make it a log-softmax "
+        "and set training.loss=nll"
     )

@@ -1,6 +1,6 @@
 """Weights beside those that are trained: slow ones (Lookahead), and means that are evaluated in their place.
 
-A state holds the evaluated weights as model.<name>, so that whoever opens a run has them; where these are means, it
+A state holds the evaluated weights as model.<name>, so that whoever opens a run has them. Where these are means, it
 holds the trained ones as trained.<name>, and Lookahead's as slow.<name>.
 """
 

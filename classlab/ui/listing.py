@@ -1,4 +1,4 @@
-"""What the page may read: the runs and studies below the listed folders, each by an id that is no path.
+"""What the page may read: the runs and studies below the listed folders, each by an id that is not a path.
 
 Nothing that a browser sends ever becomes a path. It names an id, and an id means what was found here. Links are not
 followed: in a folder that somebody sent they may lead anywhere.

@@ -83,7 +83,7 @@ def _document(reader: "Reader", answer: "Prediction") -> dict[str, Any]:
 
 
 def test_images(path: str, kind: str, place: int) -> dict[str, Any]:
-    """Return test images of a run with its answers: its surest mistakes, its surest right answers, or all in order."""
+    """Return test images of a run with its answers: the most confident mistakes or right answers, or all in order."""
     from classlab.drawing.grids import data_uri
     from classlab.drawing.thumbnails import as_pictures
     from classlab.report import outcome

@@ -209,7 +209,7 @@ async def lesson_page(request: Request) -> Response:
 
 
 async def report_page(request: Request) -> Response:
-    """The report of a run or a study, made anew from its files."""
+    """The report of a run or a study, made again from its files."""
     lab = _lab(request)
     place, kind = _subject(lab, request)
     return HTMLResponse(await lab.desk.ask("report", path=str(place.path), kind=kind))

@@ -88,11 +88,11 @@ def _listening(port: int | None) -> socket.socket:
             made.close()
             if port is not None:
                 raise UserError(
-                    f"the port {port} cannot be had: {files.reason(error)}; give another with --port"
+                    f"the port {port} is not available: {files.reason(error)}; give another with --port"
                 ) from None
             continue
         return made
-    raise UserError("no port of this machine can be had")
+    raise UserError("no port of this machine is free")
 
 
 def kept_token() -> str:

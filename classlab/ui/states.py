@@ -70,7 +70,7 @@ class State:
 
     @property
     def open(self) -> bool:
-        """Whether the run has not come to its end, as far as its folder says."""
+        """Whether the run has not finished, as far as its folder says."""
         return self.status in ("waiting", "running", "silent", "broken")
 
     @property

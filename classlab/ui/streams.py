@@ -21,7 +21,7 @@ MOST_RUNS = 256  # that one page follows
 
 
 def message(event: str, data: Any, number: str = "") -> bytes:
-    """Return one event. data: plain data; what is no finite number becomes null."""
+    """Return one event. data: plain data; what is not a finite number becomes null."""
     head = f"id: {number}\n" if number else ""
     return f"{head}event: {event}\ndata: {json.dumps(finite(data), separators=(',', ':'))}\n\n".encode()
 
@@ -56,7 +56,7 @@ def numbers(text: str | None, count: int) -> list[int]:
 async def of_rows(watch: Watch, keys: Sequence[str], had: list[int]) -> AsyncIterator[bytes]:
     """Yield the rows of some runs that a page does not have, and each new one: events `rows`, `state` and `gone`.
 
-    had: how many rows of each run the page has. Of a run that was replaced by another, or lost rows, all come anew.
+    had: how many rows of each run the page has. If a run was replaced by another, or lost rows, all are sent again.
     """
     born: dict[str, str] = {}
     read: dict[str, tuple[tuple[int, ...], int]] = {}

@@ -1,7 +1,7 @@
 """The watch: looks at the listed folders while somebody has a page open, and wakes the pages when something changed.
 
-The run folders are the only truth. A process that trains knows nothing of this and never waits for it; a run of last
-year on a disk that cannot be written to is looked at in the same way.
+The run folders are the only truth. A process that trains knows nothing of this and never waits for it. A run of last
+year on a read-only disk is watched in the same way.
 """
 
 import asyncio

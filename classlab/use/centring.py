@@ -1,7 +1,7 @@
 """A digit made ready as MNIST's were: cropped with its aspect kept, 20 pixels along its longer side, centred by mass.
 
 After Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits": black-and-white digits of NIST were
-shrunk, with grey edges, to fit a box of 20 × 20, which stands in 28 × 28 with the centre of mass in the middle.
+shrunk, with grey edges, to fit a box of 20 × 20. The box is placed in 28 × 28 with the centre of mass in the middle.
 Strokes much thinner or thicker than theirs are brought to their width.
 """
 

@@ -1,8 +1,8 @@
 """Ink and paper separated: how much of each pixel is ink, whatever the light, the colours and which of them is darker.
 
 The ground under each pixel is a median of its wide surroundings, which keeps the edge of a shadow and loses strokes.
-A second opinion comes from a closing (for dark ink; an opening for light ink), which only fills what is narrow, so that
-neither a shadow nor a bright corner is taken for ink. Ink is what both say it is.
+A second opinion comes from a closing (for dark ink; an opening for light ink). It fills only what is narrow, so neither
+a shadow nor a bright corner is taken for ink. Ink is what both say it is.
 """
 
 from collections.abc import Iterator

@@ -72,7 +72,7 @@ def from_python(name: str, image: Any) -> Picture:
     try:
         return Picture(from_image(image))
     except Exception as error:  # Pillow reads a file when its pixels are asked for, which is now
-        raise BadFile(f"{name} is no whole picture ({reason(error)})") from None
+        raise BadFile(f"{name} is not a complete image ({reason(error)})") from None
 
 
 def from_image(image: "Image.Image") -> np.ndarray:

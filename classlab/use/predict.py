@@ -128,8 +128,8 @@ def predict(
     """Return what the run's network says of the pictures.
 
     pictures: a path, a picture of Pillow's or an array, or a list of them. A folder means the picture files in it. An
-    array in the shape of the network's input, or many of them, uint8 or fractions 0…1, is shown to it as it is; any
-    other uint8 array, (height, width) or (height, width, 3), is a picture like a file.
+    array in the shape of the network's input, or many of them, uint8 or fractions 0…1, is given to it as it is. Any
+    other uint8 array, (height, width) or (height, width, 3), is treated like an image file.
     prepare: digits or plain; None takes digits for a run on MNIST or digits, plain for any other.
     each: read several digits of a picture one by one, from left to right, with an answer for each.
     advance: called with 1 for each picture done. report: called with each answer that is an error, when it is met.

@@ -142,7 +142,7 @@ def test_show_writes_a_picture_a_drawing_and_a_page(tmp_path):
     assert data("show", "digits", *like, "--out", "sheet.svg") == "contact sheet: sheet.svg\n"
     drawing = (tmp_path / "sheet.svg").read_text()
     assert drawing.count("<image ") == 20
-    assert "Augmented in every epoch anew: rotate (degrees 10" in drawing
+    assert "Augmented differently in every epoch: rotate (degrees 10" in drawing
     data("show", "digits", *like, "--out", "sheet.html")
     page = (tmp_path / "sheet.html").read_text()
     assert page.count("<img ") == 80
@@ -266,7 +266,9 @@ def test_without_a_home_what_needs_no_cache_works(homeless, tmp_path):
 def test_a_file_as_the_folder_of_datasets_is_told(command, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CLASSLAB_DATA", str(tmp_path / "file"))
-    with pytest.raises(UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .*file is no folder$"):
+    with pytest.raises(
+        UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .*file is not a folder$"
+    ):
         data(*command)
 
 

@@ -278,7 +278,7 @@ def test_a_softmax_before_cross_entropy_is_said_before_training_and_by_inspect(n
         "model": "nets.py:digits",
         "training": {"epochs": 1, "batch_size": 50, "optimizer": "adam"},
     }
-    sentence = "the network ends in a softmax (layer 2), and the loss cross_entropy takes one itself"
+    sentence = "the network ends in a softmax (layer 2), and the loss cross_entropy applies one itself"
     cl.train(load(fields, trust=True), out=nets / "runs", verbose=False)
     assert sentence in capsys.readouterr().err
     assert sentence in inspect("digits-quick", "--set", "model=nets.py:digits").stderr

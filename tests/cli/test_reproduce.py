@@ -51,7 +51,7 @@ def test_it_says_what_holds_what_does_not_and_where_the_files_are(done):
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
     assert lines[0] == "own: A small report"
-    assert lines[1].startswith("1 of 2 judged figures hold. 1 is not borne out.")
+    assert lines[1].startswith("1 of 2 judged figures hold. 1 does not hold.")
     assert "inputs: published 64 (the report), measured 610: does not hold, 610 instead of 64" in " ".join(lines)
     assert "Shortened runs" in lines[-1]
     assert "[1/1] own one, seed 0: " in told.stderr

@@ -82,7 +82,7 @@ def test_without_other_seeds_the_images_decide_and_it_is_said(runs, tmp_path):
 def test_what_cannot_be_trained_again_is_refused(runs, tmp_path):
     run = copied(runs[0], tmp_path)
     (run.path / store.SUMMARY).unlink()
-    with pytest.raises(UserError, match="has not come to its end"):
+    with pytest.raises(UserError, match="has not finished"):
         repetition.repeat(cl.load_run(run.path), tmp_path / "again")
     images, labels = cl.load_run(runs[0].path).images("train").pixels.numpy(), runs[0].images("train").labels.numpy()
     given = cl.train({**QUICK, "name": "given"}, data=(images, labels), out=tmp_path, verbose=False)

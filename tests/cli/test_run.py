@@ -45,7 +45,7 @@ def test_words_end_with_the_verdict_and_a_contract_not_kept_exits_1(tmp_path):
     assert done.returncode == 1
     assert "CONTRACT NOT KEPT: digits-quick, seed 0: 14,426 parameters, 1 epoch, test accuracy" in done.stdout
     again = shell("run", "digits-quick", "--set", "training.epochs=1", "--set", limits, "--out", tmp_path)
-    assert again.returncode == 1 and "is finished; --again (in Python again=True) makes a new run of it" in again.stderr
+    assert again.returncode == 1 and "is finished; --again (in Python again=True) trains a new run" in again.stderr
 
 
 def test_a_report_and_its_pdf_are_written_at_the_end(tmp_path):
@@ -62,7 +62,7 @@ def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
     document = json.loads(done.stdout)
     assert document["status"] == "refused" and document["contract"]["passed"] is False
     assert done.stderr.strip() == (
-        "classlab: digits-quick is refused before training, its contract cannot be met: "
+        "classlab: digits-quick is refused before training because its contract cannot be met: "
         "14,426 parameters, at most 10 allowed: not kept"
     )
     assert not list(tmp_path.iterdir())
@@ -78,7 +78,10 @@ def test_a_contract_that_cannot_be_met_exits_1_before_training(tmp_path):
         (("run", "digits-quick", "--seed", "-1"), "seed must be a whole number from 0, got -1"),
         (("run", "digits-quick", "--out", "/proc/nowhere"), "runs cannot be written to /proc/nowhere"),
         (("run", "digits-quick", "--sed", "1"), "No such option: --sed"),
-        (("run", "digits-quick", "--epochs", "3"), "--epochs is no option; it is a setting: --set training.epochs=3"),
+        (
+            ("run", "digits-quick", "--epochs", "3"),
+            "--epochs is not an option; it is a setting: --set training.epochs=3",
+        ),
         (("rnu",), "No such command 'rnu'"),
         (("runs", "/nowhere"), "there is no folder /nowhere"),
     ],

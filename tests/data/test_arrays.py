@@ -124,5 +124,5 @@ def test_npz_files_that_do_not_serve_are_told(tmp_path):
     with pytest.raises(UserError, match=r"there is no file .*missing.npz"):
         load(str(tmp_path / "missing.npz"))
     (tmp_path / "text.npz").write_text("hello")
-    with pytest.raises(UserError, match=r"text.npz is damaged: it is no whole .npz file"):
+    with pytest.raises(UserError, match=r"text.npz is damaged: it is not a complete .npz file"):
         load(str(tmp_path / "text.npz"))

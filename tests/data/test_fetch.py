@@ -356,7 +356,9 @@ def test_a_file_where_the_folder_of_datasets_should_be_is_told(monkeypatch, tmp_
     (tmp_path / "file").write_text("in the way")
     for path in (tmp_path / "file", Path("/dev/null")):
         monkeypatch.setenv("CLASSLAB_DATA", str(path))
-        with pytest.raises(UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .* is no folder$"):
+        with pytest.raises(
+            UserError, match=r"^CLASSLAB_DATA names the folder of the datasets, and .* is not a folder$"
+        ):
             get(Source("good"))
         assert not cache.writable(path)
     assert not cache.writable(Path("/dev/null/x"))

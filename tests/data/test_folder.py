@@ -145,9 +145,9 @@ def test_unreadable_files_are_named_and_counted_and_refused_only_when_asked(tmp_
     said = capsys.readouterr().err
     assert "1 file left out, not named as pictures are" in said
     assert "7 of 27 pictures left out:" in said
-    assert "bad0.png is no whole picture" in said
+    assert "bad0.png is not a complete image" in said
     assert "and 2 more" in said
-    with pytest.raises(UserError, match=r"bad0.png is no whole picture"):
+    with pytest.raises(UserError, match=r"bad0.png is not a complete image"):
         load(str(tmp_path), unreadable="refuse")
 
 
@@ -199,7 +199,7 @@ def test_a_folder_test_without_pictures_of_any_class_is_told_before_anything_is_
         "model": "perceptron",
         "training": {"epochs": 1, "batch_size": 4, "optimizer": "adam"},
     }
-    with pytest.raises(UserError, match=r"pets has no test images, .* lie in test/CLASS/…\), or give it no test set"):
+    with pytest.raises(UserError, match=r"pets has no test images, .*in a folder: test/CLASS/…\), or leave it out"):
         cl.train(experiment, out=tmp_path / "runs", verbose=False)
     assert not (tmp_path / "runs").exists()
 

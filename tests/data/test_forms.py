@@ -131,7 +131,7 @@ def test_a_pickle_of_anything_else_is_told(value):
     ],
 )
 def test_a_damaged_pickle_is_told_in_one_sentence(content):
-    with pytest.raises(BadFile, match=r"^batch (is damaged: it is no whole pickle|holds no array of [^\n]*)$"):
+    with pytest.raises(BadFile, match=r"^batch (is damaged: it is not a complete pickle|holds no array of [^\n]*)$"):
         read_batch(content, 2, 12, "batch")
 
 

@@ -1,4 +1,4 @@
-"""Contract files that somebody sent: a run is held against them, and experiments name them."""
+"""Contract files that somebody sent: a run is compared with them, and experiments name them."""
 
 import json
 from random import Random

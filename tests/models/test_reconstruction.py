@@ -79,7 +79,7 @@ def test_outputs_that_never_wake_and_what_they_cost():
 
 
 def test_the_sentence_says_where_the_floor_comes_from():
-    assert "0.2500: what of the images lies below 0 cannot be drawn" in floor_sentence(0.25, 0, math.inf)
+    assert "0.2500. The last layer gives nothing below 0" in floor_sentence(0.25, 0, math.inf)
     assert "below 0 or above 1" in floor_sentence(0.25, 0, 1)
     assert floor_sentence(0, 0, 1) == "The floor is 0: the outputs can reach every value of the images."
     with pytest.raises(UserError, match="needs at least one image"):

@@ -190,7 +190,7 @@ def test_every_part_is_shown_with_small_runs_as_a_page_and_on_paper(report, made
 def test_what_tells_of_a_study_says_so_where_there_is_none(name, made):
     blocks = shown(name, Part(title="Any"), {"relu": made["relu"]})
     check(blocks)
-    assert "no study" in words(blocks) or "no variants of a study" in words(blocks)
+    assert "not a study" in words(blocks) or "not variants of a study" in words(blocks)
 
 
 def test_a_part_that_is_optional_is_left_out_and_another_says_why():
@@ -300,8 +300,8 @@ def test_sizes_fields_and_memory_of_the_published_network_are_the_known_ones(era
     assert [row[6] for row in fields.rows] == ["1", "3", "5", "7", "8", "8", "12", "16", "20", "24", "28", "36"]
     assert [row[5] for row in fields.rows] == [None] * 4 + ["14"] + [None] * 7
     told = words(shown("receptive-fields", part, {"published": [era]}))
-    assert "Of the 12 sizes that the report writes 12 are" in told
-    assert "writes a field of 14; it is 8: 7 + (2 − 1) · 1. 14 is 2 · 7" in told
+    assert "12 of the 12 sizes that the report states agree" in told
+    assert "states a receptive field of 14; it is 8: 7 + (2 − 1) · 1. 14 is 2 · 7" in told
     memory = table(shown("memory", part, {"published": [era]}))
     assert [f"{row[2]:.2f}" for row in (*memory.rows, memory.total)] == ["0.00", "0.81", "0.06", "0.88"]
     assert [row[1] for row in memory.rows][::2] == [784, 16976]
@@ -360,9 +360,8 @@ def test_own_drawings_are_dark_on_light_and_the_published_way_neither_inverts_no
         assert row[4] == str(logits.argmax())
         assert row[5] == pytest.approx(float(np.exp(logits).max() / np.exp(logits).sum()), rel=1e-5)
     right, theirs = (sum(row[0] == row[column] for row in rows) for column in (1, 4))
-    assert f"names {right} of 10 right. The report's way" in words(blocks) and f"names {theirs} of 10 right." in words(
-        blocks
-    )
+    assert f"classifies {right} of 10 correctly. The report's" in words(blocks)
+    assert f"classifies {theirs} of 10 correctly." in words(blocks)
 
 
 def by_hand(rate, targets, epochs):

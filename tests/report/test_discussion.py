@@ -77,7 +77,7 @@ def test_a_gap_larger_than_chance_is_told_from_one_that_is_not():
 
 def test_a_running_train_accuracy_is_not_read_as_if_measured_alike():
     text = discussion.gap(Stand(val=[0.99], train=[0.9], augmentations=[{"name": "rotate", "degrees": 10}]))
-    assert "on augmented images, so the two are not measured alike" in text
+    assert "on augmented images, so the two are not measured in the same way" in text
     plain = discussion.gap(Stand(val=[0.99], train=[0.9]))
     assert "augmented" not in plain
 
@@ -90,8 +90,8 @@ def test_the_gap_is_that_of_the_selected_epoch():
 @pytest.mark.parametrize(
     ("curve", "said"),
     [
-        ([0.5, 0.5, 0.5, 0.7, 0.7, 0.7], "it was still rising, by 20.00 points"),
-        ([0.7, 0.7, 0.7, 0.5, 0.5, 0.5], "it was falling, by 20.00 points"),
+        ([0.5, 0.5, 0.5, 0.7, 0.7, 0.7], "It was still rising, by 20.00 points"),
+        ([0.7, 0.7, 0.7, 0.5, 0.5, 0.5], "It was falling, by 20.00 points"),
         ([0.9, 0.9, 0.9, 0.901, 0.901, 0.901], "had levelled off as far as these images can tell"),
     ],
 )
@@ -116,7 +116,7 @@ def test_overfitting_is_said_only_when_one_loss_rises_while_the_other_falls():
     ("correct", "told", "interval"),
     [
         (9955, "15 images to spare", "lies inside the 95 % interval"),
-        (9940, "not one to spare", "lies inside the 95 % interval"),
+        (9940, "exactly at the limit", "lies inside the 95 % interval"),
         (9939, "1 image too few", "lies inside the 95 % interval"),
         (9990, "50 images to spare", "lies above the limit"),
         (9800, "140 images too few", "lies below the limit"),
@@ -142,7 +142,7 @@ def test_validation_and_test_are_compared_against_chance():
 
 def test_the_most_confused_pair_is_named_with_its_share():
     text = discussion.confused_pair(outcome([[9, 1, 0], [3, 7, 1], [0, 0, 9]]))
-    assert text.startswith("“b” and “a” are confused most: “b” was taken for “a” 3 times and once the other way")
+    assert text.startswith("“b” and “a” are confused most. “b” was taken for “a” 3 times and once the other way")
     assert text.endswith("4 of the 5 mistakes (80 %).")
 
 
@@ -153,7 +153,7 @@ def test_no_pair_is_named_where_two_are_alike_and_none_where_there_is_no_mistake
 
 def test_classes_are_told_apart_only_when_their_intervals_are():
     close = discussion.classes_apart(outcome([[90, 10], [12, 88]]))
-    assert "“b” is recognised worst, 88.00 % right, and “a” best, 90.00 %; their 95 % intervals overlap" in close
+    assert "“b” is recognised worst, 88.00 % right, and “a” best, 90.00 %. Their 95 % intervals overlap" in close
     far = discussion.classes_apart(outcome([[99, 1, 0], [0, 99, 1], [40, 0, 60]]))
     assert "“c” is recognised worst, 60.00 % right, and 2 classes best, 99.00 % each" in far
     assert "do not overlap" in far

@@ -13,6 +13,7 @@ from classlab.errors import UserError
 from classlab.report import document, outcome
 from classlab.report.blocks import rerun
 from classlab.runs.finished import load
+from tests import prose
 
 TITLES = [
     "Verdict", "Question and method", "Data", "Network", "Training curves", "Confusion matrix", "Predictions",
@@ -46,6 +47,14 @@ def test_every_section_is_there_in_order(quick):
     assert built.title == "A perceptron on small digits"
     told = {fact.label: fact.value for fact in built.byline}
     assert told["Author"] == "Ada Lovelace" and told["Roll number"] == "052" and told["Course"] == "Deep Learning"
+
+
+def test_no_sentence_of_the_page_is_over_30_words(quick, tmp_path):
+    page = prose.PageText()
+    page.feed(document.write(quick, out=tmp_path / "page.html").read_text(encoding="utf-8"))
+    found = [sentence for _, text in page.texts for sentence in prose.sentences_of(prose.plain_markdown(text))]
+    assert len(found) > 100
+    assert [sentence for sentence in found if prose.count_words(sentence) > 30] == []
 
 
 def test_the_verdict_agrees_with_scipy(quick):

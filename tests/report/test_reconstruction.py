@@ -122,8 +122,8 @@ def test_the_floors_are_those_of_the_images_used(published):
 def test_the_floor_stands_in_the_chart_in_a_sentence_and_beside_the_losses(published):
     floor = reconstructed.floors(published).of_each["train"]
     text = words(published, "Reconstruction")
-    assert f"The floor is {floor:.4f}: what of the images lies below 0 cannot be drawn" in text
-    assert "gives the noise's mean instead" in text
+    assert f"The floor is {floor:.4f}. The last layer gives nothing below 0" in text
+    assert "give the noise's mean instead" in text
     (block,) = blocks(published, "Training curves", Figures)
     assert [figure.name for figure in block.figures] == ["loss"]
     assert f"{floor:.4f}" in block.figures[0].description

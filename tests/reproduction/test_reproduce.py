@@ -373,13 +373,13 @@ def test_every_figure_is_a_row_of_its_parts_table(made):
     assert [row[0] for row in table.rows] == [
         "parameters",
         "test accuracy, best epoch",
-        "test accuracy, last epoch, read soundly",
+        "test accuracy, last epoch, by a sound protocol",
         "train loss, epoch 1",
         "train loss, epoch 2",
         "loss, last epoch",
         "seconds an epoch",
     ]
-    last = next(row for row in table.rows if "last epoch, read soundly" in row[0])
+    last = next(row for row in table.rows if "last epoch, by a sound protocol" in row[0])
     assert re.fullmatch(r"50\.00 % \(the report\)", last[1]) and re.search(r"± \d+\.\d\d %, n = 3$", last[2])
 
 

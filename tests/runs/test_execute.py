@@ -122,7 +122,7 @@ def test_a_run_cut_off_after_any_epoch_resumes_to_the_same_bytes(fields, tmp_pat
     with pytest.raises(KeyboardInterrupt):
         train(fields, tmp_path / "cut")
     monkeypatch.undo()
-    with pytest.raises(cl.UserError, match=r"is incomplete .* go on with --resume, or start anew with --again"):
+    with pytest.raises(cl.UserError, match=r"is incomplete .* continue with --resume, or start over with --again"):
         train(fields, tmp_path / "cut")
     resumed = train(fields, tmp_path / "cut", resume=True)
     for name in (store.BEST, store.LAST):
@@ -132,7 +132,7 @@ def test_a_run_cut_off_after_any_epoch_resumes_to_the_same_bytes(fields, tmp_pat
 
 def test_a_run_made_again_and_cut_off_goes_on(tmp_path, monkeypatch):
     whole = train(QUICK, tmp_path)
-    with pytest.raises(cl.UserError, match=r"there is no run of .* that was cut off; --again alone makes a new one"):
+    with pytest.raises(cl.UserError, match=r"there is no interrupted run of .*; --again alone makes a new one"):
         train(QUICK, tmp_path, again=True, resume=True)
     monkeypatch.setattr(store, "write_checkpoint", _cut_after(store.write_checkpoint, times=2))
     with pytest.raises(KeyboardInterrupt):
@@ -156,7 +156,7 @@ def test_a_run_of_changed_images_or_code_neither_goes_on_nor_passes_for_finished
         train(fields, tmp_path / "cut")
     monkeypatch.undo()
     np.savez(arrays, images=images[1:], labels=labels[1:])
-    with pytest.raises(cl.UserError, match=r"cannot go on: the images of mine changed since .* --again starts anew"):
+    with pytest.raises(cl.UserError, match=r"cannot go on: the images of mine changed since .* --again starts over"):
         train(fields, tmp_path / "cut", resume=True)
     np.savez(arrays, images=images, labels=labels)
     run = train(fields, tmp_path / "cut", resume=True)
@@ -321,7 +321,7 @@ def test_a_contract_that_cannot_be_met_is_refused_before_training(tmp_path):
     with pytest.raises(cl.Refused) as caught:
         train(fields, tmp_path)
     assert str(caught.value) == (
-        "quick is refused before training, its contract cannot be met: "
+        "quick is refused before training because its contract cannot be met: "
         "1,210 parameters, at most 1,000 allowed: not kept; 3 epochs, at most 2 allowed: not kept"
     )
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""A finished run asked for its checkpoint, images, logits, probabilities and mistakes, held against plain PyTorch."""
+"""A finished run asked for its checkpoint, images, logits, probabilities and mistakes, compared with plain PyTorch."""
 
 import numpy as np
 import pytest

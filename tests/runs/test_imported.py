@@ -74,7 +74,7 @@ def test_the_same_file_is_the_same_run_and_never_the_trained_one(trained, import
 
 def test_every_face_takes_it_and_says_so(trained, imported, tmp_path):
     page = imported.report(tmp_path / "report.html").read_text()
-    assert "Imported, not trained here" in page and "nobody can tell from the file" in page and "Batch size" not in page
+    assert "Imported, not trained here" in page and "The file does not show how" in page and "Batch size" not in page
     assert imported.predict(imported.dataset().test_images[:2])[0].name is not None
     assert "imported" in classlab("runs", imported.path.parents[1]).stdout
     said = classlab("compare", imported.path, trained.path).stdout

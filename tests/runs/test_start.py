@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_said_in_a_sentence(autoencoder, tmp_path, model, s
 def test_a_run_that_has_not_ended_is_not_started_from(autoencoder, tmp_path):
     shutil.copytree(autoencoder.path, tmp_path / "a")
     (tmp_path / "a" / store.SUMMARY).unlink()
-    with pytest.raises(UserError, match=r"has no summary\.json: that run did not come to its end"):
+    with pytest.raises(UserError, match=r"has no summary\.json: that run did not finish"):
         cl.train(started(tmp_path / "a"), out=tmp_path / "runs", verbose=False)
 
 
@@ -189,5 +189,5 @@ def test_a_cut_checkpoint_is_said(autoencoder, tmp_path):
         with pytest.raises(UserError, match="is not a whole safetensors checkpoint"):
             cl.train(started(tmp_path / "a"), out=tmp_path / "runs", verbose=False)
     file.unlink()
-    with pytest.raises(UserError, match=r"has no last\.safetensors: that run did not come to its end"):
+    with pytest.raises(UserError, match=r"has no last\.safetensors: that run did not finish"):
         cl.train(started(tmp_path / "a"), out=tmp_path / "runs", verbose=False)

@@ -55,7 +55,7 @@ def test_a_study_killed_twice_ends_with_the_bytes_of_one_that_was_not_and_trains
         before = ended(folder)
         assert len(before) < 6
         words = [*words[:8], "--resume"]
-    with pytest.raises(cl.UserError, match="of 6 runs are done\\); go on with --resume"):
+    with pytest.raises(cl.UserError, match="of 6 runs are done\\); continue with --resume"):
         cl.study(rates, out=cut)
 
     resumed = shell("study", rates, "--out", cut, "--resume")

@@ -63,7 +63,7 @@ MISTAKES = [
     ("curve: [{metric: train_loss, epoch: 1, value: 1.0}]", "curve is not a setting; a published curve has: source"),
     (
         "figures: [{metric: train_los, epoch: 1, value: 1.0}]",
-        "figures.0: 'train_los' is no metric; did you mean train_loss? for example: test_accuracy, ",
+        "figures.0: 'train_los' is not a metric; did you mean train_loss? for example: test_accuracy, ",
     ),
     ("figures: [{metric: train_loss, epoch: 1}]", "epoch 1 needs value or percent, one of them; got neither"),
     (
@@ -72,7 +72,7 @@ MISTAKES = [
     ),
     (
         "figures: [{metric: train_loss, epoch: 1, percent: 45.93}]",
-        "train loss of epoch 1 is no accuracy; write value: 45.93, not percent",
+        "train loss of epoch 1 is not an accuracy; write value: 45.93, not percent",
     ),
     (
         "figures: [{metric: val_accuracy, epoch: 1, value: 93.52}]",

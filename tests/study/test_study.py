@@ -114,7 +114,7 @@ def test_the_files_a_study_names_are_looked_for_beside_it(rates, tmp_path, monke
     ("change", "sentence"),
     [
         (["sweep.gird={}"], "sweep.gird is not a setting; did you mean sweep.grid?"),
-        (["sedes=3"], "sedes is no setting of a study or of its experiments; did you mean seeds?"),
+        (["sedes=3"], "sedes is not a setting of a study or its experiments; did you mean seeds?"),
         (["trainin.epochs=3"], "did you mean training?"),
         (
             ["training.epoch=3"],

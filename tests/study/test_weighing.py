@@ -126,7 +126,7 @@ def test_settings_among_the_variants_are_found_and_others_are_not_explained(out)
     assert second.weighing.best == "adam" and not second.weighing.none_explains
     other = cl.study(asked(curve(1002, batch=256, rate=0.01)), out=out, verbose=False)
     assert other.weighing.none_explains
-    assert other.sentences()[0].startswith("None of these explains what was published: ")
+    assert other.sentences()[0].startswith("No variant explains what was published: ")
 
 
 def test_over_sixty_curves_the_true_settings_are_kept_and_few_others(weighed):
@@ -213,14 +213,14 @@ def test_a_single_seed_judges_nothing(tmp_path):
     study = asked(curve(1000), seeds=1, sweep={"variants": STUDY["sweep"]["variants"][:2]}, name="single")
     found = cl.study(study, out=tmp_path, jobs=1, verbose=False).weighing
     assert found.best is None and not found.none_explains and found.not_told_apart == ["as it is", "rate 0.02"]
-    assert "cannot be judged with n = 1" in found.answer()[0]
+    assert "cannot be computed with n = 1" in found.answer()[0]
 
 
 def test_before_any_run_has_ended_nothing_is_said_of_the_curve(weighed, out):
     runs = {name: {} for name in SETTINGS}
     found = weigh(PublishedCurve(**curve(1000)), runs, arithmetic.read(out / "which"))
     assert found.best is None and not found.none_explains and found.to_json()["not_told_apart"] == []
-    assert found.answer()[0].startswith("No run of this study has come to its end")
+    assert found.answer()[0].startswith("No run of this study has finished")
 
 
 def test_each_seed_holds_out_other_images_as_another_author_does(out):

@@ -63,7 +63,7 @@ class Blind(nn.Module):
 
 def test_a_network_that_cannot_learn_a_batch_is_noticed():
     found = answers(Blind())["overfit"]
-    assert not found.passed and "not learned by heart in 400 steps" in found.sentence
+    assert not found.passed and "not memorised in 400 steps" in found.sentence
 
 
 def test_autoencoders_are_asked_to_draw_the_batch():

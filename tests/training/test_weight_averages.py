@@ -231,8 +231,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(change, sentence):
 
 
 @pytest.mark.parametrize(("changes", "sentence"), [
-    ({"schedule": {"name": "one_cycle", "min_momentum": 0.9}}, "go together, the lower first"),
-    ({"schedule": {"name": "one_cycle", "min_momentum": 0.9, "max_momentum": 0.8}}, "go together, the lower first"),
+    ({"schedule": {"name": "one_cycle", "min_momentum": 0.9}}, "are given together, the lower first"),
+    ({"schedule": {"name": "one_cycle", "min_momentum": 0.9, "max_momentum": 0.8}}, "given together, the lower first"),
     ({"schedule": {"name": "one_cycle", "min_momentum": 0.8, "max_momentum": 0.9},
       "optimizer": {"name": "sgd", "learning_rate": 0.1}}, "the optimizer has none"),
     ({"native": True, "l1_penalty": 1e-4}, "does not have training.l1_penalty"),

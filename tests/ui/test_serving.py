@@ -77,7 +77,7 @@ def test_a_token_is_kept_and_a_damaged_or_open_one_is_made_anew(tmp_path, monkey
 def test_only_this_machine_is_listened_for():
     listening = serving._listening(0)
     assert listening.getsockname()[0] == "127.0.0.1"
-    with pytest.raises(UserError, match=r"the port \d+ cannot be had: .*; give another with --port"):
+    with pytest.raises(UserError, match=r"the port \d+ is not available: .*; give another with --port"):
         serving._listening(listening.getsockname()[1])
     listening.close()
 

@@ -95,7 +95,7 @@ def test_what_python_hands_over_as_a_picture_has_an_answer_or_one_sentence(run, 
     answers = run.predict(given)
     assert [bool(answer.error) for answer in answers] == [True] * 5 + [False]
     assert answers[0].error == "picture 0 has no pixels: it is 0 × 5"
-    assert answers[2].error.startswith("picture 2 is no whole picture (")
+    assert answers[2].error.startswith("picture 2 is not a complete image (")
     assert answers[3].error == "picture 3 must be a file, an array or a picture of Pillow's; got int"
 
 

@@ -132,8 +132,8 @@ def test_odd_files_get_an_honest_answer_or_one_sentence_each(mnist_run, tmp_path
         assert (answers[name].name, answers[name].error) == ("1", ""), name
     assert "first frame" in answers["moving.gif"].note
     for name, reason in {
-        "cut.png": "no whole picture",
-        "drawing.png": "no whole picture of a kind",
+        "cut.png": "not a complete image",
+        "drawing.png": "not a complete image in a format",
         "bomb.png": "too large",
     }.items():
         assert reason in answers[name].error and "\n" not in answers[name].error
@@ -165,10 +165,10 @@ def test_the_command_prints_one_document_and_tells_of_a_bad_file(mnist_run, tmp_
         mnist_run.path, tmp_path / "good.png", tmp_path / "cut.png", "--json", "--csv", tmp_path / "a.csv",
         "--explain", tmp_path / "sheet.png",
     )  # fmt: skip
-    assert done.returncode == 1 and "no whole picture" in done.stderr
+    assert done.returncode == 1 and "not a complete image" in done.stderr
     good, cut = json.loads(done.stdout)["predictions"]
     assert (good["class"], good["unsure"], len(good["top"])) == ("1", False, 3) and 0 < good["probability"] <= 1
-    assert cut["class"] is None and "no whole picture" in cut["error"]
+    assert cut["class"] is None and "not a complete image" in cut["error"]
     assert len((tmp_path / "a.csv").read_text().splitlines()) == 3
     assert Image.open(tmp_path / "sheet.png").width > 300
     assert command(mnist_run.path, tmp_path / "good.png").returncode == 0

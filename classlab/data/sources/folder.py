@@ -35,12 +35,12 @@ def load(
     """Return the pictures in `path`/CLASS/…, or in `path`/train/CLASS/… and `path`/test/CLASS/….
 
     Classes are in the order of their folders' names, files in the order of their paths. Each class is called as its
-    folder; a name that is no plain text is spelled in plain text.
+    folder; a name that is not plain text is spelled in plain text.
     size: pixels of a side, or [height, width]; needed unless all pictures have one size.
     fit: how a picture of another shape gets there (crop its middle, pad with background, stretch).
     channels: 1 or 3; None takes 1 where no picture has a coloured pixel.
     background: what shows through transparent places.
-    unreadable: files that are no whole pictures are named, counted and skipped, or refused.
+    unreadable: files that are not complete images are named, counted and skipped, or refused.
     test_share: of every class, where there is no folder test.
     Raises UserError.
     """
@@ -147,7 +147,7 @@ def _files(folder: Path, folders: Sequence[str], test: bool) -> list[_File]:
 def _read(
     root: Path, files: Sequence[_File], read: Callable[[Path], np.ndarray], refuse: bool
 ) -> tuple[np.ndarray, list[_File]]:
-    """Read the files; name and count those that are no whole pictures.
+    """Read the files; name and count those that are not complete images.
 
     Returns the pictures, uint8 (count, 3, height, width), and the file of each.
     """

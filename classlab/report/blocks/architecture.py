@@ -7,7 +7,7 @@ from classlab.drawing.blocks import Block, Drawing
 from classlab.report.material import Material
 from classlab.report.networks import Network, of_each_network
 
-CAPTION = "Each box is a map: its front the size, its depth the channels. Right: what one place of it sees."
+CAPTION = "Each box is a map: its front the size, its depth the channels. Right: the receptive field of one position."
 
 
 def blocks(material: Material) -> list[Block]:

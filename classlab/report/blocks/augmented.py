@@ -44,13 +44,13 @@ def _augmented(run: FinishedRun) -> list[Block]:
         original, *changed = (as_pictures(pictures[place : place + 1]) for pictures in readings)
         described = f"An image of class {name}, then {EPOCHS} times the same after {changes}"
         rows.append((name, (Strip(np.concatenate([original, *changed]), described),)))
-    caption = f"The first training image of each class, and what the network may meet of it in {EPOCHS} epochs"
+    caption = f"The first training image of each class, and what the network may see of it in {EPOCHS} epochs"
     headings = ("class", "as it is, then as it is met")
     moved = float(np.mean([np.abs(reading.astype(float) - readings[0]).mean() for reading in readings[1:]])) / 255
     sentence = (
-        f"{words.capital(changes)}, drawn anew for every image and epoch, on the training images alone. "
+        f"{words.capital(changes)}, drawn separately for every image and epoch, on the training images alone. "
         if run.experiment.protocol.augment == "train"
-        else f"{words.capital(changes)}, drawn anew for every image and epoch, on the images of all splits. "
+        else f"{words.capital(changes)}, drawn separately for every image and epoch, on the images of all splits. "
     )
     sentence += f"On the images shown a pixel changes by {words.percent(moved, 1)} of the way from black to white."
     return [Words(sentence), Strips(caption, headings, tuple(rows), name="augmentations")]

@@ -18,7 +18,7 @@ def blocks(material: Material) -> list[Block]:
     """Return what the curves are, and those of each metric that was measured; nothing before any epoch is done."""
     result = material.study
     if result is None:
-        return material.lacking("These runs are no study, whose variants would have bands.")
+        return material.lacking("These runs are not a study, whose variants would have bands.")
     figures = tuple(_figure(result, metric) for metric in METRICS if result.histories(metric))
     return [Words(_reading(result)), Figures(figures)] if figures else []
 

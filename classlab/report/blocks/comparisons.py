@@ -1,4 +1,4 @@
-"""Comparisons: each name's mean, and each held against the first one or the study's baseline, by the tests that the
+"""Comparisons: each name's mean, and each compared with the first one or the study's baseline, by the tests that the
 seeds allow.
 """
 

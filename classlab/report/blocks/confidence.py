@@ -40,7 +40,13 @@ def _table(result: Outcome) -> Table:
         rows.append((name, *_counts(result.right[inside])))
         upper = lower
     total = ("together", *_counts(result.right))
-    return Table("confidence", "Is the network right as often as it is sure?", COLUMNS, tuple(rows), total)
+    return Table(
+        "confidence",
+        ("Is the network's confidence calibrated: is it right as often as it claims?"),
+        COLUMNS,
+        tuple(rows),
+        total,
+    )
 
 
 def _counts(right: np.ndarray) -> tuple[int, int, int, float | None]:

@@ -12,7 +12,7 @@ from classlab.report.lessons import Lesson, lesson_of
 from classlab.report.material import Material
 from classlab.report.spec import Assigned
 
-COMPARED = 10  # epochs whose gradients are held against autograd's
+COMPARED = 10  # epochs whose gradients are compared with autograd's
 
 
 def blocks(material: Material) -> list[Block]:

@@ -89,8 +89,8 @@ def _reading_of_gap(run: FinishedRun, better_on_training: bool, images: str) -> 
     also = ", and on augmented images" if run.experiment.data.augmentations else ""
     running = f"The training figure is the running one, measured while the weights were still changing{also}"
     if better_on_training:
-        return f"{running}: for all that it is the higher one, so the network does better on what it was trained on."
-    return f"{running}, so the two are not measured alike."
+        return f"{running}. It is nevertheless higher, so the network does better on what it was trained on."
+    return f"{running}, so the two are not measured in the same way."
 
 
 def still_rising(run: FinishedRun) -> str:
@@ -107,12 +107,12 @@ def still_rising(run: FinishedRun) -> str:
     change, noise = words.points(late - before), 2 * _standard_error(late, _count(run, name))
     if abs(late - before) <= noise:
         return (
-            f"{opening}: a change of {change}, within the {words.points(noise)} that chance allows, so the curve had "
-            "levelled off as far as these images can tell."
+            f"{opening}. The change of {change} is within the {words.points(noise)} that chance allows, so the curve "
+            "had levelled off as far as these images can tell."
         )
     if late > before:
-        return f"{opening}: it was still rising, by {change}, and longer training may give more."
-    return f"{opening}: it was falling, by {change}; fewer epochs would have done better."
+        return f"{opening}. It was still rising, by {change}, and longer training may give more."
+    return f"{opening}. It was falling, by {change}; fewer epochs would have done better."
 
 
 def overfitting(run: FinishedRun) -> str:
@@ -127,10 +127,10 @@ def overfitting(run: FinishedRun) -> str:
     if rise < 0.1 or last["train_loss"] >= lowest["train_loss"]:
         return ""
     return (
-        f"The {NAMES[name]} loss was lowest in epoch {int(lowest['epoch'])}, {lowest[f'{name}_loss']:.4f}, and rose to "
-        f"{last[f'{name}_loss']:.4f} by epoch {int(last['epoch'])}, while the train loss went on falling from "
-        f"{lowest['train_loss']:.4f} to {last['train_loss']:.4f}. "
-        "That is overfitting: it was learning its training images by heart."
+        f"The {NAMES[name]} loss was lowest in epoch {int(lowest['epoch'])}, {lowest[f'{name}_loss']:.4f}, and rose "
+        f"to {last[f'{name}_loss']:.4f} by epoch {int(last['epoch'])}. Meanwhile the train loss went on falling from "
+        f"{lowest['train_loss']:.4f} to {last['train_loss']:.4f}. That is overfitting: it memorised its training "
+        "images."
     )
 
 
@@ -145,13 +145,15 @@ def margin(run: FinishedRun) -> str:
     needed = math.ceil(limit / 100 * total - 1e-9)
     spare = correct - needed
     distance = (
-        f"{words.count(abs(spare), 'image')} {'to spare' if spare >= 0 else 'too few'}" if spare else "not one to spare"
+        f"{words.count(abs(spare), 'image')} {'to spare' if spare >= 0 else 'too few'}"
+        if spare
+        else "exactly at the limit"
     )
     opening = f"The limit of {limit:g} % is {words.count(needed, 'image')} right; this run has {correct:,}, {distance}."
     if low <= limit / 100 <= high:
         return (
-            f"{opening} The limit lies inside the {interval}: on other images of the same kind this network could "
-            "fall on either side of it, and one seed cannot say how others would do."
+            f"{opening} The limit lies inside the {interval}. On other images of the same kind this network could "
+            "fall on either side of it. One seed cannot say how others would do."
         )
     side = "above" if spare >= 0 else "below"
     return f"{opening} The whole {interval}, lies {side} the limit."
@@ -187,7 +189,7 @@ def confused_pair(result: Outcome) -> str:
     first, second = (words.quoted(result.class_names[label]) for label in (worst.first, worst.second))
     back = f"{_times(worst.back)} the other way" if worst.back else "never the other way"
     return (
-        f"{first} and {second} are confused most: {first} was taken for {second} {_times(worst.there)} and {back}, "
+        f"{first} and {second} are confused most. {first} was taken for {second} {_times(worst.there)} and {back}: "
         f"{worst.both:,} of the {words.count(mistakes, 'mistake')} ({words.percent(worst.both / mistakes, 0)})."
     )
 
@@ -211,7 +213,7 @@ def classes_apart(result: Outcome) -> str:
         f"and {winner} best, {shares[1]}{each}"
     )
     if intervals[0][1] >= intervals[1][0]:
-        return f"{opening}; their 95 % intervals overlap, so this test set does not settle the order of the classes."
+        return f"{opening}. Their 95 % intervals overlap, so this test set does not decide the order of the classes."
     return f"{opening}; their 95 % intervals do not overlap."
 
 
@@ -223,7 +225,9 @@ def sure_mistakes(result: Outcome) -> str:
     wrong, images = int((sure & ~result.right).sum()), int(sure.sum())
     opening = f"The network was at least {100 * SURE:g} % sure of {words.count(images, 'image')}"
     if not wrong:
-        return f"{opening}, and right on all of them: its {words.count(mistakes, 'mistake')} were made in doubt."
+        return (
+            f"{opening}, and right on all of them: it made its {words.count(mistakes, 'mistake')} with less confidence."
+        )
     return (
         f"{opening} and wrong on {wrong:,} of them ({words.percent(wrong / images)}), "
         f"which is {words.percent(wrong / mistakes, 1)} of its {words.count(mistakes, 'mistake')}."

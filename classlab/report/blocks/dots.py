@@ -13,13 +13,13 @@ def blocks(material: Material) -> list[Block]:
     """Return the chart, or nothing where no run has a figure yet."""
     result = material.study
     if result is None:
-        return material.lacking("These runs are no study, which says by what they are compared.")
+        return material.lacking("These runs are not a study, which says by what they are compared.")
     if all(row["value"] is None for row in result.dot_rows()):
         return []
     metric = result.answer.metric
-    caption = f"{words.capital(metric.replace('_', ' '))} of every run: a dot a run"
+    caption = f"{words.capital(metric.replace('_', ' '))} of every run: each dot is a run"
     if len(result.study.seed_list) > 1:
-        caption += ", a tick at the mean, a line for its 95 % interval, as far as the chart reaches"
+        caption += "; a tick marks the mean, and a line its 95 % confidence interval, as far as the chart reaches"
     if any(row["status"] in ("diverged", "did_not_learn") for row in result.rows):
         caption += "; a cross marks a run that diverged or did not learn"
     caption += "." + test_note(result, metric)

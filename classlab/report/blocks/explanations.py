@@ -18,7 +18,7 @@ def blocks(material: Material) -> list[Block]:
     """Return what arithmetic decides, the verdict, each variant's place, and the pictures; nothing without a curve."""
     weighing = material.study.weighing if material.study else None
     if weighing is None:
-        return material.lacking("This is no study of a published curve, so there is nothing to explain.")
+        return material.lacking("This is not a study of a published curve, so there is nothing to explain.")
     sentences = [Words(f"{text}.") for text in (*weighing.answer()[1:], *weighing.notes)]
     return [
         *(Words(f"{text}.") for text in weighing.decided()),
@@ -50,8 +50,8 @@ def _ranked(weighing: Weighing) -> Table:
         for row in weighing.ranked()
     )
     caption = (
-        "Inside: published figures that lie where one more run of the variant would fall, a 95 % interval each. "
-        "Misfit: how badly it would give all of them, the less the better"
+        "Inside: published figures in the 95 % interval of one more run of the variant. Misfit: how badly the "
+        "variant fits all of them, smaller is better"
     )
     return Table("explanations", caption, columns, rows)
 
@@ -71,8 +71,8 @@ def _pictures(weighing: Weighing) -> list[Block]:
         if published and bands:
             chosen = {name: bands[name] for name in drawn}
             caption = (
-                f"{words.capital(metrics.words(metric))}: the published points over where one more run of each variant "
-                "would fall in 95 of 100 cases, the variants that fit best first."
+                f"{words.capital(metrics.words(metric))}: the published points over the 95 % interval of one more run "
+                "of each variant, the best fit first."
             )
             draw = partial(published_bands, chosen, published, metric, colours)
             figures.append(Figure(f"published-{metric.replace('_', '-')}", caption, caption, draw))
@@ -96,6 +96,6 @@ def _outside(weighing: Weighing) -> list[Block]:
         return []
     more = f"; the first {MOST_ROWS} of {len(rows)}" if len(rows) > MOST_ROWS else ""
     chance = "Chance alone puts 1 in 20 there"
-    caption = f"Published figures outside what one more run of {weighing.best} would give{more}. {chance}"
+    caption = f"Published figures outside the interval of one more run of {weighing.best} would give{more}. {chance}"
     columns = (Column("figure"), Column("published", "figure"), Column("one more run", "figure"))
     return [Table("outside", caption, columns, tuple(rows[:MOST_ROWS]))]

@@ -21,7 +21,7 @@ def blocks(material: Material) -> list[Block]:
             loss = run.experiment.training.loss.name
             return material.lacking(f"{run.experiment.name} has no floor: its loss is {loss}.")
         if run.status in ("diverged", "incomplete"):
-            return material.lacking(f"The run {run.sentence()}, so there is no loss to set beside a floor.")
+            return material.lacking(f"The run {run.sentence()}, so there is no loss to compare with a floor.")
         found = reconstructed.floors(run)
         return _floors(run, found) if found else material.lacking("Its floor cannot be computed here.")
 
@@ -36,13 +36,11 @@ def _floors(run: FinishedRun, found: Floors) -> list[Block]:
     text = floor_sentence(floor, found.low, found.high)
     if floor and found.foreseen is not None:
         text += (
-            " Nothing in an image tells its noise: a network that gives the noise's mean instead, which is the best "
-            f"without foreseeing it, cannot get under {found.foreseen:.4f}."
+            " Nothing in an image predicts its noise. The best that a network can do is to give the noise's mean "
+            f"instead, and that loss cannot get below {found.foreseen:.4f}."
         )
     if max(found.of_each.values()) > 1.01 * min(found.of_each.values()):
-        text += (
-            " That is on the training images, with all that is done to them; the other images have floors of their own."
-        )
+        text += " That is on the training images as they are trained on; the other splits have their own floors."
     blocks: list[Block] = [Words(text)]
     if any(found.of_each.values()):
         blocks.append(_floor_table(run, found))

@@ -72,7 +72,10 @@ def _dots(found: Answer, rows: Rows, when: str, split: str, seen: str) -> Figure
         "first": f"{words.capital(NAMES[split])} accuracy after the first epoch",
     }[when]
     many = any(len(several) > 1 for several in rows.values())
-    caption = f"{what}: a dot a run{', a tick at the mean, a line for its 95 % interval' if many else ''}."
+    caption = (
+        f"{what}: each dot is a "
+        f"run{'; a tick marks the mean, and a line its 95 % confidence interval' if many else ''}."
+    )
     caption += protocol_notes.sentence(seen)
     described = f"{caption} {' '.join(f'{variant.sentence}.' for variant in found.variants)}"
     return Figure(f"{when}-epoch" if when == "first" else "spread", caption, described,

@@ -54,7 +54,7 @@ def _codes(run: FinishedRun) -> list[Block]:
         Figure(
             f"codes-{kind}",
             caption,
-            f"{caption} A point an image, coloured by class.",
+            f"{caption} Each point is an image, coloured by class.",
             partial(chart, places[kind], labels, names),
         )
         for kind, caption in captions.items()

@@ -41,7 +41,7 @@ def _kind(run: FinishedRun) -> str:
 
 
 def _likelihoods(crossed: FinishedRun, squared: FinishedRun) -> list[Block]:
-    """Return what each loss takes to be likely, and both losses of both networks on the same test images.
+    """Return the likelihood behind each loss, and both losses of both networks on the same test images.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006), sections 1.2.5 and 4.3.4.
     """
@@ -49,16 +49,16 @@ def _likelihoods(crossed: FinishedRun, squared: FinishedRun) -> list[Block]:
     classes = squared.environment["classes"]
     (_, nats, _, _), (_, other_nats, error, _) = rows
     sentence = (
-        "Both losses are minus the logarithm of a likelihood, of different things. Cross-entropy takes the softmax "
-        f"shares of the outputs for the chances of the {classes} classes, of which the label is one draw: it costs "
-        f"−ln of the share that the true class got, {nats:.4f} on average over the test images, where even shares cost "
-        f"ln {classes} = {log(classes):.4f}. Mean squared error takes the one-hot target for the outputs plus Gaussian "
-        "noise of one variance: up to a constant −ln p is then Σ(y − t)² / 2σ², and the likeliest σ² is the error "
-        f"itself, so that {error:.4f} says σ = {sqrt(error):.3f}, where outputs that are all 1/{classes} have an error "
-        f"of {(classes - 1) / classes**2:.4f}. One is counted in nats, the other in squares of an output: {nats:.4f} "
-        f"and {error:.4f} do not lie on one scale. The network trained by squares costs {other_nats:.4f} when its "
-        "outputs are read as cross-entropy reads them. Accuracy asks of both only which output is the largest, so "
-        "accuracies can be compared."
+        "Both losses are negative log-likelihoods, under different models. Cross-entropy takes the softmax of the "
+        f"outputs as the probabilities of the {classes} classes. Its value is −ln of the true class's probability: "
+        f"{nats:.4f} on average over the test images. Equal probabilities would give ln {classes} = "
+        f"{log(classes):.4f}. Mean squared error takes the one-hot target as the outputs plus Gaussian noise of one "
+        "variance. Up to a constant, −ln p is then Σ(y − t)² / 2σ², and the maximum-likelihood σ² is the error "
+        f"itself. So {error:.4f} means σ = {sqrt(error):.3f}; outputs that are all 1/{classes} have an error of "
+        f"{(classes - 1) / classes**2:.4f}. One loss is counted in nats, the other in squares of an output: "
+        f"{nats:.4f} and {error:.4f} are not on one scale. The network trained with mean squared error has a "
+        f"cross-entropy of {other_nats:.4f}. Accuracy depends only on which output is the largest, so accuracies can "
+        "be compared."
     )
     columns = (
         Column("trained with"),

@@ -33,9 +33,9 @@ def _memory(network: Network) -> list[Block]:
     caption = f"Memory for one image{which}, in MB of 2²⁰ bytes, {BYTES} bytes a number"
     share = words.percent(memory["forward_backward"] / memory["total"], 0)
     sentence = (
-        f"Every layer's output is counted twice, forward and backward: {outputs:,} numbers, of which "
-        f"{_numbers(largest):,} are those of {largest.name}. That is {share} of the {memory['total']:.2f} MB; "
-        "it grows with the batch, the parameters do not."
+        f"Every layer's output is counted twice, for the forward and the backward pass: {outputs:,} numbers, of which "
+        f"{_numbers(largest):,} are those of {largest.name}. That is {share} of the {memory['total']:.2f} MB; it "
+        "grows with the batch, the parameters do not."
     )
     total = ("total", sum(numbers.values()), memory["total"])
     return [Table("memory", caption, COLUMNS, rows, total), Words(sentence)]

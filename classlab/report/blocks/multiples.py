@@ -15,7 +15,7 @@ def blocks(material: Material) -> list[Block]:
     """Return the small charts, or nothing where there is one variant, very many, or no epoch done."""
     result = material.study
     if result is None:
-        return material.lacking("These runs are no study, whose variants would each have a chart.")
+        return material.lacking("These runs are not a study, whose variants would each have a chart.")
     metric = result.curve_metric
     if not 1 < len(result.variants) <= MOST or not result.histories(metric):
         return []

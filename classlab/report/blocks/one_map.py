@@ -78,7 +78,7 @@ def _multiplied(run: FinishedRun) -> "tuple[OneMap, float, float]":
 def _why(found: "OneMap") -> str:
     classes, inputs = found.matrix.shape
     return (
-        "Without an activation between them two linear layers are one: B(Ax + a) + b = (BA)x + (Ba + b), and so are "
+        "Without an activation between them two linear layers are one: B(Ax + a) + b = (BA)x + (Ba + b), and so is "
         f"any number of them. Here they come to one matrix of {classes} × {inputs:,} and {classes} offsets, "
         f"{found.matrix.numel() + found.offset.numel():,} numbers, whatever stands between."
     )
@@ -93,7 +93,5 @@ def _verdict(name: str, found: "OneMap") -> str:
         f"those of the one matrix by at most {found.largest_difference:.2g}"
     )
     if found.largest_difference <= ROUNDING * max(found.largest_output, 1.0):
-        return (
-            f"{text}, no more than float64 rounds, and {share} of the images get the same class. It is one linear map."
-        )
+        return f"{text}, which is float64 rounding, and {share} of the images get the same class. It is one linear map."
     return f"{text}, and {share} of the images get the same class. It is not one linear map."

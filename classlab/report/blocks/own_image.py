@@ -25,7 +25,7 @@ COLUMNS = (
     Column("probability", "percent", 1),
     Column("unsure"),
     Column("the report's way"),
-    Column("softmax share", "percent", 1),
+    Column("softmax output", "percent", 1),
 )
 
 
@@ -38,7 +38,7 @@ class Drawing:
 
 
 def blocks(material: Material) -> list[Block]:
-    """Return the drawings, what either way made of them, and how many each named right."""
+    """Return the drawings, and how many of them each way of preparing them classifies correctly."""
 
     def of_run(run: FinishedRun) -> list[Block]:
         if run.status == "diverged" or run.reconstructs:
@@ -60,18 +60,18 @@ def _asked(run: FinishedRun) -> list[Block]:
     right, theirs = sum(row[0] == row[1] for row in rows), sum(row[0] == row[4] for row in rows)
     mean, std = (run.environment["normalise"][key] for key in ("mean", "std"))
     sentence = (
-        f"{words.count(total, 'drawing')} made of test images, of each class the first that the network names right "
-        "(else the first), so that what goes wrong here is the preparation: inverted to dark on light, "
-        f"{DIGIT} of {SIDE} pixels wide and out of the middle. classlab looks for the ink, turns it light on dark, "
-        f"centres it in the frame that the training images have and normalises it with mean {_listed(mean)} and "
-        f"standard deviation {_listed(std)}: it names {right} of {total} right. The report's way, grey, "
-        f"{' × '.join(map(str, run.environment['input_shape'][1:]))} pixels, divided by 255, without inverting or "
-        f"normalising, names {theirs} of {total} right."
+        f"{words.count(total, 'drawing')}, one for each class. Each is made from the first test image of its class "
+        "that the network classifies correctly, or else from the first image. So an error here comes from the "
+        f"preparation. A drawing is dark on light, {DIGIT} of {SIDE} pixels wide and off centre. classlab finds the "
+        "ink, inverts it to light on dark and centres it in the frame of the training images. It normalises with "
+        f"mean {_listed(mean)} and standard deviation {_listed(std)}. So it classifies {right} of {total} correctly. "
+        f"The report's preparation makes it grey, {' × '.join(map(str, run.environment['input_shape'][1:]))} pixels, "
+        f"and divides by 255. It neither inverts nor normalises, and classifies {theirs} of {total} correctly."
     )
     return [
         Words(sentence),
         _strips(made, [image for image, _, _ in published], [answer.seen for answer in answers]),
-        Table("own-image", "What either way made of each drawing", COLUMNS, rows),
+        Table("own-image", "The class that each preparation gives for each drawing", COLUMNS, rows),
         Code(
             "classlab predict RUN my-drawing.png", f"For a picture of your own; RUN is the run's folder, here {folder}"
         ),
@@ -79,7 +79,7 @@ def _asked(run: FinishedRun) -> list[Block]:
 
 
 def drawings(run: FinishedRun) -> list[Drawing]:
-    """Return one drawing of each class, of the first test image that the network names right, else of the first."""
+    """Return a drawing of each class: of the first test image that is classified correctly, else of the first."""
     result, dataset = outcome.of_run(run), run.dataset()
     right = result.right if result is not None else np.ones(len(dataset.test_labels), dtype=bool)
     made = []
@@ -92,7 +92,7 @@ def drawings(run: FinishedRun) -> list[Drawing]:
 
 
 def drawn(image: np.ndarray) -> np.ndarray:
-    """Return a test image as a drawing: dark on light, larger, out of the middle. image: uint8, (channels, h, w)."""
+    """Return a test image as a drawing: dark on light, larger, off centre. image: uint8, (channels, h, w)."""
     from PIL import Image
 
     large = Image.fromarray(image[0]).resize((DIGIT, DIGIT), Image.Resampling.BICUBIC)
@@ -104,10 +104,10 @@ def drawn(image: np.ndarray) -> np.ndarray:
 
 
 def as_published(run: FinishedRun, model: "nn.Module", pixels: np.ndarray) -> tuple[np.ndarray, str, float]:
-    """Return what the network sees the report's way, uint8 (1, h, w), the class that it names, and its softmax share.
+    """Return what the network sees the report's way, uint8 (1, h, w), the class that it names, and its softmax output.
 
-    The report opens the file in grey, resizes it to the network's size and divides by 255: neither is dark drawing on
-    light paper inverted, nor is anything normalised, as it was in training.
+    The report opens the file in grey, resizes it to the network's size and divides by 255. It does not invert a dark
+    drawing on light paper, and does not normalise as in training.
     """
     import torch
     from PIL import Image

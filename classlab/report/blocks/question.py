@@ -87,7 +87,7 @@ def _protocol(run: FinishedRun) -> str:
             chosen = f"The result is the last epoch, which early stopping chose by the validation {metric}."
         return " ".join((start, chosen, every if protocol.test_each_epoch else once))
     if protocol.validate_on == "none":
-        start = "No images were held out, and the result is the last epoch, so nothing was chosen by looking."
+        start = "No images were held out, and the result is the last epoch, so no image chose anything."
         return f"{start} {every if protocol.test_each_epoch else once}"
     chosen = {
         "best": f"and the epoch with the {highest} test {metric} is the result",
@@ -103,10 +103,9 @@ def _of_imported(run: FinishedRun) -> str:
     record = run.environment["imported"]
     names = f" In the file {record['names']}." if record.get("names") else ""
     return (
-        f"The weights were imported from {record['file']} (SHA-256 {record['sha256'][:16]}…) and not trained here."
-        f"{names} The {words.count(run.split()['test'], 'test image')} were evaluated once, in fp32. How the weights "
-        "were trained, for how long, and whether these very images were among those they were trained on, nobody can "
-        "tell from the file."
+        f"The weights were imported from {record['file']} (SHA-256 {record['sha256'][:16]}…) and not trained "
+        f"here.{names} The {words.count(run.split()['test'], 'test image')} were evaluated once, in fp32. The file "
+        "does not show how and for how long the weights were trained, or whether on these very images."
     )
 
 

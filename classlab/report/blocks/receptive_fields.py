@@ -57,10 +57,10 @@ def _fields(part: Part, network: Network) -> list[Block]:
     judged = [_judged(before, layer, written[id(layer)]) for before, layer in pairs if id(layer) in written]
     same = sum(str(row[2]) == str(row[3]) for row in rows if row[2] is not None)
     given = sum(row[2] is not None for row in rows)
-    agree = f"Of the {given} sizes that the report writes {same} are what is computed. " if given else ""
+    agree = f"{same} of the {given} sizes that the report states agree with the computed sizes. " if given else ""
     rule = (
-        "A layer sees what the one before it sees, and (window − 1) steps of that one more; its own step is the step "
-        "before it times its stride."
+        "A layer's receptive field is that of the layer before it plus (window − 1) × that layer's step. Its own "
+        "step is that layer's step times its own stride."
     )
     return [Words(agree + rule), Table("receptive-fields", caption, COLUMNS, cells), *map(Words, judged)]
 
@@ -76,15 +76,15 @@ def _judged(before: "Layer | None", layer: "Layer", written: int) -> str:
     true, name = (layer.receptive_field or {}).get("size"), layer.name
     seen = (before.receptive_field or {}) if before else {"size": 1, "stride": 1}
     if true == written:
-        return f"After {name} the report writes a field of {written}, which is what is computed."
-    text = f"After {name} the report writes a field of {written}; it is {sides(true)}"
+        return f"After {name} the report states a receptive field of {written}; the computed one is the same."
+    text = f"After {name} the report states a receptive field of {written}; it is {sides(true)}"
     size, step, kernel = seen.get("size"), seen.get("stride"), layer.kernel
     if isinstance(size, int) and isinstance(step, int) and isinstance(kernel, int):
         text += f": {size} + ({kernel} − 1) · {step}"
         if written == size * kernel:
             text += (
-                f". {written} is {kernel} · {size}, as if the pool widened the field by its own factor; it is the step "
-                f"that it widens, from {step} to {sides((layer.receptive_field or {}).get('stride'))}, and so what "
-                "every later window adds"
+                f". {written} is {kernel} · {size}, as if the pool multiplied the field by its own factor. In fact "
+                f"the pool multiplies the step, from {step} to {sides((layer.receptive_field or {}).get('stride'))}, "
+                "and so what every later window adds"
             )
     return f"{text}."

@@ -13,7 +13,7 @@ COUNT, DOUBTED = 16, 8
 
 def blocks(material: Material) -> list[Block]:
     """Return the gallery of right predictions and the one of doubtful ones."""
-    return galleries(material, "The network gets {right} of the {all} test images right.", _galleries)
+    return galleries(material, "The network classifies {right} of the {all} test images correctly.", _galleries)
 
 
 def _galleries(result: Outcome, images: np.ndarray) -> list[Block]:
@@ -21,8 +21,8 @@ def _galleries(result: Outcome, images: np.ndarray) -> list[Block]:
     if not len(found):
         return []
     doubted = found[np.argsort(result.confidence[found], kind="stable")][:DOUBTED]
-    caption = f"Right predictions that were in doubt: the {words.count(len(doubted), 'least sure one')}"
+    caption = f"Correct predictions with the least confidence: the {words.count(len(doubted), 'least sure one')}"
     return [
-        gallery("right", "Right predictions: the first of the test set", result, images, found[:COUNT], "good"),
+        gallery("right", "Correct predictions: the first of the test set", result, images, found[:COUNT], "good"),
         gallery("doubted", caption, result, images, doubted, "good"),
     ]

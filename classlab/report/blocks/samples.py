@@ -24,9 +24,7 @@ def _samples(run: FinishedRun) -> list[Block]:
     if plan.expansion:
         caption += ", and their copies, which are the same in every epoch"
     if plan.augmentations:
-        caption += (
-            ", and the same images as the network may meet them in one epoch; in the next they change differently"
-        )
+        caption += ", and the same images as the network may see them in one epoch; in the next they change differently"
     if len(found.rows) > CLASSES_SHOWN:
         caption += f" (the first {CLASSES_SHOWN} of {len(found.rows)} classes)"
     headings = [heading.replace("_", " ") for heading in found.headings]

@@ -1,4 +1,4 @@
-"""Search course: what a search tried, in the order of its proposals, and what came of it in words."""
+"""Search course: what a search tried, in the order of its proposals, and its result in words."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ def blocks(material: Material) -> list[Block]:
     """Return the sentences and the chart; nothing of a study whose variants were stated."""
     found = material.study.found if material.study else None
     if material.study is None or found is None:
-        return material.lacking("These runs are no study that searched its variants.")
+        return material.lacking("These runs are not a study that searched its variants.")
     sentences: list[Block] = [
         Words(f"{words.capital(text)}.") for text in found.sentences(material.study.search_verdict)
     ]

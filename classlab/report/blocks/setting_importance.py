@@ -22,10 +22,10 @@ def blocks(material: Material) -> list[Block]:
     result = material.study
     found, search = (result.found, result.study.sweep.search) if result else (None, None)
     if result is None or found is None or search is None:
-        return material.lacking("These runs are no study that searched its settings.")
+        return material.lacking("These runs are not a study that searched its settings.")
     variants = [variant for variant in result.variants if variant.name in found.standing.means]
     if len(variants) < 2:
-        return material.lacking("Too few variants have come to an end to say which setting matters.")
+        return material.lacking("Too few variants have finished to tell which setting matters.")
     names = short_keys(list(search.settings))
     figures = [_slice(found, search, variants, key, names[key]) for key in search.settings]
     shares = importance(_columns(search, variants), [found.standing.means[variant.name] for variant in variants])
@@ -37,8 +37,8 @@ def blocks(material: Material) -> list[Block]:
 def _bars(shares: dict[str, float], variants: int) -> Figure:
     rest = max(0.0, 1 - sum(shares.values()))
     caption = (
-        f"What each setting explains by itself of what the {variants} variants gave, by a forest fitted to them; the "
-        f"other {100 * rest:.0f} % are interplay and noise."
+        f"What each setting explains by itself of the results of the {variants} variants gave, by a forest fitted to "
+        f"them; the other {100 * rest:.0f} % are interactions and noise."
     )
     described = words.listed([f"{name} {100 * share:.0f} %" for name, share in shares.items()])
     draw = partial(importance_bars.importance_bars, shares)

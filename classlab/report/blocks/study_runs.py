@@ -25,7 +25,7 @@ def blocks(material: Material) -> list[Block]:
     """Return the table of runs; of very many the first ones, results.csv has all."""
     result = material.study
     if result is None:
-        return material.lacking("These runs are no study, so there is no list of those that it planned.")
+        return material.lacking("These runs are not a study, so there is no list of those that it planned.")
     rows = _untested(result)
     present = [name for name in COLUMNS if any(row.get(name) is not None for row in rows)]
     columns = (Column("variant"), Column("seed", "count"), *(COLUMNS[name] for name in present))

@@ -12,7 +12,7 @@ from classlab.study.results import ENDED
 def blocks(material: Material) -> list[Block]:
     """Return the verdict and the figures that matter."""
     if material.study is None:
-        return material.lacking("These runs are no study, so there is no verdict on one.")
+        return material.lacking("These runs are not a study, so there is no verdict on one.")
     return [_verdict(material.study, material.study.answer), _numbers(material.study)]
 
 
@@ -20,7 +20,7 @@ def _verdict(result: StudyResult, answer: Answer) -> Verdict:
     """Say which variants are told apart from the baseline, and which way."""
     missing = sum(row["status"] not in ENDED for row in result.rows)
     if missing == len(result.rows):
-        return Verdict("bad", "Not begun", "No run of this study has come to its end.")
+        return Verdict("bad", "Not begun", "No run of this study has finished.")
     unfinished = f" {words.count(missing, 'run')} of {len(result.rows)} are still missing." if missing else ""
     if result.found is not None:
         word = words.capital(result.search_verdict)

@@ -9,7 +9,7 @@ from classlab.study.sweep import COLUMNS_SHOWN, settings
 def blocks(material: Material) -> list[Block]:
     """Return the table of settings; nothing where each variant's name says it all."""
     if material.study is None:
-        return material.lacking("These runs are no variants of a study.")
+        return material.lacking("These runs are not variants of a study.")
     variants = material.study.variants
     columns, changed = settings(variants)
     if len(columns) < 2 and all(

@@ -74,8 +74,8 @@ def _of_imported(run: FinishedRun, checks: Sequence[records.CheckRecord]) -> Ver
     parts = [f"{words.percent(run.summary['test_accuracy'])} of {_test_images(run.summary)} classified correctly"]
     if run.reconstructs:
         parts = [f"{_test_images(run.summary)} reconstructed with a mean loss of {run.summary['test_loss']:.4f}"]
-    parts += [f"kept are the limits on {words.listed(kept)}"] if kept else []
-    parts += [f"nobody knows of the {words.listed(unknown)}"] if unknown else []
+    parts += [f"the limits kept are those on {words.listed(kept)}"] if kept else []
+    parts += [f"unknown: {words.listed(unknown)}"] if unknown else []
     return Verdict("plain", "Imported, not trained here", f"{'; '.join(parts)}.")
 
 
@@ -182,7 +182,7 @@ def _caution(run: FinishedRun) -> str:
     if run.experiment.chosen_on:
         return (
             "The test set chose the epoch, as the experiment's protocol asks. So the test accuracy is not that of "
-            "unseen images: it is too high by an unknown amount, and says less than one measured once."
+            "unseen images: it is too high by an unknown amount, and weaker evidence than one that was measured once."
         )
     return (
         "The test set was evaluated after every epoch, as the experiment's protocol asks, but chose none of them: the "

@@ -1,4 +1,4 @@
-"""Wrong: test images that the network got wrong, the surest first."""
+"""Wrong: test images that the network got wrong, the most confident first."""
 
 import numpy as np
 
@@ -12,12 +12,16 @@ COUNT = 16
 
 def blocks(material: Material) -> list[Block]:
     """Return the gallery of mistakes."""
-    return galleries(material, "The network gets {wrong} of the {all} test images wrong.", _gallery)
+    return galleries(material, "The network misclassifies {wrong} of the {all} test images.", _gallery)
 
 
 def _gallery(result: Outcome, images: np.ndarray) -> list[Block]:
     found = result.mistakes()
     if not len(found):
         return []
-    which = f"the {COUNT} surest of {len(found):,}, the surest first" if len(found) > COUNT else "all, the surest first"
+    which = (
+        f"the {COUNT} most confident of {len(found):,}, the most confident first"
+        if len(found) > COUNT
+        else "all, the most confident first"
+    )
     return [gallery("wrong", f"Wrong predictions: {which}", result, images, found[:COUNT], "bad")]

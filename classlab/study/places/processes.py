@@ -107,7 +107,7 @@ class Workers:
         return (job.after / store.SUMMARY).is_file() or job.after in self.failed_runs
 
     def stop(self) -> None:
-        """End all processes: a run that one of them trains is left so that it can be gone on with."""
+        """End all processes: a run that one of them trains is left so that it can be resumed."""
         self.stopping.set()
         for worker in self.running:
             _stop(worker)

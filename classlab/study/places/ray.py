@@ -2,8 +2,8 @@
 
 RAY_ADDRESS says which cluster, "auto" the one that this machine is part of; without it one is started here for as long
 as the study trains. A node gets what a worker process gets, trains in a folder of its own and returns the run's files
-through the object store. The study's folder is written here alone, a run at a time, so whatever is lost, the driver, a
-worker or a node, costs the runs that were on the way and nothing else.
+through the object store. Only this process writes the study's folder, a run at a time. So losing the driver, a worker
+or a node costs only the runs that were training.
 """
 
 import importlib.util
@@ -77,7 +77,7 @@ def _connected(processes: int, environment: dict[str, Any]) -> Iterator[Nodes]:
     try:
         yield _usable(_asked(ray.nodes()))
     except (ray.exceptions.RpcError, ray.exceptions.LocalRayletDiedError) as error:
-        raise UserError(f"the Ray cluster stopped answering ({sentence(error)}); go on with --resume") from None
+        raise UserError(f"the Ray cluster stopped answering ({sentence(error)}); continue with --resume") from None
     finally:
         ray.shutdown()
 

@@ -1,4 +1,4 @@
-"""Memory that is freed stays with the process: given back, it would have to be made anew for the next step.
+"""Memory that is freed stays with the process: given back, it would have to be made again for the next step.
 
 glibc gives large freed blocks back to the system and asks for them again at the next step, page by page. Of a step of
 eva7-net8 that was a quarter (docs/log.md).

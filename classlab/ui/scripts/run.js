@@ -87,7 +87,7 @@ async function sections() {
 }
 
 function told(news) {
-  if (born !== null && news.born !== born) { say("The run was replaced by another; its rows come anew.", true); rows = []; }
+  if (born !== null && news.born !== born) { say("The run was replaced by another; its rows come again.", true); rows = []; }
   born = news.born;
   if (news.anew) rows = [];
   rows.length = Math.min(rows.length, news.from);

@@ -77,11 +77,11 @@ def _accuracy(carried: Carried) -> str:
     low, high = summary["test_interval"] or (0.0, 1.0)
     protocol = run.experiment.protocol
     chosen = "the last epoch's weights" if protocol.select == "last" else "the best epoch's weights"
-    watched = " The test images were looked at while it was trained, so that the figure may be too good." if (
-        protocol.validate_on == "test") else " The test images were looked at once, at the end."  # fmt: skip
+    watched = " The test images were evaluated during training, so the figure may be too good." if (
+        protocol.validate_on == "test") else " The test images were evaluated once, at the end."  # fmt: skip
     return (
-        f"{percent(summary['test_accuracy'])} of the test images are named right (95 % interval over the images: "
-        f"{percent(low)} to {percent(high)}); {epochs}, {chosen}.{watched} Another seed gives another figure."
+        f"{percent(summary['test_accuracy'])} of the test images are classified correctly (95 % interval over the "
+        f"images: {percent(low)} to {percent(high)}); {epochs}, {chosen}.{watched} Another seed gives another figure."
     )
 
 
@@ -109,11 +109,12 @@ def _limits(carried: Carried) -> str:
     if carried.reconstructs:
         return "It reconstructs images like those it was trained on; of others nothing is known."
     return (
-        f"It knows {len(carried.class_names)} classes and names one of them whatever it is shown. Pictures that differ "
-        "from those it was trained on, in kind, size of the strokes or lighting, are named worse than the test images; "
-        "how much worse was not measured. Trained for teaching and research, not for decisions about people."
+        f"The network has {len(carried.class_names)} classes and names one of them whatever it is shown. Pictures "
+        "that differ from those it was trained on, in kind, size of the strokes or lighting, are named worse than "
+        "the test images; how much worse was not measured. Trained for teaching and research, not for decisions "
+        "about people."
     )
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")  # a name is no markup
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")  # a name is not markup

@@ -79,7 +79,7 @@ class Carried:
 
     @cached_property
     def expected(self) -> np.ndarray:
-        """The network's answers to all test images in fp32, which every format is held against."""
+        """The network's answers to all test images in fp32, which every format is compared with."""
         import torch
 
         with torch.no_grad():
@@ -118,7 +118,7 @@ def carried(run: "FinishedRun") -> Carried:
     from classlab.use.calibrated import calibration_of
 
     if run.status == "incomplete":
-        raise UserError(f"{run.path} is incomplete; go on with classlab run --resume, then export it")
+        raise UserError(f"{run.path} is incomplete; continue with classlab run --resume, then export it")
     if not (run.path / store.PREDICTIONS).exists():
         raise UserError(f"{run.path} stored no answers to the test images, so that an export cannot be compared")
     network = run.built().float()

@@ -95,7 +95,7 @@ def _part(file: Path, name: str) -> str:
     _, found, rest = text.partition(f'<script id="{name}"')
     content, ended, _ = rest.partition(">")[2].partition("</script>")
     if not found or not ended:
-        raise UserError(f"{file} is no demo: it has no script {name}")
+        raise UserError(f"{file} is not a demo: it has no script {name}")
     return content
 
 
@@ -162,7 +162,7 @@ def network_json(carried: Carried) -> dict[str, Any]:
 
 
 def gallery(carried: Carried, room: int) -> dict[str, Any]:
-    """Return test images, the surest mistakes first: pixels, packed, and of each image its index, label and answer.
+    """Return test images, the most confident mistakes first: packed pixels, and each image's index, label and answer.
 
     room: bytes of the page that they may take. pixels: bytes of all images in a row with zeros counted (a 0, then how
     many, up to 255), in base 64. Of a network that reconstructs images they are the first test images.
@@ -184,7 +184,7 @@ def gallery(carried: Carried, room: int) -> dict[str, Any]:
 
 
 def _chosen(carried: Carried, labels: np.ndarray | None) -> list[tuple[int, int]]:
-    """Return (index, predicted class) of images for the gallery: the surest mistakes, right answers of every class."""
+    """Return (index, predicted class) of the gallery's images: confident mistakes, and right answers of every class."""
     if labels is None:
         return [(index, 0) for index in range(min(IMAGES, len(carried.images)))]
     predicted = carried.expected.argmax(axis=1)
@@ -267,7 +267,9 @@ def _texts(carried: Carried) -> dict[str, Any]:
     _, height, width = carried.shape
     return {
         "title": f"The network {run.experiment.name}",
-        "subtitle": f"{capital(parameters)}, all in this page: it computes every answer here, without a server.",
+        "subtitle": (
+            f"{capital(parameters)}. All of it is in this page, which computes every answer here, without a server."
+        ),
         "facts": facts,
         "draws": _draws(carried),
         "reconstructs": carried.reconstructs,

@@ -82,7 +82,7 @@ def default_folder(run: "FinishedRun") -> Path:
 
 
 def check_format(to: str) -> None:
-    """Raise UserError for what is no format."""
+    """Raise UserError for what is not a format."""
     if to not in FORMATS:
         raise UserError(f"--to must be {listing(FORMATS)}; got {to!r}{did_you_mean(to, FORMATS)}")
 

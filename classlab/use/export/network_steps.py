@@ -62,7 +62,9 @@ def steps_of(network: nn.Module, images: Tensor) -> list[Step]:
     with torch.no_grad(), recorder.watching(), readers_code.running(), recorder:
         output = network(images)
     if not isinstance(output, Tensor) or id(output) not in recorder.known:
-        raise UserError("the network's answer must be one tensor that comes of the image; a page can compute no other")
+        raise UserError(
+            "the network's answer must be one tensor that depends on the image; a page can compute no other"
+        )
     steps = _needed(recorder.steps, recorder.known[id(output)][1])
     for step in steps:
         if not step.kind:

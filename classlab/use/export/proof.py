@@ -1,4 +1,4 @@
-"""The proof of an export: its own engine answers all test images, and the answers are held against the network's.
+"""The proof of an export: its own engine answers all test images, and the answers are compared with the network's.
 
 Engines add in different orders, so that equal networks differ in the last digits. How far is allowed is measured: ten
 times what the network itself in fp32 lies away from fp64. A wrong padding, an ε, a statistic lies far beyond it.

@@ -91,7 +91,7 @@ def _cells(carried: Carried, plan: Leaving) -> list[tuple[str, str, list[str]]]:
     trains = carried.run.summary["seconds"] <= SHORT
     cells += [("markdown", f"## Train\n\n{_training_story(carried, trains)}", [])]
     cells += [("code", _training(carried, trains), []), ("code", pictures_code.CURVES, [])]
-    cells.append(("markdown", "## What came of it", []))
+    cells.append(("markdown", "## The result", []))
     for story, shows in pictures_code.results(plan):
         cells += [("markdown", story, []), ("code", shows, [])]
     cells.append(("markdown", _closing(carried, plan), []))
@@ -102,14 +102,14 @@ def _opening(carried: Carried, plan: Leaving) -> str:
     run, names = carried.run, [_plain(name) for name in plan.class_names]
     size = f"{plan.shape[1]} × {plan.shape[2]} pixels"
     if plan.reconstructs:
-        task = f"The task: squeeze a picture of {size} to a short code and draw it again from that."
+        task = f"The task: compress an image of {size} to a short code, and reconstruct it from the code."
     else:
         listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-        task = f"The task: name what a picture of {size} shows, one of {len(names)} classes: {listed}."
+        task = f"The task: predict what an image of {size} shows, as one of {len(names)} classes: {listed}."
     return (
         f"# {_plain(run.experiment.name)}\n\n{_plain(run.experiment.description)}\n\n{task}\n\n"
-        "Everything is here in plain PyTorch: the data, the network layer by layer, the training loop, and what came "
-        f"of it. Written by classlab {__version__} from the run `{_plain(run.path.name)}` (seed {run.seed}): "
+        "Everything is here in plain PyTorch: the data, the network layer by layer, the training loop, and the "
+        f"result. Written by classlab {__version__} from the run `{_plain(run.path.name)}` (seed {run.seed}): "
         f"{_plain(run.sentence())}. Run the cells from top to bottom; `weights.npz` lies beside the notebook."
     )
 
@@ -128,7 +128,8 @@ def _training_story(carried: Carried, trains: bool) -> str:
         )
     return (
         f"Training took classlab {seconds}, so **this cell does not train**: it loads the weights that classlab "
-        "trained and the history that it recorded. Set `TRAIN = True` to train here; what follows is then of that one."
+        "trained and the history that it recorded. Set `TRAIN = True` to train here; what follows is then about that "
+        "training."
     )
 
 
@@ -163,7 +164,7 @@ def _closing(carried: Carried, plan: Leaving) -> str:
         )
     if protocol.validate_on == "test":
         lines.append(
-            "The test images were watched while it was trained, as was published: figures chosen by them are too good."
+            "The test images were evaluated during training, as published: figures chosen by them are too good."
         )
     else:
         lines.append("The test images chose nothing: neither the epoch nor any setting.")

@@ -44,7 +44,7 @@ def write(carried: Carried, folder: Path) -> Path:
 
 
 def answers(file: Path, carried: Carried, images: np.ndarray) -> np.ndarray:
-    """Return the answers of a network built anew with the file's weights."""
+    """Return the answers of a network built again with the file's weights."""
     import torch
 
     network = _network(file, carried)

@@ -191,7 +191,7 @@ def test_without_an_engine_a_sentence_says_what_to_install(exported, monkeypatch
 
 def test_another_file_is_no_demo(exported, tmp_path):
     (tmp_path / "page.html").write_text("<p>hello</p>")
-    with pytest.raises(UserError, match="is no demo: it has no script network"):
+    with pytest.raises(UserError, match="is not a demo: it has no script network"):
         demo.answers(tmp_path / "page.html", exported[1], exported[1].images[:1])
     file, given = exported
     text = file.read_text(encoding="utf-8").replace("sums.fill(", "sums.fell(")

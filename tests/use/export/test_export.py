@@ -251,7 +251,7 @@ def test_a_run_that_is_not_at_its_end_is_refused(tmp_path, trained):
     (tmp_path / "s0").mkdir()
     for name in ("experiment.yaml", "environment.json", "metrics.csv", "split.json"):
         (tmp_path / "s0" / name).write_bytes((Path(trained.path) / name).read_bytes())
-    with pytest.raises(UserError, match="is incomplete; go on with"):
+    with pytest.raises(UserError, match="is incomplete; continue with"):
         export(cl.load_run(tmp_path / "s0"), "onnx", tmp_path / "out")
 
 

@@ -67,8 +67,9 @@ def lay_out(
 class NativeStep:
     """One network's step in a library that was built for it.
 
-    library: of the source of `layout`. The weights, the optimizer's tensors and batch norm's running statistics are the
-    step's own from here on, in the layout of its kernels; `publish` writes them back into the model and the optimizer.
+    library: of the source of `layout`. From here on the step holds the weights, the optimizer's tensors and batch
+    norm's running statistics, in the layout of its kernels. `publish` writes them back into the model and the
+    optimizer.
     """
 
     def __init__(self, library: Library, layout: Layout, optimizer: Optimizer) -> None:

@@ -355,7 +355,7 @@ def _draw(layout: Layout, s: Stage, indentation: str) -> str:
 def tile(height: int, width: int, most: int) -> tuple[int, int]:
     """Return the rows and columns of a map to compute at once, at most so many pixels.
 
-    Each run over the weights loads them once, whatever it computes; a run of few pixels waits for its own sums, for one
+    Each run over the weights loads them once, whatever it computes. A run of few pixels waits for its own sums: each
     takes some four cycles until the next can be added to it. So few and even runs are best.
     """
 

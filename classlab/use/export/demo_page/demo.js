@@ -61,7 +61,7 @@ function reconstructed(image) {
   draw(byId("again"), network.shape, output, 0, 1);
   drawNumbers(byId("code"), code.values);
   byId("code-words").textContent = `The code: ${code.values.length} numbers, from ${short(Math.min(...code.values))} to ${short(Math.max(...code.values))}`;
-  byId("sentence").textContent = `${image.length} numbers, squeezed to ${code.values.length} and drawn again with a mean squared error of ${short(error)}.`;
+  byId("sentence").textContent = `${image.length} numbers, squeezed to ${code.values.length} and reconstructed with a mean squared error of ${short(error)}.`;
   sayLater(byId("sentence").textContent);
 }
 

@@ -107,8 +107,8 @@ def leaving(carried: "Carried") -> Leaving:
     given = tuple(environment["given_in_python"])
     if "model" in given:
         raise UserError(
-            "a script needs the source of its network, and this run was given a module in Python; put the module into "
-            "a file and train with model: {name: file.py:Name}, or export to pt2, which needs no source"
+            "a script needs the source of its network, and this run was given a module in Python. Put the module "
+            "into a file and train with model: {name: file.py:Name}, or export to pt2, which needs no source"
         )
     if missing := _missing(run.experiment):
         raise UserError(f"a script in plain PyTorch cannot be written for {listing(missing)}; export to pt2 or onnx")

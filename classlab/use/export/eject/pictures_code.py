@@ -1,4 +1,4 @@
-"""The cells of a notebook that draw: images as they are changed, curves, what is confused, the surest mistakes."""
+"""The notebook cells that draw: augmented images, curves, confusions, the most confident mistakes."""
 
 from classlab.use.export.eject.leaving import Leaving
 from classlab.use.export.eject.passages import code
@@ -86,7 +86,7 @@ MISTAKES = """
     wrong = (said != labels).nonzero()[:, 0]
     wrong = wrong[sure[wrong].argsort(descending=True)][:20]
     titles = [f"{CLASSES[labels[i]]} as {CLASSES[said[i]]}\\n{100 * sure[i]:.0f} % sure" for i in wrong]
-    print(f"{(said != labels).sum():,} of {len(labels):,} test images are named wrong; the surest mistakes:")
+    print(f"{(said != labels).sum():,} of {len(labels):,} test images are misclassified; the most confident mistakes:")
     if len(wrong):
         pictures(pixels[wrong]$scale, titles)
 """
@@ -94,7 +94,7 @@ REDRAWN = """
     pixels, labels = data["test"]
     print(f"test loss {evaluate(net, pixels, labels):.4f}")
     drawn = answers(net, pixels[:20]) * STD + MEAN
-    pictures(torch.cat([pixels[:10]$scale, drawn[:10]]), ["given"] * 10 + ["drawn again"] * 10)
+    pictures(torch.cat([pixels[:10]$scale, drawn[:10]]), ["given"] * 10 + ["reconstructed"] * 10)
 """
 
 
@@ -131,8 +131,7 @@ def results(leaving: Leaving) -> list[tuple[str, str]]:
         ),
         ("A row is a class, a column what the network says; what is off the diagonal is wrong.", code(CONFUSED)),
         (
-            "The mistakes that the network is surest of. Probabilities are calibrated by the temperature. Would you "
-            "have known?",
+            "The most confident mistakes. Probabilities are calibrated by the temperature. Would you have known?",
             code(MISTAKES, scale=_scale(leaving)),
         ),
     ]

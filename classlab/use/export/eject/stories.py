@@ -20,9 +20,9 @@ def settings() -> str:
 def random_numbers() -> str:
     """Return what is said before the seeds."""
     return (
-        "Training uses chance: first weights, the order of the images, their changes. Each use has a generator of its "
-        "own, seeded from the run's seed, so that the same seed gives the same network and nothing else moves when one "
-        "use is left out."
+        "Training uses chance: first weights, the order of the images, their changes. Each use has a generator of "
+        "its own, seeded from the run's seed. So the same seed gives the same network, and leaving one use out "
+        "changes nothing else."
     )
 
 
@@ -80,9 +80,10 @@ def loop(leaving: Leaving) -> str:
     steps = training.epochs * leaving.steps_per_epoch
     name = said(training.optimizer.name)
     return (
-        "This is all of training. For each batch: the network answers (forward), the loss says how wrong it is, the "
-        "gradient says for each weight which way is less wrong (backward), and the optimizer takes a step that way. "
-        f"{training.epochs} epochs of {leaving.steps_per_epoch:,} batches are {steps:,} steps of {name}."
+        "This is all of training. For each batch the network answers (forward), and the loss says how wrong it is. "
+        "The gradient says for each weight which direction lowers the loss (backward), and the optimizer takes a "
+        f"step that way. {training.epochs} epochs of {leaving.steps_per_epoch:,} batches are {steps:,} steps of "
+        f"{name}."
     )
 
 

@@ -381,7 +381,7 @@ def evaluation(leaving: Leaving) -> str:
     plan = leaving.experiment
     changed = plan.protocol.augment == "all" or plan.protocol.train_metrics != "running"
     draws = changed and bool(plan.data.augmentations)
-    what = "the images drawn again" if leaving.reconstructs else "(count, classes)"
+    what = "the reconstructed images" if leaving.reconstructs else "(count, classes)"
     if draws:
         pair, given = ("(part, _)", "part, part") if leaving.wants_clean else ("part", "part")
         first = code(
