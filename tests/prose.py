@@ -52,7 +52,7 @@ def in_markdown(file: Path) -> Iterator[Sentence]:
             fenced = not fenced
         stripped = line.strip()
         is_code = fenced or stripped.startswith("```") or (line.startswith("    ") and after_blank and not in_item)
-        starts_new = re.match(r"\s*([-*+]|\d+\.)\s|#|\|", line)
+        starts_new = re.match(r"\s*([-*+]|\d+\.)\s|#|\||</?[a-z]+[ >]", line)
         if paragraph and (is_code or not stripped or starts_new):
             yield from (Sentence(file, start, text) for text in sentences_of(plain_markdown(" ".join(paragraph))))
             paragraph = []
@@ -60,7 +60,10 @@ def in_markdown(file: Path) -> Iterator[Sentence]:
         if stripped and not is_code:
             in_item = in_item or bool(re.match(r"\s*([-*+]|\d+\.)\s", line))
             in_item = in_item and (line[0] in " -*+0123456789")
-            if stripped.startswith("|"):
+            if re.match(r"</?[a-z]+[ >]", stripped):  # a line of HTML holds its own sentences
+                text = re.sub(r"<[^>]*>", " ", stripped)
+                yield from (Sentence(file, number, part) for part in sentences_of(plain_markdown(text)))
+            elif stripped.startswith("|"):
                 for cell in re.split(r"(?<!\\)\|", stripped.strip("|")):
                     yield from (Sentence(file, number, text) for text in sentences_of(plain_markdown(cell)))
             else:

@@ -133,8 +133,8 @@ def scores(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 def grad_cam(model: nn.Module, images: Tensor, classes: Tensor, layer: MapLayer) -> Tensor:
     """Return Grad-CAM's maps, float32 (count, height, width), never negative.
 
-    Each map of the layer is weighed by the mean over its pixels of the score's gradient; of their sum the positive part
-    is kept (Selvaraju et al. 2017, equations 1 and 2), and enlarged to the image by straight lines between pixels.
+    Each map of the layer is weighted by the mean over its pixels of the score's gradient. The positive part of their
+    sum is kept (Selvaraju et al. 2017, equations 1 and 2) and enlarged to the image by linear interpolation.
     images: normalised, float32 (count, channels, height, width). classes: int64 (count,).
     """
     module, found = model.get_submodule(layer.path), []
@@ -158,8 +158,8 @@ def window(side: int) -> tuple[int, int]:
 def occlusion(model: nn.Module, images: Tensor, classes: Tensor, ground: Tensor) -> Tensor:
     """Return how much the score falls where a patch hides the image, float32 (count, height, width).
 
-    A patch of a quarter of the side moves by half of its own; a pixel's value is the mean fall over the patches that
-    hide it (Zeiler and Fergus 2014, figure 7, with the score in the place of the probability, which saturates).
+    A patch of a quarter of the side moves by half of its own. A pixel's value is the mean fall over the patches that
+    hide it (Zeiler and Fergus 2014, figure 7). The score takes the place of the probability, which saturates.
     images, classes: as for grad_cam. ground: what the patch shows, normalised, broadcast to an image.
     """
     _, _, height, width = images.shape
@@ -184,8 +184,8 @@ def integrated_gradients(
 
     The gradient of the score, averaged along the straight line from the ground to the image, times their difference
     (Sundararajan et al. 2017, equation 1), summed over channels. A map's pixels have to add up to the score of the
-    image less that of the ground (completeness): the line is cut finer until they do within one per cent, or most_steps
-    pieces are reached. images, classes, ground: as for occlusion.
+    image less that of the ground (completeness). The line is cut finer until they do within one per cent, or until
+    there are most_steps pieces. images, classes, ground: as for occlusion.
     """
     start = ground.expand_as(images)
     wanted = scores(model, images, classes) - scores(model, start, classes)

@@ -1,7 +1,7 @@
 """Whether maps of where an answer came from can be believed: two checks that a picture which only looks right fails.
 
-A map of what the network learnt changes when the network has not learnt (Adebayo et al. 2018); and without the pixels
-that a map names first, the network is less sure sooner than without pixels named at random (Petsiuk et al. 2018).
+A map of what the network learnt changes when the network has not learnt (Adebayo et al. 2018). And without the pixels
+that a map names first the network becomes unsure sooner than without random pixels (Petsiuk et al. 2018).
 """
 
 import math
@@ -28,9 +28,10 @@ class MapCheck:
     """What both checks of one method gave, over several images.
 
     images: how many maps were not empty. correlation: mean rank correlation (Spearman, signs kept) of the maps with
-    those of the network with random weights; similarity: mean SSIM of the same; None where no map was there to compare.
-    deleted: mean area under the deletion curve, probability of the class over the share of pixels deleted; at_random:
-    of random orders; low, high: 95 % interval of at_random less deleted, None for fewer than three images.
+    those of the network with random weights. similarity: mean SSIM of the same. Both are None where no map was there to
+    compare. deleted: mean area under the deletion curve, probability of the class over the share of pixels deleted.
+    at_random: the same for random orders. low, high: 95 % interval of at_random less deleted, None for fewer than three
+    images.
     """
 
     images: int
@@ -117,7 +118,7 @@ def similarity(first: np.ndarray, second: np.ndarray) -> float:
 def deletion(model: nn.Module, images: Tensor, classes: Tensor, orders: Tensor, ground: Tensor) -> np.ndarray:
     """Return the area under each image's deletion curve, float64 (count,): less is better.
 
-    The curve is the softmax share of the class, from the whole image to none of it, over the share of pixels that show
+    The curve is the softmax output of the class, from the whole image to none of it, over the share of pixels that show
     the ground instead. images: normalised (count, channels, height, width). classes: int64 (count,). orders: int64
     (count, height · width), the pixels in the order in which they go. ground: normalised, broadcast to an image.
     """
@@ -156,8 +157,8 @@ def check_maps(
 ) -> MapCheck:  # fmt: skip
     """Return what both checks say of maps.
 
-    maps: of a trained network, float32 (count, height, width); random_maps: those of the same network with random
-    weights, made in the same way, several draws of them, (draws, count, height, width). deleted: the area under each
+    maps: of a trained network, float32 (count, height, width); random_maps: the same of the network with random
+    weights, several draws, (draws, count, height, width). deleted: the area under each
     image's deletion curve when the pixels go in the maps' order; at_random: in random orders, float64 (count,). A map
     that is the same everywhere is left out and counted: it names no place, so it says nothing that could be right.
     """

@@ -67,11 +67,11 @@ class Named(Section):
 
 
 class Step(Section):
-    """A step of a search by hand: what it was to bring, what it changes in the step before it, what came of it."""
+    """A step of a search by hand: what it was to bring, what it changes in the step before it, and your analysis."""
 
     name: Annotated[str, Field(pattern=FREE_NAME)]
     target: str = Field(default="", description="what this step is to bring, written before it is trained")
-    experiment: Stated | None = Field(default=None, description="begins anew with another one; null: the step before")
+    experiment: Stated | None = Field(default=None, description="begins with another one; null: the step before")
     set: dict[str, Any] = Field(default={}, description="dotted key: value, changed from the step before on")
     analysis: str = Field(default="", description="what you make of the result, written after it is trained")
 
@@ -180,7 +180,9 @@ class Study(Section):
         if asked:
             raise ValueError(f"steps are the variants of a study, so sweep.{asked[0]} must be left out")
         if self.compare.published is not None:
-            raise ValueError("compare.published asks which variant explains a curve; steps are held against each other")
+            raise ValueError(
+                "compare.published asks which variant explains a curve; steps are compared with each other"
+            )
         if self.experiment is None and self.steps[0].experiment is None:
             raise ValueError(f"experiment is required where the first step, {self.steps[0].name}, does not name one")
 

@@ -2,10 +2,10 @@
 
 Two steps, for the first alone names rates that are too high for a whole training:
 
-1. A range test (Smith, "Cyclical learning rates for training neural networks", 2017, section 3.3): the rate rises from
+1. A range test (Smith, "Cyclical learning rates for training neural networks", 2017, section 3.3). The rate rises from
    step to step by the same factor, and the loss of each step is smoothed over the logarithm of the rate.
-2. Short runs with constant settings but the rate, the same seeds for each, judged by validation images: rough ones from
-   the rate of divergence downwards, then fine ones around the best. Test images are not looked at.
+2. Short runs that differ in the rate alone, with the same seeds for each, judged by validation images. Rough ones go
+   from the rate of divergence downwards, then fine ones around the best. Test images are not looked at.
 
 Nothing is written, and no later run is another for it.
 """

@@ -175,7 +175,7 @@ def evidence(path: str, picture: str | None = None, index: int | None = None) ->
 
 
 def map_checks(path: str) -> list[dict[str, str]]:
-    """Return whether each method's maps of a run can be believed, by its surest mistakes, in words."""
+    """Return whether each method's maps of a run can be believed, by its most confident mistakes, in words."""
     return _map_checks(path, signature(Path(path)))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Method = Literal["grad_cam", "occlusion", "integrated_gradients"]
 METHODS: tuple[Method, ...] = get_args(Method)
 WORDS = {"grad_cam": "Grad-CAM", "occlusion": "occlusion", "integrated_gradients": "integrated gradients"}
-IMAGES = 12  # the surest mistakes, where no images are given
+IMAGES = 12  # the most confident mistakes, where no images are given
 DRAWS = 3  # of random weights
 CHECKED = 8  # of them, by which a report and the page check each method
 MOST = 1000  # images at once
@@ -329,8 +329,8 @@ def explain(
     """Return what in images speaks for a class of the run's network.
 
     images: an index or indices of test images; or images in the network's shape, uint8 or fractions 0…1; None takes the
-    surest mistakes. method: grad_cam, occlusion or integrated_gradients. classes: predicted, true, or names. layer: of
-    grad_cam, the path of a convolution; None takes the last whose maps have 4 × 4 pixels or more.
+    most confident mistakes. method: grad_cam, occlusion or integrated_gradients. classes: predicted, true, or names.
+    layer: of grad_cam, the path of a convolution; None takes the last whose maps have 4 × 4 pixels or more.
     Raises UserError for a run that names no class, and for Grad-CAM where there is no convolution.
     """
     return Network(run).evidence(images, method, classes, layer)
@@ -366,7 +366,7 @@ def _as_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def random_twin(model: "nn.Module", seed: int = 0) -> "nn.Module":
-    """Return a copy of a network with weights drawn anew; bare parameters, of which nothing says how, are shuffled.
+    """Return a copy of a network with new random weights; bare parameters, of which nothing says how, are shuffled.
 
     The caller's random state is left as it was.
     """

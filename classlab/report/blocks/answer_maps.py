@@ -1,4 +1,4 @@
-"""Answer maps: what in the surest mistakes spoke for the wrong class and for the right one, and can it be believed."""
+"""Answer maps: what in the most confident mistakes spoke for the wrong class and for the right one."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ LARGEST = 96  # pixels of a side: a page holds many pictures
 
 
 def blocks(material: Material) -> list[Block]:
-    """Return, of the first run of each name, the maps of its surest mistakes and what the checks say of each method."""
+    """Return, of the first run of each name, maps of its most confident mistakes and what the checks say of them."""
 
     def of_run(run: FinishedRun) -> list[Block]:
         found = None if run.reconstructs else outcome.of_run(run)
@@ -49,7 +49,9 @@ def _of_mistakes(run: FinishedRun) -> list[Block]:
             advance(1)
             answered.check  # noqa: B018 - worked out here, under the bar, and kept
             advance(1)
-    blocks: list[Block] = [Words(f"What spoke for the answer in the surest mistakes, and for the true class. {KEY}")]
+    blocks: list[Block] = [
+        Words(f"What spoke for the answer in the most confident mistakes, and for the true class. {KEY}")
+    ]
     blocks += [Words(lacking)] if lacking else []
     blocks += [_mistake(made, place) for place in range(min(IMAGES, len(wrong)))]
     return [*blocks, *_checks(made)]
@@ -86,9 +88,9 @@ def _checks(made: Sequence[tuple[Evidence, Evidence]]) -> list[Block]:
         for maps, _ in made
     )  # fmt: skip
     caption = (
-        "Whether the maps for the answer can be believed: how like they are to those of the same network with random "
-        "weights, and the area under the curve of the answer's probability while the pixels that they name first are "
-        "deleted, beside that of a random order"
+        "Whether the maps for the answer can be believed. Correlation and similarity are with the maps of the same "
+        "network with random weights. Deleted is the area under the curve of the answer's probability while the pixels "
+        "that a map names first are deleted, beside that of a random order"
     )
     said = [
         Words(f"{words.capital(WORDS[maps.method])}: {maps.about()}. {words.capital(maps.check.sentence())}.")

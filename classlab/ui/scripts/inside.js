@@ -51,7 +51,7 @@ function method(row) {
 // Whether the maps can be believed is a property of the network: asked once for each.
 async function checks(run) {
   if (checked === run) return;
-  byId("checks").textContent = "Whether such maps can be believed is being checked on the surest mistakes …";
+  byId("checks").textContent = "Whether such maps can be believed is being checked on the most confident mistakes …";
   const found = await tried(() => get(`/api/run/${run}/map-checks`));
   if (!found || run !== byId("run").value) return;
   checked = run;
