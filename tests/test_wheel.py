@@ -51,19 +51,20 @@ def test_a_run_with_its_report_and_pdf_from_the_wheel(wheel, tmp_path):
     venv.create(place / "env", with_pip=False)
     scheme = sysconfig.get_paths(vars={"base": str(place / "env"), "platbase": str(place / "env")})
     packages = Path(scheme["purelib"])
-    with zipfile.ZipFile(wheel[0]) as archive:
-        archive.extractall(packages)
-    # What classlab depends on is that of this environment, whose own sources are not found so.
-    installed = [place for place in sys.path if Path(place).name == "site-packages"]
-    (packages / "needed.pth").write_text("\n".join(installed), encoding="utf-8")
     python = Path(scheme["scripts"]) / Path(sys.executable).name
+    words = ["--python", str(python), "install", "--no-deps", "--no-index", "--disable-pip-version-check", "-q"]
+    subprocess.run([sys.executable, "-m", "pip", *words, str(wheel[0])], check=True, capture_output=True)
+    # What classlab depends on is that of this environment, whose own sources are not found so.
+    installed = [found for found in sys.path if Path(found).name == "site-packages"]
+    (packages / "needed.pth").write_text("\n".join(installed), encoding="utf-8")
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LANG", "LC_CTYPE")}
     environment |= {"LC_ALL": "C", "PYTHONWARNINGS": "error::EncodingWarning"}
     where = subprocess.run([python, "-c", "import classlab; print(ascii(classlab.__file__))"], capture_output=True,
                            text=True, check=True, env=environment, cwd=tmp_path)  # fmt: skip
     assert ascii(str(packages))[1:-1] in where.stdout
     words = ["run", "digits-quick", "--report", "--pdf", "--set", "training.epochs=1", "--set", "contract={}"]
-    done = subprocess.run([python, "-m", "classlab.cli.main", *words], cwd=place, env=environment, capture_output=True)
+    command = Path(scheme["scripts"]) / "classlab"
+    done = subprocess.run([command, *words], cwd=place, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     (run,) = (place / "runs").glob("*/*")
     assert (run / "report.html").is_file() and (run / "report.pdf").read_bytes().startswith(b"%PDF")
