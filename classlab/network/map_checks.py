@@ -63,20 +63,20 @@ class MapCheck:
         if self.correlation is None or self.deleted is None:
             return "nothing to check: no map shows evidence that differs from place to place"
         learnt = (
-            f"rank correlation with the maps of the same network with random weights {_signed(self.correlation)} "
+            f"rank correlation with the maps of random weights {_signed(self.correlation)} "
             f"(SSIM {_signed(self.similarity or 0)}): "
-            + ("they depend on what it learnt" if self.depends else "they do not show what it learnt")
+            + ("they depend on what was learnt" if self.depends else "they do not show what was learnt")
         )
         deletion = f"area under the deletion curve {self.deleted:.3f}, in random order {self.at_random:.3f}"
         if self.low is None or self.high is None:
             found = f"{deletion}: {count(self.images, 'image')} are too few to say more"
         else:
             found = f"{deletion} (95 % interval of the gain {_signed(self.low)} to {_signed(self.high)}): " + (
-                "the pixels that they name matter to the answer"
+                "the named pixels matter to the answer"
                 if self.finds
-                else "the pixels that they name have not been shown to matter more than others"
+                else "the named pixels have not been shown to matter more than others"
             )
-        return f"{learnt}; {found}"
+        return f"{learnt}. {found[0].upper()}{found[1:]}"
 
 
 def _signed(value: float | None) -> str:

@@ -4,7 +4,6 @@ The room and the function share their name, and Python keeps the room as `classl
 room may be called.
 """
 
-import importlib
 import sys
 import types
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 
 class _Room(types.ModuleType):
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        # by name, for that room stands above this one: whose results can also write their report
-        return importlib.import_module("classlab.lab").study(*arguments, **options)
+        # as the package finds it, in a room above this one: its results can also write their report
+        return sys.modules["classlab"].__getattr__("study")(*arguments, **options)
 
 
 sys.modules[__name__].__class__ = _Room

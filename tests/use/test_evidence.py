@@ -194,8 +194,8 @@ def checked(run, maps_of, count=12):
 def test_both_checks_pass_on_a_trained_network(run, method):
     found = run.explain(range(24), method)
     assert found.check.passed, found.check.sentence()
-    assert "they depend on what it learnt" in found.check.sentence()
-    assert "the pixels that they name matter to the answer" in found.check.sentence()
+    assert "they depend on what was learnt" in found.check.sentence()
+    assert "the named pixels matter to the answer" in found.check.sentence()
 
 
 def edges(model, images, classes):
@@ -220,7 +220,7 @@ def turned(model, images, classes):
 def test_both_checks_fail_on_broken_methods(run):
     of_edges = checked(run, edges)
     assert of_edges.correlation == pytest.approx(1) and not of_edges.depends and not of_edges.passed
-    assert "they do not show what it learnt" in of_edges.sentence()
+    assert "they do not show what was learnt" in of_edges.sentence()
     of_constant = checked(run, constant)
     assert (of_constant.images, of_constant.empty, of_constant.passed) == (0, 12, False)
     assert "nothing to check" in of_constant.sentence()

@@ -12,7 +12,7 @@ BELIEVED = {True: "yes", False: "not yet", None: ""}
 def blocks(material: Material) -> list[Block]:
     """Return the ladder as a table, and each step with its words; nothing of a study without steps."""
     if material.study is None or not material.study.steps:
-        return material.lacking("These runs are no study with steps.")
+        return material.lacking("These runs are not a study with steps.")
     logs = material.study.steps
     columns = (
         Column("step", "count"), Column("name"), Column("parameters", "count"),
