@@ -22,7 +22,7 @@ imports: .venv/.ready-dev
 	$(BIN)/lint-imports
 
 tests: .venv/.ready-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 # The long campaigns, an hour or two: hostile input, kills, and networks for the native step. A part of them:
 # make long CASES=2000 SEED=7 KILLS=0 NETWORKS=0

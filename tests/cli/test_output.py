@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+@pytest.mark.parametrize("encoding", ["ascii"])  # what it takes, every other takes
 def test_every_encoding_takes_what_commands_print(folder, encoding):
     (run,) = (folder / "runs").glob("*/*")
     (folder / "two.yaml").write_text("name: two\nexperiment: digits-quick\nset: {training.epochs: 1}\nseeds: 2\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-CASES, KILLS = 16, 2
+CASES, KILLS = 12, 1
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="cases are judged by what Linux says of processes")
 

@@ -33,7 +33,7 @@ EXPERIMENTS = {
                      "schedule": {"name": "one_cycle", "warmup_percent": 20}}},
     "autoencoder, Adam": {
         "data": DIGITS, "model": {"name": "autoencoder", "widths": [32, 8]},
-        "training": {"epochs": 15, "batch_size": 32, "loss": "mse",
+        "training": {"epochs": 15, "batch_size": 32, "loss": "reconstruction",
                      "optimizer": {"name": "adam", "learning_rate": 0.001}}},
 }  # fmt: skip
 

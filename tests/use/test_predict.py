@@ -31,7 +31,7 @@ def digit(side=200, ink=20, paper=235):
 
 
 def test_pictures_of_every_medium_are_read_where_the_naive_way_guesses(mnist_run):
-    made = pictures(40, seed=7)
+    made = pictures(24, seed=7)
     answers = mnist_run.predict([picture for picture, _, _ in made])
     wanted = [number for _, number, _ in made]
     assert right(answers, wanted) >= 0.93  # a network of two short epochs; benchmarks/pictures.py has the real one
