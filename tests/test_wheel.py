@@ -1,9 +1,11 @@
 """The wheel: what it holds, and a run from it without the sources, in a folder and a locale that give no help."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -68,3 +70,29 @@ def test_a_run_with_its_report_and_pdf_from_the_wheel(wheel, tmp_path):
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     (run,) = (place / "runs").glob("*/*")
     assert (run / "report.html").is_file() and (run / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_source_archive_holds_what_builds_the_same_wheel(wheel, tmp_path):
+    built, source = wheel
+    words = [
+        sys.executable,
+        "-c",
+        "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])",
+    ]
+    subprocess.run([*words, str(tmp_path)], cwd=source, check=True, capture_output=True)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(built) as archive:
+        needed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert needed | {"pyproject.toml", "README.md", "LICENSE"} <= names
+    assert not [name for name in names if name.startswith(NOT_SHIPPED) or name.endswith(".pyc")]
+
+
+def test_the_hashed_requirements_are_the_constraints():
+    def versions(file, separator):
+        lines = (REPOSITORY / file).read_text(encoding="utf-8").splitlines()
+        pairs = (line.partition(separator)[0].split("==") for line in lines if not line.startswith("#"))
+        return {re.sub("[-_.]+", "-", name.lower()): version for name, version in pairs}
+
+    pinned, hashed = versions("constraints.txt", "\n"), versions("requirements-dev.txt", " ")
+    assert {name: pinned.get(name) for name in hashed} == hashed and len(hashed) > 100
