@@ -65,6 +65,7 @@ def _write(folders: list[Path], file: Path, out: Path, report: bool, trust: bool
     made = hand_ins.contents(found, task, reports, _graphs(found, trust))
     for problem in hand_ins.problems(made):
         raise UserError(f"{out} is not written: {problem}")
+    files.make_folder(out.parent)
     files.write(out, hand_in_archive.packed(made))
     console.print(f"[dim]hand-in:[/dim] {out} ({len(made)} files)", soft_wrap=True, markup=True)
     return _look(out, False)

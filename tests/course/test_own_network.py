@@ -83,7 +83,7 @@ def handed_in(tmp_path_factory):
         refused = subprocess.run(words, capture_output=True, text=True)  # this process trusts the code already
         assert refused.returncode == 2 and "refused unless --trust is given" in refused.stderr
         done = classlab(
-            "hand-in", *student.glob("runs/*/*"), "--for", "task.yaml", "--trust", "--out", folder / "a.zip"
+            "hand-in", *student.glob("runs/*/*"), "--for", "task.yaml", "--trust", "--out", folder / "sent" / "a.zip"
         )
         assert done.exit_code == 0, done.output
         assert "counted and measured by graph.onnx" in done.output
@@ -91,8 +91,8 @@ def handed_in(tmp_path_factory):
 
 
 def graded(folder, out, *words):
-    done = classlab("grade", folder / "a.zip", "--rules", folder / "rules.yaml", "--class-list", folder / "class.csv",
-                    "--out", out, "--jobs", 1, "--json", *words)  # fmt: skip
+    words = (*words, "--rules", folder / "rules.yaml", "--class-list", folder / "class.csv")
+    done = classlab("grade", folder / "sent", "--out", out, "--jobs", 1, "--json", *words)
     assert done.exit_code == 0, (done.output, done.exception)
     (record,) = [json.loads(file.read_text()) for file in (out / "weighed").glob("?*" * 5 + ".json")
                  if file.name != "draw.json"]  # fmt: skip
