@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -40,6 +40,16 @@ def progress(description: str, total: float | None, unit: str) -> Iterator[Calla
             bars.update(task, rate=_rate(speed, unit) if speed else "")
 
         yield advance
+
+
+@contextmanager
+def progress_once_known(description: str, unit: str) -> Iterator[Callable[[float], Callable[[float], None]]]:
+    """Yield `watch(total)`, which shows a bar as `progress` does and returns its advance(amount).
+
+    For what is counted only when the work has begun. The bar goes when the block ends.
+    """
+    with ExitStack() as bars:
+        yield lambda total: bars.enter_context(progress(description, total, unit))
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """`classlab export`: a trained network in a form that needs no classlab, proved before it is written."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -28,18 +26,14 @@ def export(
     Exit 0: written. 1: it does not answer as the network does. 2: bad input, or a network that the format cannot hold.
     """
     from classlab.cli.output import console, print_json
-    from classlab.progress import progress
+    from classlab.progress import progress_once_known
     from classlab.runs.finished import load
     from classlab.use.export.export import check_format
     from classlab.use.export.export import export as write
 
     check_format(to)
     loaded = load(run, trust)
-    with ExitStack() as stack:
-
-        def watch(total: int) -> Callable[[float], None]:
-            return stack.enter_context(progress(f"exporting to {to}", total, "images"))
-
+    with progress_once_known(f"exporting to {to}", "images") as watch:
         exported = write(loaded, to, out, replace=again, watch=watch)
     if json:
         print_json(exported.to_json())

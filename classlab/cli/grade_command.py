@@ -1,8 +1,6 @@
 """`classlab grade`: a class's hand-ins, measured again and given points."""
 
 import datetime
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -36,16 +34,12 @@ def grade(
     from classlab.course import rules as rule_files
     from classlab.course.details import read_class_list
     from classlab.course.grade import grade as grade_class
-    from classlab.progress import progress
+    from classlab.progress import progress_once_known
 
     name, read = rule_files.load(rules)
     students = read_class_list(class_list)
     moment = _moment(due)
-    with ExitStack() as stack:
-
-        def watch(total: int) -> Callable[[float], None]:
-            return stack.enter_context(progress(escape(name), total, "hand-ins"))
-
+    with progress_once_known(escape(name), "hand-ins") as watch:
         graded = grade_class(given, name, read, students, out, salt, moment, spot_checks, trust, jobs, watch)
     handed_in = [student for student in graded.students if student.scored is not None]
     if json:

@@ -1,7 +1,5 @@
 """`classlab rate`: the range of learning rates that train an experiment well."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -31,17 +29,13 @@ def rate(
     """
     from classlab.drawing import render
     from classlab.experiment import load
-    from classlab.progress import progress
+    from classlab.progress import progress_once_known
     from classlab.study.rate_range import rate as find
 
     if out is not None:
         render.check_name(out)
     loaded = load(experiment, change or (), trust=True)
-    with ExitStack() as stack:
-
-        def watch(total: float) -> Callable[[float], None]:
-            return stack.enter_context(progress(f"rates of {loaded.name}", total, "steps"))
-
+    with progress_once_known(f"rates of {loaded.name}", "steps") as watch:
         found = find(loaded, seeds=seeds, seconds=seconds, device=device, watch=watch)
     if out is not None:
         render.save(found.draw(), out)

@@ -165,9 +165,8 @@ def graph_of(run: "FinishedRun") -> bytes:
     from classlab.use.export.onnx_graph import graph
 
     network = run.built().float().eval()
-    dataset, normalise = run.dataset(), run.environment["normalise"]
-    mean, std = (torch.tensor(normalise[key]).view(1, -1, 1, 1) for key in ("mean", "std"))
-    images = (torch.from_numpy(dataset.test_images[:HELD_AGAINST]).float() / 255 - mean) / std
+    dataset = run.dataset()
+    images = run.normalised(dataset.test_images[:HELD_AGAINST])
     model = graph(network, images[:2], ["answers"])
     with tempfile.TemporaryDirectory(prefix="classlab-graph-") as place:
         file = Path(place) / store.GRAPH

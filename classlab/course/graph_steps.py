@@ -288,14 +288,8 @@ def _refuse_large(sizes: Sequence[int]) -> None:
         raise Broken(f"a value of {math.prod(sizes):,} numbers")
 
 
-def _of_one(function: Callable[..., Tensor], **names: str) -> Callable[[Sequence[Any], Attributes], Tensor]:
-    """Return an operation of one input. names: of torch's argument -> of ONNX's attribute."""
-
-    def operation(given: Sequence[Any], attributes: Attributes) -> Tensor:
-        options = {mine: attributes[theirs] for mine, theirs in names.items() if theirs in attributes}
-        return function(given[0], **options)
-
-    return operation
+def _of_one(function: Callable[..., Tensor]) -> Callable[[Sequence[Any], Attributes], Tensor]:
+    return lambda given, attributes: function(given[0])
 
 
 def _of_all(function: Callable[..., Tensor]) -> Callable[[Sequence[Any], Attributes], Tensor]:

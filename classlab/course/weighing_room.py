@@ -3,6 +3,7 @@
 import contextlib
 import io
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,7 +151,7 @@ def _measured_apart(root: Path, task: TaskFile, draw: Draw) -> tuple[list[dict[s
             traits = _read_numbers(folder / NUMBERS)
             for run in runs:
                 hand_in.WeighedRun.from_json({key: run[key] for key in hand_in.RECORDED})
-        except (ValueError, OSError, KeyError, TypeError):
+        except (ValueError, OSError, KeyError, TypeError, UserError, zipfile.BadZipFile):
             raise UserError("the student's code wrote over what was found of it") from None
     for run in runs:
         run["notes"] = [*run["notes"], "the student's code was run: the figures are what its process says"]
@@ -180,9 +181,8 @@ def confined(job: dict[str, Any], folder: Path) -> None:
 
 
 def _read_numbers(file: Path) -> Numbers:
-    if file.stat().st_size > limits.HAND_IN_BYTES:
-        raise ValueError("too large")
-    with np.load(file, allow_pickle=False) as held:
+    content = files.read(file, limits.HAND_IN_BYTES)  # of a plain file alone, and no more of it
+    with np.load(io.BytesIO(content), allow_pickle=False) as held:
         return {name: held[name] for name in held.files}
 
 

@@ -11,9 +11,14 @@ def as_pictures(images: np.ndarray) -> np.ndarray:
     images: uint8, or float on any scale (the reader's own arrays): then black is the smallest value and white the
     largest. Larger images keep every k-th pixel.
     """
-    every = -(-max(images.shape[2:]) // LARGEST_SIDE)
-    images = images[:, :, ::every, ::every]
+    images = smaller(images)
     if images.dtype == np.uint8:
         return images
     low, high = float(images.min()), float(images.max())
     return ((images - low) * (255 / (high - low or 1.0)) + 0.5).astype(np.uint8)
+
+
+def smaller(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures, (…, height, width), with every k-th pixel alone, so that no side is longer than LARGEST_SIDE."""
+    every = -(-max(pictures.shape[-2:]) // LARGEST_SIDE)
+    return pictures[..., ::every, ::every]

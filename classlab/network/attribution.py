@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from classlab.errors import UserError, did_you_mean, listing
+from classlab.network.module_outputs import see_outputs
 
 LEAST_SIDE = 4  # pixels: maps smaller than this say nearly nothing of a place
 BATCH = 64  # images at a time
@@ -85,22 +86,12 @@ def _met(model: nn.Module, image: Tensor) -> list[_Met]:
     """Return the parts of the network that give one tensor, in the order in which they are done for one image."""
     met: dict[int, _Met] = {}
 
-    def note(path: str) -> Any:
-        def seen(module: nn.Module, given: Any, output: Any) -> None:
-            if not isinstance(output, Tensor):
-                return
+    def see(path: str, module: nn.Module, output: Tensor) -> None:
+        if path:
             before = met.pop(id(module), None)
             met[id(module)] = _Met(path, module, tuple(output.shape), 1 + (before.times if before else 0))
 
-        return seen
-
-    hooks = [module.register_forward_hook(note(path)) for path, module in model.named_modules() if path]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    see_outputs(model, image, see)
     return list(met.values())
 
 

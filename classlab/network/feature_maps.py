@@ -1,11 +1,11 @@
 """What a network makes of one image, layer by layer, and the filters that it does it with."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
+
+from classlab.network.module_outputs import see_outputs
 
 MOST_LAYERS = 60
 
@@ -31,22 +31,11 @@ def feature_maps(model: nn.Module, image: Tensor) -> list[LayerOutput]:
     """
     met: list[tuple[str, nn.Module, Tensor]] = []
 
-    def watch(path: str) -> Any:
-        def note(module: nn.Module, given: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and output.dim() >= 2 and len(met) < MOST_LAYERS:
-                met.append((path, module, output.detach().clone()))  # an in-place layer would change it
+    def see(path: str, module: nn.Module, output: Tensor) -> None:
+        if not [*module.children()] and output.dim() >= 2 and len(met) < MOST_LAYERS:
+            met.append((path, module, output.detach().clone()))  # an in-place layer would change it
 
-        return note
-
-    hooks = [
-        module.register_forward_hook(watch(path)) for path, module in model.named_modules() if not [*module.children()]
-    ]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    see_outputs(model, image, see)
     kinds = [type(module).__name__ for _, module, _ in met]
     return [
         LayerOutput(path or kind, kind, output[0].float().cpu().numpy(), filters(module))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from classlab.formats import count
+from classlab.formats import count, decimals
 from classlab.statistics.intervals import t_quantile
 
 ALIKE = 0.5  # rank correlation from which maps of the trained and of the random network are the same picture
@@ -63,24 +63,20 @@ class MapCheck:
         if self.correlation is None or self.deleted is None:
             return "nothing to check: no map shows evidence that differs from place to place"
         learnt = (
-            f"rank correlation with the maps of random weights {_signed(self.correlation)} "
-            f"(SSIM {_signed(self.similarity or 0)}): "
+            f"rank correlation with the maps of random weights {decimals(self.correlation)} "
+            f"(SSIM {decimals(self.similarity or 0)}): "
             + ("they depend on what was learnt" if self.depends else "they do not show what was learnt")
         )
         deletion = f"area under the deletion curve {self.deleted:.3f}, in random order {self.at_random:.3f}"
         if self.low is None or self.high is None:
             found = f"{deletion}: {count(self.images, 'image')} are too few to say more"
         else:
-            found = f"{deletion} (95 % interval of the gain {_signed(self.low)} to {_signed(self.high)}): " + (
+            found = f"{deletion} (95 % interval of the gain {decimals(self.low)} to {decimals(self.high)}): " + (
                 "the named pixels matter to the answer"
                 if self.finds
                 else "the named pixels have not been shown to matter more than others"
             )
         return f"{learnt}. {found[0].upper()}{found[1:]}"
-
-
-def _signed(value: float | None) -> str:
-    return f"{value or 0:.2f}".replace("-", "−")
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -184,16 +184,19 @@ def _range_test(
     from classlab.data.augment import bind
     from classlab.runs.preparation import place_model, place_splits
     from classlab.training import choices
-    from classlab.training.random import generator
+    from classlab.training.random import generator, number
     from classlab.training.settings import isolated
-    from classlab.training.train import in_bf16
+    from classlab.training.train import in_bf16, update
 
     plan, images = prepared.experiment.training, place_splits(prepared, settings)["train"]
     losses = np.full(len(rates), math.inf)
     with isolated(settings):
         model = place_model(prepared.model, settings).train()
         forward = in_bf16(model, settings.device) if settings.precision == "bf16" else model
-        optimizer, loss_function = choices.optimizer(plan.optimizer, model), choices.loss(plan.loss)
+        optimizer, mix = choices.optimizer(plan.optimizer, model), choices.mixing(plan)
+        loss_function = choices.of_both(choices.loss(plan.loss))
+        trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        mixed_by = np.random.default_rng(number(prepared.seed, 0, "mixing"))
         augmentations = bind(prepared.experiment.data.augmentations)
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         step = 0
@@ -206,10 +209,10 @@ def _range_test(
                     continue  # a smaller batch at an epoch's end has a louder loss
                 for group in optimizer.param_groups:
                     group["lr"] = float(rates[step])
-                optimizer.zero_grad()
+                if mix:
+                    inputs, targets = mix(inputs, targets, mixed_by)
                 loss = loss_function(outputs=forward(inputs), targets=targets, inputs=inputs, clean=clean)
-                loss.backward()
-                optimizer.step()
+                update(loss, trained, optimizer, plan)
                 losses[step] = loss.item()
                 advance(1)
                 step += 1
@@ -231,8 +234,9 @@ def _diverged(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
     """Return the rate from which on the loss is nowhere lower than at the start, None where it ends lower."""
     start = float(np.median(smoothed[: max(1, len(smoothed) // 10)]))
     lower = np.flatnonzero(smoothed < start * 0.98)
-    if not len(lower):
-        return float(rates[0]) if not math.isfinite(smoothed[-1]) else None
+    broken = np.flatnonzero(~np.isfinite(smoothed))
+    if not len(lower):  # nothing was learnt, so nothing was lost either before the loss broke
+        return float(rates[broken[0]]) if len(broken) else None
     after = int(lower[-1]) + 1
     return float(rates[after]) if after < len(rates) else None
 

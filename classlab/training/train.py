@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from classlab.data.augment import bind
-from classlab.experiment import Experiment
+from classlab.experiment import Experiment, Training
 from classlab.training import choices
 from classlab.training.batches import Images
 from classlab.training.epoch_metrics import evaluate_splits, judge, skipped_steps, training_row
@@ -60,11 +61,8 @@ def train_network(
     """
     plan, images = experiment.training, splits["train"]
     augmentations = bind(experiment.data.augmentations)
-    loss_function, schedule, mix = (
-        choices.of_both(choices.loss(plan.loss)),
-        choices.schedule(plan),
-        choices.mixing(plan),
-    )
+    loss_function, schedule = choices.of_both(choices.loss(plan.loss)), choices.schedule(plan)
+    mix = choices.mixing(plan)
     optimizer = choices.optimizer(plan.optimizer, model)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     peak_rates = [group["lr"] for group in optimizer.param_groups]
@@ -77,15 +75,10 @@ def train_network(
     averages = WeightAverages(model, plan, state)
 
     def eager_step(inputs: Tensor, clean: Tensor, targets: Tensor | MixedLabels, totals: Tensor) -> None:
-        """Forward, loss, backward, update."""
+        """Make the step, and add its loss and its right answers to the totals."""
         outputs = forward(inputs)
         loss = loss_function(outputs=outputs, targets=targets, inputs=inputs, clean=clean)
-        for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
-            parameter.grad = None
-        (loss + plan.l1_penalty * absolute_sum(trained) if plan.l1_penalty else loss).backward()
-        if plan.max_gradient_norm is not None:
-            nn.utils.clip_grad_norm_(trained, plan.max_gradient_norm)
-        optimizer.step()
+        update(loss, trained, optimizer, plan)
         # The sums stay on the device: to read a number back at every step would be to wait for every step.
         totals[0] += loss.detach() * len(inputs)
         if names_classes:
@@ -133,6 +126,16 @@ def train_network(
                 state = {**capture(model, optimizer, past), **beside}
         row["seconds"] = time.perf_counter() - started
         yield Epoch(row, state, improved)
+
+
+def update(loss: Tensor, trained: list[nn.Parameter], optimizer: Optimizer, plan: Training) -> None:
+    """Backward and update: one step down the loss, with the penalty and the longest gradient that the plan states."""
+    for parameter in trained:  # what zero_grad does, without its bookkeeping: of small steps a fifteenth
+        parameter.grad = None
+    (loss + plan.l1_penalty * absolute_sum(trained) if plan.l1_penalty else loss).backward()
+    if plan.max_gradient_norm is not None:
+        nn.utils.clip_grad_norm_(trained, plan.max_gradient_norm)
+    optimizer.step()
 
 
 def absolute_sum(weights: list[nn.Parameter]) -> Tensor:

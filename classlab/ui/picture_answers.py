@@ -163,7 +163,7 @@ def evidence(path: str, picture: str | None = None, index: int | None = None) ->
             row["maps"] = [
                 {
                     "class": maps.classes[0],
-                    "picture": data_uri(maps.pictures()[0]),
+                    "picture": data_uri(maps.picture(0)),
                     "empty": NOTHING * bool(maps.empty[0]),
                 }
                 for maps in made

@@ -357,20 +357,20 @@ async def predict(request: Request) -> Response:
 
 async def inside(request: Request) -> Response:
     """Every feature map of a run's network, for a picture or for a test image."""
-    lab = _lab(request)
-    asked = await _body(request, run=str, picture=(str, type(None)), index=(int, type(None)))
-    place = _run(lab, asked["run"])
-    given = {"picture": asked["picture"], "index": asked["index"]}
-    return JSONResponse(await lab.drawings.ask("inside", path=str(place.path), **given))
+    return await _of_image(request, "inside")
 
 
 async def evidence(request: Request) -> Response:
     """What of a picture or a test image speaks for a run's answer."""
+    return await _of_image(request, "evidence")
+
+
+async def _of_image(request: Request, question: str) -> Response:
     lab = _lab(request)
     asked = await _body(request, run=str, picture=(str, type(None)), index=(int, type(None)))
     place = _run(lab, asked["run"])
     given = {"picture": asked["picture"], "index": asked["index"]}
-    return JSONResponse(await lab.drawings.ask("evidence", path=str(place.path), **given))
+    return JSONResponse(await lab.drawings.ask(question, path=str(place.path), **given))
 
 
 async def map_checks(request: Request) -> Response:

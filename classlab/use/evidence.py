@@ -12,7 +12,7 @@ import numpy as np
 
 from classlab import readers_code
 from classlab.errors import UserError, did_you_mean, listing
-from classlab.formats import count
+from classlab.formats import count, decimals
 from classlab.yaml_text import value_text
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Evidence:
         gap = np.abs(self.sums - self.differences)
         worst, start = int(gap.argmax()), "a black image" if len(self.images[0]) == 1 else "an image of the mean colour"
         return (
-            f"the pixels add up to {_number(self.sums[worst])} where the score rises by "
-            f"{_number(self.differences[worst])} from {start}{', the worst of these' if len(gap) > 1 else ''}"
+            f"the pixels add up to {decimals(self.sums[worst])} where the score rises by "
+            f"{decimals(self.differences[worst])} from {start}{', the worst of these' if len(gap) > 1 else ''}"
         )
 
     def sentence(self) -> str:
@@ -344,10 +344,6 @@ def layer_sentence(layer: "MapLayer", shape: Sequence[int]) -> str:
         f"the maps of {layer.convolution}{after}, {layer.height} × {layer.width} pixels, enlarged to "
         f"{height} × {width} by straight lines between them"
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
 
 
 def _check_method(method: str) -> None:

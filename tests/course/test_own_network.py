@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from typer.testing import CliRunner
 
 from classlab.cli.main import app
-from classlab.course import graph_network
+from classlab.course import graph_network, weighing_room
 from classlab.errors import UserError
 from classlab.network.contents import contents
 from classlab.network.layer_table import layer_table
@@ -219,3 +220,13 @@ def test_a_graph_of_other_weights_is_not_the_one_handed_in(tmp_path):
     assert graph_network.held_against(network, same) == (55, "")
     other = {"model.w": torch.rand(3, 16)}
     assert "not in the weights" in graph_network.held_against(network, other)[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_what_the_code_left_in_place_of_its_figures_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "traits.npz")
+    with pytest.raises(UserError, match="traits.npz"):
+        weighing_room._read_numbers(tmp_path / "traits.npz")
+    (tmp_path / "link.npz").symlink_to("/etc/passwd")
+    with pytest.raises((UserError, ValueError)):
+        weighing_room._read_numbers(tmp_path / "link.npz")

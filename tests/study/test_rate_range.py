@@ -64,6 +64,8 @@ def test_smoothing_is_a_gaussian_mean_over_the_logarithm():
         ([2.3] * 4 + [1.0] * 4 + [math.inf] * 2, 8),
         ([2.3] * 4 + [3.0, 1.0, 1.0, 1.0, 1.0, 1.0], None),  # it recovered
         ([2.3] * 4 + [1.0] * 6, None),
+        ([2.3] * 8 + [math.inf] * 2, 8),  # nothing was learnt before it broke
+        ([2.3] * 10, None),
     ],
 )
 def test_divergence_is_a_loss_that_never_falls_below_its_start_again(losses, place):
@@ -89,6 +91,13 @@ def test_the_command_prints_one_document_and_draws(tmp_path, monkeypatch):
     document = json.loads(done.stdout)
     assert document["low"] < document["best"] < document["high"] and len(document["curve"]["losses"]) == 2
     assert {entry.name for entry in tmp_path.iterdir()} == {"small.yaml", "a.svg"}
+
+
+def test_the_range_test_trains_on_the_loss_that_the_experiment_states():
+    plain = cl.rate(PLAN, seeds=2, seconds=1).curve[1]
+    for change in ("training.l1_penalty=0.01", "training.max_gradient_norm=0.1", "training.mixing=mixup"):
+        changed = cl.rate(cl.load_experiment(PLAN, [change]), seeds=2, seconds=1).curve[1]
+        assert not np.array_equal(changed, plain), change
 
 
 def test_mistakes_get_one_sentence(tmp_path):

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from classlab.drawing.blocks import Block, Column, Picture, Pictures, Table, Words
 from classlab.drawing.heat_maps import KEY
+from classlab.drawing.thumbnails import smaller
 from classlab.errors import UserError
 from classlab.progress import progress
 from classlab.report import outcome, words
@@ -14,7 +13,6 @@ from classlab.runs.finished import FinishedRun
 from classlab.use.evidence import CHECKED, WORDS, Evidence, Network
 
 IMAGES = 6
-LARGEST = 96  # pixels of a side: a page holds many pictures
 
 
 def blocks(material: Material) -> list[Block]:
@@ -61,19 +59,14 @@ def _mistake(made: Sequence[tuple[Evidence, Evidence]], place: int) -> Pictures:
     """Return a mistaken image, and beside it the maps of every method for the predicted and for the true class."""
     first = made[0][0]
     index, predicted, true = first.indices[place], first.predicted[place], first.true[place]
-    pictures = [Picture(_smaller(first.images[place]), f"Test image {index}", ("the image",))]
+    pictures = [Picture(smaller(first.images[place]), f"Test image {index}", ("the image",))]
     for answered, wanted in made:
         for maps, tone in ((answered, "bad"), (wanted, "good")):
             lines = (WORDS[maps.method], *maps.lines(place))
-            picture = _smaller(maps.pictures()[place])
+            picture = smaller(maps.picture(place))
             pictures.append(Picture(picture, f"Test image {index}: {', '.join(lines)}", lines, tone))
     caption = f"Test image {index}: predicted {predicted}, true {true}"
     return Pictures(caption, tuple(pictures), f"answer-maps-{index}")
-
-
-def _smaller(picture: np.ndarray) -> np.ndarray:
-    every = -(-max(picture.shape[1:]) // LARGEST)
-    return picture[:, ::every, ::every]
 
 
 def _checks(made: Sequence[tuple[Evidence, Evidence]]) -> list[Block]:
