@@ -225,7 +225,7 @@ def test_a_graph_of_other_weights_is_not_the_one_handed_in(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_what_the_code_left_in_place_of_its_figures_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "traits.npz")
-    with pytest.raises(UserError, match="traits.npz"):
+    with pytest.raises(UserError, match=r"traits\.npz"):
         weighing_room._read_numbers(tmp_path / "traits.npz")
     (tmp_path / "link.npz").symlink_to("/etc/passwd")
     with pytest.raises((UserError, ValueError)):
