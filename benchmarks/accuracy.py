@@ -12,6 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks.note import FOLDER
+from classlab import lookup
+from classlab.errors import listing
 
 FILE = FOLDER / "accuracy.json"
 
@@ -43,10 +45,18 @@ def main() -> None:
     parser.add_argument("asked", nargs="+", metavar="EXPERIMENT=SEEDS")
     parser.add_argument("--out", type=Path, default=Path("build/accuracy"), help="where the runs lie")
     given = parser.parse_args()
-    entries = {entry["experiment"]: entry for entry in json.loads(FILE.read_text())} if FILE.exists() else {}
+    asked = []
     for part in given.asked:
         experiment, _, seeds = part.partition("=")
-        entries[experiment] = measured(experiment, int(seeds or 1), given.out)
+        if experiment not in lookup.names("experiment"):
+            known = listing(lookup.names("experiment"), 20)
+            parser.error(f"there is no shipped experiment {experiment!r}; known: {known}")
+        if not seeds.isdecimal() or int(seeds) < 1:
+            parser.error(f"write EXPERIMENT=SEEDS, as mnist-20k=20; got {part!r}")
+        asked.append((experiment, int(seeds)))
+    entries = {entry["experiment"]: entry for entry in json.loads(FILE.read_text())} if FILE.exists() else {}
+    for experiment, seeds in asked:
+        entries[experiment] = measured(experiment, seeds, given.out)
         FILE.write_text(json.dumps(list(entries.values()), indent=1) + "\n", encoding="utf-8")
 
 

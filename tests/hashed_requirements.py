@@ -34,4 +34,6 @@ def text(report: dict) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
+        sys.exit(f"give the report that pip wrote, an existing JSON file; got {' '.join(sys.argv[1:]) or 'nothing'}")
     FILE.write_text(text(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), encoding="utf-8")

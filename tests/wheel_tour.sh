@@ -6,6 +6,10 @@
 #   mkdir -p "/tmp/tour/Mein Ordner für Zoë" && chown -R nobody /tmp/tour
 #   setpriv --reuid nobody --regid nogroup --clear-groups bash tests/wheel_tour.sh /tmp/wv /tmp/tour
 set -u
+if [ $# != 2 ] || [ ! -x "$1/bin/classlab" ]; then
+    echo "give the environment that the wheel is installed in, and a folder: wheel_tour.sh /tmp/wv /tmp/tour" >&2
+    exit 2
+fi
 export HOME="$2" LC_ALL=C PATH="$1/bin:/usr/bin:/bin"
 unset LANG PYTHONPATH
 cd "$HOME/Mein Ordner für Zoë" || exit 1
